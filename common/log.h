@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Log lines of our programs: g_debug() to g_warning() go where log_open() says, in runc's
+ * and containerd's form: time="..." level=... msg="..." or one JSON object a line.
+ * libkata itself never logs.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum { LOG_FORMAT_TEXT, LOG_FORMAT_JSON } LogFormat;
+
+/* fd stays the caller's and must outlive the log; level: lines less grave are dropped. */
+void log_open(int fd, LogFormat format, GLogLevelFlags level);
+
+/* One line of level "error", whatever log_open() was told. */
+void log_error(const char *message);
+
+/* The line itself, with its newline; for tests and for writers of their own. time_us: as g_get_real_time(). */
+char *log_format_line(LogFormat format, const char *level, const char *message, gint64 time_us);

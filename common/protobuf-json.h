@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Any protobuf message as JSON and back, through protobuf-c's descriptors. */
+#pragma once
+
+#include <glib.h>
+#include <json-c/json.h>
+#include <protobuf-c/protobuf-c.h>
+
+typedef enum {
+  /* Member names as in the .proto file; bytes are base64, 64-bit numbers may also be read from
+   * strings, enums are names: protobuf's JSON form with original names. */
+  PROTOBUF_JSON_PROTO,
+  /* Member names as in the OCI runtime specification's config.json. */
+  PROTOBUF_JSON_OCI,
+} ProtobufJsonNames;
+
+/* Members at their default are left out, but for those the OCI specification requires. */
+struct json_object *protobuf_to_json(const ProtobufCMessage *message, ProtobufJsonNames names);
+
+/* Builds a message. Unknown members are ignored in OCI form and refused in proto form; a wrong type or a number out of
+ * range is KATA_ERR_INVALID_ARGUMENT with the member's path: "config.json: process.args[2]: expected a string, found
+ * a number". where: the document's name in errors. Strings must be UTF-8 without NUL.
+ * Free with protobuf_c_message_free_unpacked(message, NULL). */
+ProtobufCMessage *protobuf_from_json(struct json_object *json, const ProtobufCMessageDescriptor *type,
+                                     ProtobufJsonNames names, const char *where, GError **error);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Agent client: speaks to any Kata agent (Kata Containers' agent protocol over ttRPC). */
+#ifndef KATA_AGENT_H
+#define KATA_AGENT_H
+
+#include <kata/error.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * kata_agent: a connection to an agent.
+ * Thread rule: any number of threads may call at once; not to be used after fork(). Since: 0.1
+ */
+typedef struct kata_agent kata_agent;
+
+/**
+ * kata_agent_connect: connects.
+ * @address: vsock://CID:PORT, unix:///PATH, or hvsock:///PATH:PORT (the CONNECT line of Firecracker
+ * and Cloud Hypervisor); upstream's agent listens on vsock port 1024.
+ * @timeout_ms: how long to try; 0: once.
+ * @flags: 0.
+ * Returns: a connection to be released with kata_agent_unref(), or NULL. Since: 0.1
+ */
+kata_agent *kata_agent_connect(const char *address, uint32_t timeout_ms, uint32_t flags, kata_error **err);
+
+/** kata_agent_ref: one more holder. Returns @agent. Since: 0.1 */
+kata_agent *kata_agent_ref(kata_agent *agent);
+
+/** kata_agent_unref: one holder less; the last one closes. @agent: may be NULL. Since: 0.1 */
+void kata_agent_unref(kata_agent *agent);
+
+/**
+ * kata_agent_call: one call.
+ * @method: "Service.Method": AgentService.CreateContainer, Health.Check and so on.
+ * @request_json: the request in protobuf's JSON form (names as in the .proto files, bytes as base64); NULL: empty.
+ * @timeout_ms: 0: no limit; also told to the agent.
+ * @flags: 0.
+ * @ret_reply_json: the reply, to be released with kata_free(); may be NULL.
+ * Returns: 0 or -1.
+ * Errors: KATA_ERR_INVALID_ARGUMENT naming the wrong member, KATA_ERR_NOT_FOUND for an unknown method,
+ * KATA_ERR_TIMEOUT, KATA_ERR_UNAVAILABLE, and what the agent answered. Since: 0.1
+ */
+int kata_agent_call(kata_agent *agent, const char *method, const char *request_json, uint32_t timeout_ms,
+                    uint32_t flags, char **ret_reply_json, kata_error **err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

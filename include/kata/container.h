@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Containers: OCI bundles that run in a sandbox. */
+#ifndef KATA_CONTAINER_H
+#define KATA_CONTAINER_H
+
+#include <kata/context.h>
+#include <kata/error.h>
+#include <kata/process.h>
+#include <kata/sandbox.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * kata_container: a handle to one container; like kata_sandbox it only names it.
+ * Thread rule: any thread, several at once; no call blocks another one. Since: 0.1
+ */
+typedef struct kata_container kata_container;
+
+/** kata_container_status: the OCI runtime specification's states, "State". Values never change. Since: 0.1 */
+typedef enum kata_container_status {
+  KATA_CONTAINER_CREATED = 1,
+  KATA_CONTAINER_RUNNING = 2,
+  KATA_CONTAINER_STOPPED = 3,
+  KATA_CONTAINER_PAUSED = 4
+} kata_container_status;
+
+/**
+ * kata_container_create: makes a container from an OCI bundle; its process waits for
+ * kata_container_start(). Starts the sandbox first if it has not been started.
+ * @sandbox: where it shall run.
+ * @id: as for kata_sandbox_create(), unique below the context's root.
+ * @bundle: directory with config.json (OCI runtime specification 1.x).
+ * @io: the container's streams, or NULL for none. The descriptors stay the caller's; the owner
+ * duplicates them (pidfd_getfd(2)) and closes its own when the container's streams end.
+ * @flags: 0.
+ * Returns: a handle to be released with kata_container_unref(), or NULL and nothing of the container is left.
+ * Errors: KATA_ERR_INVALID_ARGUMENT naming the part of config.json, KATA_ERR_ALREADY_EXISTS,
+ * those of kata_sandbox_start(). Since: 0.1
+ */
+kata_container *kata_container_create(kata_sandbox *sandbox, const char *id, const char *bundle,
+                                      const kata_process_io *io, uint32_t flags, kata_error **err);
+
+/** kata_container_open: a handle to a container that exists below the context's root. Errors: KATA_ERR_NOT_FOUND.
+ * Since: 0.1 */
+kata_container *kata_container_open(kata_context *ctx, const char *id, uint32_t flags, kata_error **err);
+
+/** kata_container_ref: one more holder. Returns @container. Since: 0.1 */
+kata_container *kata_container_ref(kata_container *container);
+
+/** kata_container_unref: one holder less. @container: may be NULL. Since: 0.1 */
+void kata_container_unref(kata_container *container);
+
+/** kata_container_get_id: Returns: text owned by the handle. Since: 0.1 */
+const char *kata_container_get_id(const kata_container *container);
+
+/** kata_container_get_sandbox_id: Returns: text owned by the handle. Since: 0.1 */
+const char *kata_container_get_sandbox_id(const kata_container *container);
+
+/** kata_container_list: the ids of all containers below the context's root, sorted. As kata_sandbox_list(). Since: 0.1
+ */
+char **kata_container_list(kata_context *ctx, uint32_t flags, kata_error **err);
+
+/** kata_container_start: lets the container's process run. Errors: KATA_ERR_INVALID_STATE. Since: 0.1 */
+int kata_container_start(kata_container *container, uint32_t flags, kata_error **err);
+
+/** KATA_KILL_ALL: to every process of the container, not only its first. Since: 0.1 */
+#define KATA_KILL_ALL (1u << 0)
+
+/**
+ * kata_container_kill: sends a signal.
+ * @signal: its Linux number, signal(7).
+ * @flags: 0 or KATA_KILL_ALL.
+ * Errors: KATA_ERR_NOT_FOUND when the process has ended. Since: 0.1
+ */
+int kata_container_kill(kata_container *container, int signal, uint32_t flags, kata_error **err);
+
+/**
+ * kata_container_wait: waits until the container's process has ended.
+ * @timeout_ms: 0: no limit.
+ * @ret_status: its exit code, 128 plus the signal's number if one killed it; may be NULL.
+ * Returns: 0 or -1. Errors: KATA_ERR_TIMEOUT; KATA_ERR_GUEST when the guest died. Since: 0.1
+ */
+int kata_container_wait(kata_container *container, uint32_t timeout_ms, int *ret_status, kata_error **err);
+
+/** KATA_CONTAINER_DELETE_FORCE: kill it first if it runs. Since: 0.1 */
+#define KATA_CONTAINER_DELETE_FORCE (1u << 0)
+/** KATA_CONTAINER_DELETE_SANDBOX: also delete the sandbox if this was its last container. Since: 0.1 */
+#define KATA_CONTAINER_DELETE_SANDBOX (1u << 1)
+
+/**
+ * kata_container_delete: removes a stopped (or only created) container.
+ * @ret_status: its exit code; may be NULL.
+ * Errors: KATA_ERR_INVALID_STATE while it runs, unless KATA_CONTAINER_DELETE_FORCE is set. Since: 0.1
+ */
+int kata_container_delete(kata_container *container, uint32_t flags, int *ret_status, kata_error **err);
+
+/** kata_container_get_status: Returns: a kata_container_status, or -1. Since: 0.1 */
+int kata_container_get_status(kata_container *container, kata_error **err);
+
+/**
+ * kata_container_get_state: the OCI runtime specification's state document, with the members
+ * that runc adds: rootfs, created, owner.
+ * Returns: JSON to be released with kata_free(), or NULL. Since: 0.1
+ */
+char *kata_container_get_state(kata_container *container, uint32_t flags, kata_error **err);
+
+/**
+ * kata_container_get_process_template: config.json's process object, for an exec that differs from it only in part.
+ * Returns: JSON to be released with kata_free(), or NULL. Since: 0.1
+ */
+char *kata_container_get_process_template(kata_container *container, uint32_t flags, kata_error **err);
+
+/** kata_container_pause: freezes its processes. Errors: KATA_ERR_INVALID_STATE. Since: 0.1 */
+int kata_container_pause(kata_container *container, uint32_t flags, kata_error **err);
+
+/** kata_container_resume: lets them go on. Errors: KATA_ERR_INVALID_STATE. Since: 0.1 */
+int kata_container_resume(kata_container *container, uint32_t flags, kata_error **err);
+
+/**
+ * kata_container_update: changes limits.
+ * @resources_json: an OCI linux.resources object. Since: 0.1
+ */
+int kata_container_update(kata_container *container, const char *resources_json, uint32_t flags, kata_error **err);
+
+/**
+ * kata_container_get_stats: counters of the container's cgroup in the guest.
+ * Returns: JSON, the agent protocol's StatsContainerResponse, to be released with kata_free(), or NULL. Since: 0.1
+ */
+char *kata_container_get_stats(kata_container *container, uint32_t flags, kata_error **err);
+
+/** kata_container_resize: sets the size of the container's terminal in characters. Since: 0.1 */
+int kata_container_resize(kata_container *container, uint32_t columns, uint32_t rows, kata_error **err);
+
+/** kata_container_close_stdin: the container reads end of file after what it was sent. Since: 0.1 */
+int kata_container_close_stdin(kata_container *container, kata_error **err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sandboxes: virtual machines that hold containers. */
+#ifndef KATA_SANDBOX_H
+#define KATA_SANDBOX_H
+
+#include <kata/context.h>
+#include <kata/error.h>
+#include <kata/settings.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * kata_sandbox: a handle to one sandbox. The virtual machine lives in a process of its own (its
+ * owner); a handle only names it, so any number of processes may hold one, and it survives fork().
+ * Releasing the handle leaves the sandbox as it is.
+ * Thread rule: any thread, several at once; no call blocks another one. Since: 0.1
+ */
+typedef struct kata_sandbox kata_sandbox;
+
+/** kata_sandbox_status: where a sandbox is in its life. Values never change. Since: 0.1 */
+typedef enum kata_sandbox_status {
+  KATA_SANDBOX_CREATED = 1, /* there is an owner, no virtual machine yet */
+  KATA_SANDBOX_RUNNING = 2, /* the guest answers */
+  KATA_SANDBOX_STOPPED = 3  /* the virtual machine has ended */
+} kata_sandbox_status;
+
+/**
+ * kata_sandbox_create: starts a sandbox's owner; the virtual machine starts with
+ * kata_sandbox_start() or with the first container.
+ * @ctx: the context.
+ * @id: 1 to 128 characters out of A-Z a-z 0-9 _ + . -, unique below the context's root.
+ * @settings: set over those of the context's settings file, or NULL.
+ * @flags: 0.
+ * Returns: a handle to be released with kata_sandbox_unref(), or NULL and nothing is left.
+ * Errors: KATA_ERR_ALREADY_EXISTS, KATA_ERR_CONFIG, KATA_ERR_HOST (what is missing, and what to do),
+ * KATA_ERR_INVALID_ARGUMENT. Since: 0.1
+ */
+kata_sandbox *kata_sandbox_create(kata_context *ctx, const char *id, const kata_settings *settings, uint32_t flags,
+                                  kata_error **err);
+
+/**
+ * kata_sandbox_open: a handle to a sandbox that exists. If its owner was killed and its virtual
+ * machine still runs, a new owner takes it over.
+ * Errors: KATA_ERR_NOT_FOUND. Since: 0.1
+ */
+kata_sandbox *kata_sandbox_open(kata_context *ctx, const char *id, uint32_t flags, kata_error **err);
+
+/** kata_sandbox_ref: one more holder. Returns @sandbox. Since: 0.1 */
+kata_sandbox *kata_sandbox_ref(kata_sandbox *sandbox);
+
+/** kata_sandbox_unref: one holder less. @sandbox: may be NULL. Since: 0.1 */
+void kata_sandbox_unref(kata_sandbox *sandbox);
+
+/** kata_sandbox_get_id: Returns: text owned by the handle. Since: 0.1 */
+const char *kata_sandbox_get_id(const kata_sandbox *sandbox);
+
+/**
+ * kata_sandbox_list: the ids of all sandboxes below the context's root, sorted.
+ * Returns: a NULL-terminated array to be released with kata_strv_free(), or NULL. Since: 0.1
+ */
+char **kata_sandbox_list(kata_context *ctx, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_start: boots the virtual machine and waits until its agent answers.
+ * Errors: KATA_ERR_INVALID_STATE when it has been started before; KATA_ERR_HOST; KATA_ERR_GUEST and
+ * KATA_ERR_TIMEOUT with the guest's last console lines as the detail. After an error nothing
+ * of the sandbox is left. Since: 0.1
+ */
+int kata_sandbox_start(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_stop: ends the virtual machine, killing what runs in it. A stopped sandbox: success.
+ * @timeout_ms: how long the guest may take to power off by itself before it is killed; 0: killed at once. Since: 0.1
+ */
+int kata_sandbox_stop(kata_sandbox *sandbox, uint32_t timeout_ms, uint32_t flags, kata_error **err);
+
+/** KATA_SANDBOX_DELETE_FORCE: stop it first if it runs. Since: 0.1 */
+#define KATA_SANDBOX_DELETE_FORCE (1u << 0)
+
+/**
+ * kata_sandbox_delete: ends the owner and removes all that is on the host of the sandbox.
+ * Errors: KATA_ERR_INVALID_STATE while it runs, unless KATA_SANDBOX_DELETE_FORCE is set. Since: 0.1
+ */
+int kata_sandbox_delete(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/** kata_sandbox_get_status: Returns: a kata_sandbox_status, or -1. Errors: KATA_ERR_NOT_FOUND. Since: 0.1 */
+int kata_sandbox_get_status(kata_sandbox *sandbox, kata_error **err);
+
+/**
+ * kata_sandbox_wait: waits until the virtual machine has ended.
+ * @timeout_ms: 0: no limit.
+ * Returns: 0 or -1. Errors: KATA_ERR_TIMEOUT. Since: 0.1
+ */
+int kata_sandbox_wait(kata_sandbox *sandbox, uint32_t timeout_ms, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_get_domain_xml: the libvirt domain XML the guest was started from.
+ * Returns: text to be released with kata_free(), or NULL. Since: 0.1
+ */
+char *kata_sandbox_get_domain_xml(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_get_boot_timeline: what each step of the start took.
+ * Returns: JSON, an array of {"name", "begin_us", "end_us"} with times in microseconds since the
+ * owner was asked to start, to be released with kata_free(), or NULL. Since: 0.1
+ */
+char *kata_sandbox_get_boot_timeline(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Settings: what a sandbox's virtual machine is made of. */
+#ifndef KATA_SETTINGS_H
+#define KATA_SETTINGS_H
+
+#include <kata/error.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * kata_settings: values by section and key, each known to kata.conf(5).
+ *
+ * Sections and keys are those of upstream's configuration.toml ("hypervisor.qemu",
+ * "default_vcpus"); kata.conf(5) lists those understood, with type, range and default.
+ * Thread rule: one thread at a time. Since: 0.1
+ */
+typedef struct kata_settings kata_settings;
+
+/**
+ * kata_settings_new: every key at its default.
+ * @flags: 0.
+ * Returns: settings to be released with kata_settings_unref(), or NULL. Since: 0.1
+ */
+kata_settings *kata_settings_new(uint32_t flags, kata_error **err);
+
+/** kata_settings_ref: one more holder. Returns @settings. Since: 0.1 */
+kata_settings *kata_settings_ref(kata_settings *settings);
+
+/** kata_settings_unref: one holder less. @settings: may be NULL. Since: 0.1 */
+void kata_settings_unref(kata_settings *settings);
+
+/**
+ * kata_settings_load_file: takes over what a file says; keys it does not name keep their value.
+ * @path: the file.
+ * @flags: 0.
+ * Returns: 0, or -1 and nothing has changed.
+ * Errors: KATA_ERR_CONFIG naming file, line, key and what is allowed; KATA_ERR_NOT_FOUND and
+ * KATA_ERR_PERMISSION_DENIED for the file. Since: 0.1
+ */
+int kata_settings_load_file(kata_settings *settings, const char *path, uint32_t flags, kata_error **err);
+
+/**
+ * kata_settings_set: sets one key.
+ * @section: such as "hypervisor.qemu".
+ * @key: such as "default_vcpus".
+ * @value: as it would stand in kata.conf: 4, true, "text", ["a", "b"].
+ * Returns: 0, or -1 and nothing has changed. Errors: KATA_ERR_CONFIG. Since: 0.1
+ */
+int kata_settings_set(kata_settings *settings, const char *section, const char *key, const char *value,
+                      kata_error **err);
+
+/**
+ * kata_settings_get: one key's value, written as in kata.conf.
+ * Returns: text to be released with kata_free(), or NULL. Errors: KATA_ERR_CONFIG for an unknown key. Since: 0.1
+ */
+char *kata_settings_get(const kata_settings *settings, const char *section, const char *key, kata_error **err);
+
+/**
+ * kata_settings_to_text: every key that is not at its default, in the form of kata.conf.
+ * Returns: text to be released with kata_free(). Since: 0.1
+ */
+char *kata_settings_to_text(const kata_settings *settings);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "lib/vm-config.h"
+
+/* The libvirt domain XML of a virtual machine; to be freed with g_free(). Pure. */
+char *domain_xml_build(const VmConfig *config, GError **error);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where things of a sandbox lie below the root directory (docs/ARCHITECTURE.md, "On disk"). */
+#pragma once
+
+#include <glib.h>
+
+#define PATHS_DEFAULT_ROOT "/run/kata"
+/* sun_path holds 107 bytes and a terminating NUL, unix(7). */
+#define PATHS_ROOT_MAX 48
+
+/* Absolute, not "/", no "..", at most PATHS_ROOT_MAX bytes. */
+gboolean paths_check_root(const char *root, GError **error);
+
+char *paths_sandbox_dir(const char *root, const char *sandbox_id);      /* ROOT/s/KEY */
+char *paths_container_link(const char *root, const char *container_id); /* ROOT/c/ID -> ../s/KEY */
+
+/* Below a sandbox's directory. */
+#define PATHS_STATE "state.json"
+#define PATHS_OWNER_PID "owner.pid"
+#define PATHS_OWNER_SOCKET "owner.sock"
+#define PATHS_OWNER_LOG "owner.log"
+#define PATHS_CONSOLE_LOG "console.log"
+#define PATHS_AGENT_SOCKET "agent.sock"
+#define PATHS_VIRTIOFS_SOCKET "virtiofs.sock"
+#define PATHS_LIBVIRT "v"
+#define PATHS_SHARE "f"

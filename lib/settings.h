@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Settings inside the project: the public handle, and the plain values a sandbox is built from. */
+#pragma once
+
+#include <glib.h>
+
+#include "kata/settings.h"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(kata_settings, kata_settings_unref)
+
+typedef enum { ACCELERATOR_AUTO, ACCELERATOR_KVM, ACCELERATOR_TCG } Accelerator;
+typedef enum { CHANNEL_AUTO, CHANNEL_VSOCK, CHANNEL_SERIAL } AgentChannel;
+
+/* GError forms of the public calls. */
+kata_settings *settings_new(void);
+gboolean settings_load_file(kata_settings *settings, const char *path, GError **error);
+gboolean settings_load_text(kata_settings *settings, const char *text, gsize length, const char *where, GError **error);
+/* File, then DIR/conf.d/ *.conf beside it in order of their names. A missing default file is no error (must_exist). */
+gboolean settings_load_default(kata_settings *settings, const char *path, gboolean must_exist, GError **error);
+
+/* Typed getters; section and key must be known. Strings belong to settings. */
+const char *settings_get_string(const kata_settings *settings, const char *section, const char *key);
+gint64 settings_get_int(const kata_settings *settings, const char *section, const char *key);
+gboolean settings_get_bool(const kata_settings *settings, const char *section, const char *key);
+const char *const *settings_get_strv(const kata_settings *settings, const char *section, const char *key);

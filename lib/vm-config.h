@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The virtual machine a sandbox gets: plain values, from settings and a sandbox's directory. */
+#pragma once
+
+#include <glib.h>
+
+#include "lib/settings.h"
+
+typedef struct {
+  char *name;  /* libvirt domain name: "kata-" and the sandbox's key */
+  char *uuid;  /* derived from root and id, so that it is the same each time */
+  char *title; /* the sandbox's id */
+  char *emulator;
+  char *machine;  /* "q35" */
+  char *firmware; /* qboot.rom; NULL: the machine's own */
+  Accelerator accelerator;
+  guint vcpus;
+  guint max_vcpus;
+  guint64 memory_mib;
+  char *kernel;
+  char *initrd;
+  char *cmdline;
+  AgentChannel channel; /* VSOCK or SERIAL, never AUTO */
+  guint32 vsock_cid;
+  char *agent_socket;    /* SERIAL: unix socket of the port, listened on by QEMU */
+  char *console_log;     /* file the serial console is written to */
+  char *virtiofs_socket; /* NULL: no shared directory */
+} VmConfig;
+
+#define VM_CONFIG_PORT_NAME "kata.agent.0" /* name of the virtio-serial port, /dev/virtio-ports/NAME in the guest */
+#define VM_CONFIG_VIRTIOFS_TAG "kataShared"
+
+void vm_config_free(VmConfig *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmConfig, vm_config_free)
+
+/* sandbox_dir: $ROOT/s/KEY. accelerator and channel: resolved. vsock_cid is left 0 for the caller to choose. */
+VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, const char *sandbox_dir,
+                        Accelerator accelerator, AgentChannel channel, GError **error);
+
+/* The kernel's command line: ours, then the settings' kernel_params. */
+char *vm_config_cmdline(const kata_settings *settings, AgentChannel channel);

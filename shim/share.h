@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The directory tree a guest sees through virtio-fs, and the virtiofsd that serves it.
+ * Mounts are made in the owner's own mount namespace, so none is left on the host,
+ * however the owner ends.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+/* At the owner's start, before any thread: a mount namespace of its own that sees the host's new mounts and
+ * shows the host none of its own. hide_kvm: /dev/kvm is out of sight (design.md 6: libvirt would
+ * probe it again and again where its QEMU user may not open it). */
+gboolean share_enter_namespace(gboolean hide_kvm, GError **error);
+
+/* The same namespace as process pid (QEMU, started by an earlier owner). */
+gboolean share_join_namespace(pid_t pid, GError **error);
+
+typedef struct Share Share;
+
+/* directory: PATHS_SHARE of the sandbox; made, and a mount point of shared propagation. */
+Share *share_new(const char *directory, GError **error);
+void share_free(Share *share);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Share, share_free)
+
+/* Starts virtiofsd, listening on socket_path, which QEMU's user may open. It outlives the owner and ends with QEMU. */
+gboolean share_start_daemon(Share *share, const char *virtiofsd, const char *socket_path, const char *const *extra_args,
+                            GError **error);
+/* Takes over the one an earlier owner started. */
+gboolean share_adopt_daemon(Share *share, pid_t pid, GError **error);
+pid_t share_get_daemon_pid(const Share *share);
+int share_get_daemon_pidfd(const Share *share);
+void share_stop_daemon(Share *share);
+
+/* A detached copy of the mount tree at path as process peer sees it (its mount namespace and root may be others);
+ * peer 0: as the owner sees it. Returns a descriptor for move_mount(2) or -1. */
+int share_clone_tree(pid_t peer, const char *path, GError **error);
+
+/* Reads a file as process peer sees it. */
+char *share_read_file(pid_t peer, const char *path, gsize limit, gsize *ret_length, GError **error);
+
+/* Shows the tree (or single file) to the guest as NAME below the share; consumes tree_fd. */
+gboolean share_add(Share *share, const char *name, int tree_fd, gboolean read_only, GError **error);
+
+/* Takes it away again; no such name: success. */
+void share_remove(Share *share, const char *name);

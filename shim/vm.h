@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One virtual machine through libvirt's embedded QEMU driver; the only files that know libvirt. */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+typedef struct Vm Vm;
+
+/* Opens the embedded driver with root_dir (made if missing, PATHS_LIBVIRT) as its private root: one
+ * per process. cache_dir: shared capability cache, kept across sandboxes. log_path: where libvirt's own
+ * warnings go. Starts libvirt's event loop thread the first time. */
+Vm *vm_open(const char *root_dir, const char *cache_dir, GError **error);
+
+/* Starts a transient domain. The error's detail has libvirt's and QEMU's words. */
+gboolean vm_start(Vm *vm, const char *domain_xml, GError **error);
+
+/* Finds the domain that an earlier owner with the same root started. KATA_ERR_NOT_FOUND if it runs no more. */
+gboolean vm_adopt(Vm *vm, const char *domain_name, GError **error);
+
+/* QEMU's process, 0 when there is none. */
+pid_t vm_get_pid(const Vm *vm);
+
+/* Readable once QEMU has ended; owned by vm; -1 when there is none. */
+int vm_get_pidfd(const Vm *vm);
+
+/* Attaches a directory shared by a running virtiofsd. */
+gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GError **error);
+
+/* Kills QEMU if it runs, waits until it has ended (at most some seconds) and lets libvirt clean up. Idempotent. */
+void vm_destroy(Vm *vm);
+
+/* Closes the connection; a running QEMU stays. */
+void vm_free(Vm *vm);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_free)
+
+/* ---- without a connection ---- */
+
+/* Ends every QEMU and virtiofsd whose command line names sandbox_dir: after an owner's crash. Returns how many. */
+guint vm_kill_strays(const char *sandbox_dir);
+
+/* Fills the capability cache (over 4 s the first time), so that the first sandbox need not. */
+gboolean vm_warm_cache(const char *cache_dir, GError **error);
