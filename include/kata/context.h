@@ -66,6 +66,16 @@ const char *kata_context_get_config_file(const kata_context *ctx);
  */
 int kata_context_set_owner_program(kata_context *ctx, const char *path, kata_error **err);
 
+/**
+ * kata_host_check: looks whether this host has all that a guest with the context's settings needs: hypervisor,
+ * accelerator, guest image, file sharing, rights. Starts nothing.
+ * @flags: 0.
+ * Returns: JSON, an array of {"name", "ok", "warning", "text", "remedy"}: ok false: no guest can run; warning true: it
+ * can, but; text: what was found; remedy: what to do, "" if nothing. To be released with kata_free(). NULL on error.
+ * Errors: KATA_ERR_CONFIG, KATA_ERR_INVALID_ARGUMENT. Since: 0.1
+ */
+char *kata_host_check(kata_context *ctx, uint32_t flags, kata_error **err);
+
 /** kata_free: releases text and arrays that libkata returned. @memory: may be NULL. Since: 0.1 */
 void kata_free(void *memory);
 

@@ -52,6 +52,15 @@ typedef struct kata_process kata_process;
 kata_process *kata_container_exec(struct kata_container *container, const char *exec_id, const char *process_json,
                                   const kata_process_io *io, uint32_t flags, kata_error **err);
 
+/**
+ * kata_process_open: a handle to a process that kata_container_exec() registered, from any program.
+ * @flags: 0.
+ * Returns: a handle to be released with kata_process_unref(), or NULL. Whether the process is still known, the first
+ * call on the handle tells. Errors: KATA_ERR_INVALID_ARGUMENT. Since: 0.1
+ */
+kata_process *kata_process_open(struct kata_container *container, const char *exec_id, uint32_t flags,
+                                kata_error **err);
+
 /** kata_process_ref: one more holder. Returns @process. Since: 0.1 */
 kata_process *kata_process_ref(kata_process *process);
 
