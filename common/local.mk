@@ -2,5 +2,6 @@
 noinst_LTLIBRARIES += common/libcommon.la
 common_libcommon_la_SOURCES = \
 	common/error.c common/error.h \
+	common/fds.c common/fds.h \
 	common/ttrpc.h
 common_libcommon_la_LIBADD = proto/libproto.la $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
