@@ -2,6 +2,7 @@
 #include "error.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "ttrpc.h"
 
@@ -61,6 +62,26 @@ void error_append_detail(GError *error, const char *detail) {
   char *joined = g_strconcat(error->message, "\n", detail, NULL);
   g_free(error->message);
   error->message = joined;
+}
+
+char *error_clean_text(const char *text) {
+  GString *clean = g_string_new(NULL);
+  gsize length = text != NULL ? strnlen(text, ERROR_TEXT_MAX + 1) : 0;
+  gboolean is_cut = length > ERROR_TEXT_MAX;
+  const char *end = text + (is_cut ? ERROR_TEXT_MAX : length);
+  for (const char *at = text; at < end;) {
+    gunichar character = g_utf8_get_char_validated(at, end - at);
+    /* A character that the cut split is not an error of the text. */
+    if (is_cut && character == (gunichar)-2) break;
+    if (character == (gunichar)-1 || character == (gunichar)-2 || character == 0 || g_unichar_iscntrl(character)) {
+      g_string_append_printf(clean, "\\x%02x", (guchar)*at++);
+    } else {
+      g_string_append_unichar(clean, character);
+      at = g_utf8_next_char(at);
+    }
+  }
+  if (is_cut) g_string_append(clean, "...");
+  return g_string_free(clean, FALSE);
 }
 
 kata_error_code error_get_code(const GError *error) {

@@ -22,6 +22,11 @@ void error_set_errno(GError **error, int errnum, const char *format, ...) G_GNUC
 /* Adds lines to an error's detail; NULL or empty text adds nothing. */
 void error_append_detail(GError *error, const char *detail);
 
+/* Text from outside made fit for a message: control characters and what is not UTF-8 are escaped as \xNN, and it is
+ * cut after ERROR_TEXT_MAX bytes. NULL gives "". */
+#define ERROR_TEXT_MAX 256
+char *error_clean_text(const char *text);
+
 /* The kata_error_code of any GError: domain KATA_ERROR as it is, G_FILE_ERROR by its meaning, others INTERNAL. */
 kata_error_code error_get_code(const GError *error);
 

@@ -3,5 +3,8 @@ noinst_LTLIBRARIES += common/libcommon.la
 common_libcommon_la_SOURCES = \
 	common/error.c common/error.h \
 	common/fds.c common/fds.h \
+	common/ids.c common/ids.h \
+	common/log.c common/log.h \
+	common/safe-path.c common/safe-path-remove.c common/safe-path.h \
 	common/ttrpc.h
 common_libcommon_la_LIBADD = proto/libproto.la $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)

@@ -12,19 +12,22 @@
 /* open() beneath root_fd; close-on-exec. Returns -1 with error set (KATA_ERR_* by errno). */
 int safe_open(int root_fd, const char *path, int flags, mode_t mode, GError **error);
 
-/* Makes every missing directory of path beneath root_fd and opens the last one (O_PATH | O_DIRECTORY). */
+/* Makes every missing directory of path beneath root_fd, those that a dangling link names too, and opens the last one
+ * (O_PATH | O_DIRECTORY). mode is subject to the umask. */
 int safe_mkdirs(int root_fd, const char *path, mode_t mode, GError **error);
 
-/* Not empty, absolute, no NUL in length bytes, no ".." part, at most PATH_MAX. what names it in the error's text. */
+/* Not empty, absolute, no ".." part, shorter than PATH_MAX. what names it in the error's text. */
 gboolean safe_path_check(const char *path, const char *what, GError **error);
 
-/* Removes a directory and all below it without following links or crossing into another file system. No such directory:
- * success. */
+/* Removes a directory and all below it. Neither follows links nor crosses mount points: the first mount found stops it
+ * with KATA_ERR_INVALID_STATE and is named in the error. No such directory: success. */
 gboolean safe_remove_tree(const char *path, GError **error);
 
-/* The file's whole content, refused above limit bytes; NUL-terminated. */
+/* A regular file's whole content, NUL-terminated; above limit bytes KATA_ERR_RESOURCE_EXHAUSTED. ret_length may be
+ * NULL. */
 char *safe_read_file(const char *path, gsize limit, gsize *ret_length, GError **error);
 
-/* Replaces a file by writing a temporary one beside it and renaming; synced to disk if durable. */
+/* Replaces a file by writing a temporary one beside it and renaming; synced to disk if durable. length -1: up to the
+ * NUL. mode is taken as it is, whatever the umask. */
 gboolean safe_write_file(const char *path, const char *text, gssize length, mode_t mode, gboolean durable,
                          GError **error);

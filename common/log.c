@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "log.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A log reader that does not read holds a line up for this long, then loses it. */
+#define LOG_WRITE_PATIENCE_MS 1000
+
+static struct {
+  GMutex lock;
+  gboolean is_writer_set;
+  int fd;
+  LogFormat format;
+  GLogLevelFlags level;
+} target = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = G_LOG_LEVEL_WARNING};
+
+static char *format_time(gint64 time_us) {
+  time_t seconds = time_us / G_USEC_PER_SEC;
+  struct tm parts;
+  gmtime_r(&seconds, &parts);
+  char text[64];
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  return g_strdup_printf("%s.%06dZ", text, (int)(time_us % G_USEC_PER_SEC));
+}
+
+static void append_escaped(GString *line, gunichar character) {
+  static const char letters[] = "abtnvfr"; /* \a is 7 */
+  if (character == '"' || character == '\\') {
+    g_string_append_printf(line, "\\%c", (char)character);
+  } else if (character >= 7 && character <= 13) {
+    g_string_append_printf(line, "\\%c", letters[character - 7]);
+  } else if (character < 0x80) {
+    g_string_append_printf(line, "\\x%02x", (guint)character);
+  } else {
+    g_string_append_printf(line, character > 0xffff ? "\\U%08x" : "\\u%04x", (guint)character);
+  }
+}
+
+/* As logrus does it: a word of harmless characters stands bare, all else is quoted by Go's rules. */
+static void append_text_value(GString *line, const char *value) {
+  const char *harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/@^+";
+  if (value[strspn(value, harmless)] == '\0') {
+    g_string_append(line, value);
+    return;
+  }
+  g_string_append_c(line, '"');
+  while (*value != '\0') {
+    gunichar character = g_utf8_get_char_validated(value, -1);
+    if (character == (gunichar)-1 || character == (gunichar)-2) {
+      g_string_append_printf(line, "\\x%02x", (guchar)*value++);
+      continue;
+    }
+    if (character == '"' || character == '\\' || !g_unichar_isprint(character)) {
+      append_escaped(line, character);
+    } else {
+      g_string_append_unichar(line, character);
+    }
+    value = g_utf8_next_char(value);
+  }
+  g_string_append_c(line, '"');
+}
+
+static char *format_text(const char *level, const char *message, const char *stamp) {
+  GString *line = g_string_new(NULL);
+  g_string_append_printf(line, "time=\"%s\" level=%s msg=", stamp, level);
+  append_text_value(line, message);
+  g_string_append_c(line, '\n');
+  return g_string_free(line, FALSE);
+}
+
+static char *format_json(const char *level, const char *message, const char *stamp) {
+  g_autofree char *valid = g_utf8_make_valid(message, -1);
+  struct json_object *object = json_object_new_object();
+  json_object_object_add(object, "level", json_object_new_string(level));
+  json_object_object_add(object, "msg", json_object_new_string(valid));
+  json_object_object_add(object, "time", json_object_new_string(stamp));
+  char *line = g_strdup_printf(
+      "%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+  json_object_put(object);
+  return line;
+}
+
+char *log_format_line(LogFormat format, const char *level, const char *message, gint64 time_us) {
+  g_autofree char *stamp = format_time(time_us);
+  return format == LOG_FORMAT_JSON ? format_json(level, message, stamp) : format_text(level, message, stamp);
+}
+
+/* Nothing can be done about a log that cannot be written, so nothing is reported. */
+static void write_line(int fd, const char *line) {
+  gsize length = strlen(line);
+  while (length > 0) {
+    ssize_t written = write(fd, line, length);
+    if (written >= 0) {
+      line += written;
+      length -= written;
+    } else if (errno == EAGAIN) {
+      struct pollfd wait = {.fd = fd, .events = POLLOUT};
+      if (poll(&wait, 1, LOG_WRITE_PATIENCE_MS) == 0) return;
+    } else if (errno != EINTR) {
+      return;
+    }
+  }
+}
+
+static void write_message(const char *level, const char *message) {
+  int saved_errno = errno;
+  g_mutex_lock(&target.lock);
+  g_autofree char *line = log_format_line(target.format, level, message, g_get_real_time());
+  write_line(target.fd, line);
+  g_mutex_unlock(&target.lock);
+  errno = saved_errno;
+}
+
+static const char *level_name(GLogLevelFlags level) {
+  if (level & G_LOG_LEVEL_ERROR) return "fatal";
+  if (level & G_LOG_LEVEL_CRITICAL) return "error";
+  if (level & G_LOG_LEVEL_WARNING) return "warning";
+  if (level & (G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO)) return "info";
+  return "debug";
+}
+
+static gboolean is_wanted(GLogLevelFlags level) {
+  g_mutex_lock(&target.lock);
+  /* GLib's graver levels have the lower bits. */
+  gboolean wanted = (level & G_LOG_LEVEL_MASK) <= target.level;
+  g_mutex_unlock(&target.lock);
+  return wanted;
+}
+
+static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer user_data) {
+  if (!is_wanted(level)) return G_LOG_WRITER_HANDLED;
+  for (gsize i = 0; i < n_fields; i++) {
+    if (strcmp(fields[i].key, "MESSAGE") != 0) continue;
+    g_autofree char *copy = fields[i].length >= 0 ? g_strndup(fields[i].value, fields[i].length) : NULL;
+    write_message(level_name(level), copy != NULL ? copy : fields[i].value);
+  }
+  return G_LOG_WRITER_HANDLED;
+}
+
+void log_open(int fd, LogFormat format, GLogLevelFlags level) {
+  g_mutex_lock(&target.lock);
+  target.fd = fd;
+  target.format = format;
+  target.level = level;
+  gboolean must_set = !target.is_writer_set;
+  target.is_writer_set = TRUE;
+  g_mutex_unlock(&target.lock);
+  /* GLib aborts when the writer is set a second time. */
+  if (must_set) g_log_set_writer_func(write_log, NULL, NULL);
+}
+
+void log_error(const char *message) { write_message("error", message); }
