@@ -41,6 +41,11 @@ static void append_escaped(GString *line, gunichar character) {
   }
 }
 
+static gboolean is_printable(gunichar character) {
+  GUnicodeType type = g_unichar_type(character);
+  return g_unichar_isprint(character) && type != G_UNICODE_LINE_SEPARATOR && type != G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
 /* As logrus does it: a word of harmless characters stands bare, all else is quoted by Go's rules. */
 static void append_text_value(GString *line, const char *value) {
   const char *harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/@^+";
@@ -55,7 +60,7 @@ static void append_text_value(GString *line, const char *value) {
       g_string_append_printf(line, "\\x%02x", (guchar)*value++);
       continue;
     }
-    if (character == '"' || character == '\\' || !g_unichar_isprint(character)) {
+    if (character == '"' || character == '\\' || !is_printable(character)) {
       append_escaped(line, character);
     } else {
       g_string_append_unichar(line, character);
