@@ -9,5 +9,7 @@ noinst_LTLIBRARIES += agent/libagent.la
 agent_libagent_la_SOURCES = \
 	agent/config.c agent/config.h \
 	agent/init.c agent/init.h \
+	agent/modules.c agent/modules.h \
+	agent/power.c agent/power.h \
 	agent/service.c agent/service.h
 agent_libagent_la_LIBADD = common/libcommon.la

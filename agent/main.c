@@ -9,6 +9,7 @@
 
 #include "agent/config.h"
 #include "agent/init.h"
+#include "agent/modules.h"
 #include "agent/service.h"
 
 static const char usage[] =
@@ -64,6 +65,7 @@ static int parse_arguments(AgentConfig *config, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  if (argc > 0 && g_str_has_suffix(argv[0], "/modprobe")) return modules_modprobe(argc, argv);
   g_autoptr(AgentConfig) config = agent_config_new();
   if (getpid() == 1) run_as_pid1(config);
   int status = parse_arguments(config, argc, argv);
