@@ -3,5 +3,6 @@
 
 #include "lib/vm-config.h"
 
-/* The libvirt domain XML of a virtual machine; to be freed with g_free(). Pure. */
+/* The libvirt domain XML of a virtual machine; to be freed with g_free(). Pure.
+ * vsock_cid 0: libvirt chooses it. */
 char *domain_xml_build(const VmConfig *config, GError **error);

@@ -8,6 +8,10 @@
 /* sun_path holds 107 bytes and a terminating NUL, unix(7). */
 #define PATHS_ROOT_MAX 48
 
+/* Below the root. */
+#define PATHS_SANDBOXES "s"
+#define PATHS_CONTAINERS "c"
+
 /* Absolute, not "/", no "..", at most PATHS_ROOT_MAX bytes. */
 gboolean paths_check_root(const char *root, GError **error);
 

@@ -13,6 +13,13 @@ typedef enum { CHANNEL_AUTO, CHANNEL_VSOCK, CHANNEL_SERIAL } AgentChannel;
 
 /* GError forms of the public calls. */
 kata_settings *settings_new(void);
+kata_settings *settings_copy(const kata_settings *settings);
+/* Takes over from's values: all, or only those that a file or a caller has named. */
+void settings_merge(kata_settings *to, const kata_settings *from, gboolean only_named);
+gboolean settings_set(kata_settings *settings, const char *section, const char *key, const char *value, GError **error);
+char *settings_get(const kata_settings *settings, const char *section, const char *key, GError **error);
+/* Those that have been named. */
+char *settings_to_text(const kata_settings *settings);
 gboolean settings_load_file(kata_settings *settings, const char *path, GError **error);
 gboolean settings_load_text(kata_settings *settings, const char *text, gsize length, const char *where, GError **error);
 /* File, then DIR/conf.d/ *.conf beside it in order of their names. A missing default file is no error (must_exist). */
@@ -23,3 +30,7 @@ const char *settings_get_string(const kata_settings *settings, const char *secti
 gint64 settings_get_int(const kata_settings *settings, const char *section, const char *key);
 gboolean settings_get_bool(const kata_settings *settings, const char *section, const char *key);
 const char *const *settings_get_strv(const kata_settings *settings, const char *section, const char *key);
+
+/* Words as the values they stand for. */
+Accelerator settings_get_accelerator(const kata_settings *settings);
+AgentChannel settings_get_channel(const kata_settings *settings);

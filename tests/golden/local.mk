@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+GOLDEN_DOMAINS = debug escapes kvm-serial-4cpu kvm-vsock-1cpu kvm-vsock-no-share tcg-kernel-params \
+	tcg-serial-1cpu tcg-serial-no-share tcg-spare-vcpus tcg-vsock-4cpu
+EXTRA_DIST += $(GOLDEN_DOMAINS:%=tests/golden/%.conf) $(GOLDEN_DOMAINS:%=tests/golden/%.xml)
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/golden/domain-xml
+TESTS += tests/golden/domain-xml
+tests_golden_domain_xml_SOURCES = tests/golden/domain-xml.c
+tests_golden_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_golden_domain_xml_LDADD = lib/libcore.la $(CMOCKA_LIBS) $(GLIB_LIBS)
+endif

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "lib/domain-xml-devices.h"
+
+/*
+ * Devices sit on the root bus itself, each in a slot of its own: libvirt would put a PCIe port
+ * in front of each, and every port costs the guest's start. Slots 0x00 (host bridge) and
+ * 0x1f (ICH9) are the machine's.
+ */
+enum { SLOT_AGENT = 0x01, SLOT_SHARE = 0x02 };
+
+/* Without the registers of virtio before 1.0, which need I/O ports. */
+#define MODERN "virtio-non-transitional"
+
+static void write_address(XmlWriter *xml, guint slot) {
+  g_autofree char *text = g_strdup_printf("0x%02x", slot);
+  xml_leaf(xml, "address", "type", "pci", "domain", "0x0000", "bus", "0x00", "slot", text, "function", "0x0", NULL);
+}
+
+/* What libvirt adds on its own if it is not told otherwise. */
+static void write_absent(XmlWriter *xml) {
+  xml_leaf(xml, "controller", "type", "usb", "model", "none", NULL);
+  xml_leaf(xml, "memballoon", "model", "none", NULL);
+}
+
+static void write_console(XmlWriter *xml, const VmConfig *config) {
+  xml_open(xml, "serial", "type", "file", NULL);
+  xml_leaf(xml, "source", "path", config->console_log, NULL);
+  xml_leaf(xml, "target", "type", "isa-serial", "port", "0", NULL);
+  xml_close(xml);
+}
+
+/* QEMU listens; one host process at a time may connect. */
+static void write_port(XmlWriter *xml, const VmConfig *config) {
+  /* Port 0 is reserved for a console, so one port needs two. */
+  xml_open(xml, "controller", "type", "virtio-serial", "index", "0", "model", MODERN, "ports", "2", NULL);
+  write_address(xml, SLOT_AGENT);
+  xml_close(xml);
+  xml_open(xml, "channel", "type", "unix", NULL);
+  xml_leaf(xml, "source", "mode", "bind", "path", config->agent_socket, NULL);
+  xml_leaf(xml, "target", "type", "virtio", "name", VM_CONFIG_PORT_NAME, NULL);
+  xml_leaf(xml, "address", "type", "virtio-serial", "controller", "0", "bus", "0", "port", "1", NULL);
+  xml_close(xml);
+}
+
+static void write_vsock(XmlWriter *xml, const VmConfig *config) {
+  xml_open(xml, "vsock", "model", MODERN, NULL);
+  g_autofree char *cid = g_strdup_printf("%u", config->vsock_cid);
+  gboolean chosen = config->vsock_cid != 0;
+  xml_leaf(xml, "cid", "auto", chosen ? "no" : "yes", "address", chosen ? cid : NULL, NULL);
+  write_address(xml, SLOT_AGENT);
+  xml_close(xml);
+}
+
+/* virtiofsd is the owner's, not libvirt's: see docs/ARCHITECTURE.md. */
+static void write_share(XmlWriter *xml, const VmConfig *config) {
+  xml_open(xml, "filesystem", "type", "mount", NULL);
+  xml_leaf(xml, "driver", "type", "virtiofs", "queue", "1024", NULL);
+  xml_leaf(xml, "source", "socket", config->virtiofs_socket, NULL);
+  xml_leaf(xml, "target", "dir", VM_CONFIG_VIRTIOFS_TAG, NULL);
+  write_address(xml, SLOT_SHARE);
+  xml_close(xml);
+}
+
+void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config) {
+  xml_open(xml, "devices", NULL);
+  xml_text(xml, "emulator", config->emulator);
+  write_absent(xml);
+  write_console(xml, config);
+  if (config->channel == CHANNEL_SERIAL)
+    write_port(xml, config);
+  else
+    write_vsock(xml, config);
+  if (config->virtiofs_socket != NULL) write_share(xml, config);
+  xml_close(xml);
+}

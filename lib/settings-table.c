@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "lib/settings-table.h"
+
+#include <string.h>
+
+#define QEMU "hypervisor.qemu"
+#define AGENT "agent.kata"
+#define RUNTIME "runtime"
+#define QUOTED(text) "\"" text "\""
+
+/* QEMU's q35 takes 288 vCPUs (qemu 7.2, pc_q35_machine_options); without an IOMMU x2APIC ids end at 254. */
+#define VCPUS_MAX 240
+/* The agent and crun need some 50 MiB beside the kernel. */
+#define MEMORY_MIN_MIB 96
+#define MEMORY_MAX_MIB (4 << 20)
+#define TIMEOUT_MAX_S 3600
+
+/* Grouped by section, in the order of kata.conf(5). */
+const SettingKey setting_keys[] = {
+    {.section = QEMU,
+     .key = "path",
+     .type = SETTING_PATH,
+     .preset = QUOTED(KATA_QEMU_PATH),
+     .doc = "The hypervisor: QEMU for x86-64."},
+    {.section = QEMU,
+     .key = "kernel",
+     .type = SETTING_PATH,
+     .preset = QUOTED(KATA_DATADIR "/vmlinuz"),
+     .doc = "The guest's kernel, booted directly."},
+    {.section = QEMU,
+     .key = "initrd",
+     .type = SETTING_PATH,
+     .preset = QUOTED(KATA_DATADIR "/initrd.img"),
+     .doc = "The guest's initial file system, with the agent as /init."},
+    {.section = QEMU,
+     .key = "machine_type",
+     .type = SETTING_STRING,
+     .preset = QUOTED("q35"),
+     .words = "q35",
+     .doc = "QEMU's machine."},
+    {.section = QEMU,
+     .key = "firmware",
+     .type = SETTING_PATH,
+     .preset = QUOTED(KATA_FIRMWARE_PATH),
+     .doc = "The firmware that loads the kernel; empty: the machine's own, which is slower."},
+    {.section = QEMU,
+     .key = "kernel_params",
+     .type = SETTING_STRING,
+     .preset = QUOTED(""),
+     .doc = "Words added to the kernel's command line; one of ours with the same name gives way."},
+    {.section = QEMU,
+     .key = "default_vcpus",
+     .type = SETTING_NUMBER,
+     .preset = "1",
+     .min = -1,
+     .max = VCPUS_MAX,
+     .doc = "Virtual CPUs of a guest; 0: one; -1: as many as the host has."},
+    {.section = QEMU,
+     .key = "default_maxvcpus",
+     .type = SETTING_NUMBER,
+     .preset = "0",
+     .min = 0,
+     .max = VCPUS_MAX,
+     .doc = "Virtual CPUs a guest may ever have; less than default_vcpus: as many as that."},
+    {.section = QEMU,
+     .key = "default_memory",
+     .type = SETTING_NUMBER,
+     .preset = "2048",
+     .min = MEMORY_MIN_MIB,
+     .max = MEMORY_MAX_MIB,
+     .doc = "Memory of a guest in MiB."},
+    {.section = QEMU,
+     .key = "accelerator",
+     .type = SETTING_STRING,
+     .preset = QUOTED("auto"),
+     .words = "auto|kvm|tcg",
+     .doc = "What runs the guest's code: KVM, or QEMU's own translator (much slower); auto: KVM if the host has it."},
+    {.section = QEMU,
+     .key = "agent_channel",
+     .type = SETTING_STRING,
+     .preset = QUOTED("auto"),
+     .words = "auto|vsock|serial",
+     .doc = "How the agent is reached: vsock, or a virtio-serial port; auto: vsock if the host has it."},
+    {.section = QEMU,
+     .key = "shared_fs",
+     .type = SETTING_STRING,
+     .preset = QUOTED("virtio-fs"),
+     .words = "virtio-fs|none",
+     .doc = "How the guest sees the files of its containers."},
+    {.section = QEMU,
+     .key = "virtio_fs_daemon",
+     .type = SETTING_PATH,
+     .preset = QUOTED(KATA_VIRTIOFSD_PATH),
+     .doc = "The program that serves virtio-fs."},
+    {.section = QEMU,
+     .key = "virtio_fs_extra_args",
+     .type = SETTING_LIST,
+     .preset = "[]",
+     .doc = "Arguments added to that program's."},
+    {.section = QEMU,
+     .key = "virtio_fs_cache",
+     .type = SETTING_STRING,
+     .preset = QUOTED("auto"),
+     .words = "never|none|auto|always",
+     .doc = "How long the guest may trust what it has read; \"never\" and \"none\" mean the same."},
+    {.section = QEMU,
+     .key = "enable_annotations",
+     .type = SETTING_LIST,
+     .preset = "[]",
+     .doc =
+         "Keys of this section that a container's annotations may change: regular expressions, each matching a whole "
+         "name."},
+    {.section = QEMU,
+     .key = "enable_debug",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "The guest's kernel says all it has to say on the console."},
+    {.section = AGENT,
+     .key = "dial_timeout",
+     .type = SETTING_NUMBER,
+     .preset = "45",
+     .min = 1,
+     .max = TIMEOUT_MAX_S,
+     .doc = "Seconds from the guest's start until its agent must have answered."},
+    {.section = AGENT,
+     .key = "kernel_modules",
+     .type = SETTING_LIST,
+     .preset = "[]",
+     .doc = "Kernel modules the agent loads before the first container, each with its parameters after a blank."},
+    {.section = AGENT,
+     .key = "debug_console_enabled",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "The agent offers a shell in the guest."},
+    {.section = AGENT,
+     .key = "enable_debug",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "The agent logs all it does."},
+    {.section = RUNTIME,
+     .key = "enable_debug",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "A sandbox's owner logs all it does."},
+    {.section = RUNTIME,
+     .key = "create_container_timeout",
+     .type = SETTING_NUMBER,
+     .preset = "60",
+     .min = 1,
+     .max = TIMEOUT_MAX_S,
+     .doc = "Seconds that making a container may take."},
+    {.section = RUNTIME,
+     .key = "sandbox_cgroup_only",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "The hypervisor and its helpers all live in the sandbox's own cgroup."},
+};
+
+const gsize n_setting_keys = G_N_ELEMENTS(setting_keys);
+
+int setting_find(const char *section, const char *key) {
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    if (strcmp(setting_keys[i].section, section) == 0 && strcmp(setting_keys[i].key, key) == 0) return (int)i;
+  }
+  return -1;
+}
+
+gboolean setting_section_exists(const char *section) {
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    if (strcmp(setting_keys[i].section, section) == 0) return TRUE;
+  }
+  return FALSE;
+}
+
+static char *describe_words(const char *words) {
+  g_auto(GStrv) list = g_strsplit(words, "|", -1);
+  g_autofree char *joined = g_strjoinv("\", \"", list);
+  return g_strdup_printf(list[1] == NULL ? "\"%s\"" : "one of \"%s\"", joined);
+}
+
+char *setting_describe(const SettingKey *key) {
+  switch (key->type) {
+    case SETTING_STRING:
+      return key->words != NULL ? describe_words(key->words) : g_strdup("text in double quotes");
+    case SETTING_PATH:
+      return g_strdup("an absolute path in double quotes");
+    case SETTING_NUMBER:
+      return g_strdup_printf("a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, key->min, key->max);
+    case SETTING_BOOLEAN:
+      return g_strdup("true or false");
+    case SETTING_LIST:
+      return g_strdup("a list of texts on one line, such as [\"a\", \"b\"]");
+  }
+  return NULL;
+}
+
+/* Edit distance of two short names: insertions, deletions and replacements of one character. */
+static gsize name_distance(const char *a, const char *b) {
+  gsize columns = strlen(b) + 1;
+  g_autofree gsize *row = g_new(gsize, columns);
+  for (gsize j = 0; j < columns; j++) row[j] = j;
+  for (gsize i = 0; a[i] != '\0'; i++) {
+    gsize diagonal = row[0];
+    row[0] = i + 1;
+    for (gsize j = 1; j < columns; j++) {
+      gsize replaced = diagonal + (a[i] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = MIN(replaced, MIN(row[j], row[j - 1]) + 1);
+    }
+  }
+  return row[columns - 1];
+}
+
+const char *setting_suggest(const char *section, const char *name) {
+  enum { NEAR = 3, NAME_MAX_LENGTH = 64 };
+  if (strlen(name) > NAME_MAX_LENGTH) return NULL;
+  const char *best = NULL;
+  gsize best_distance = NEAR + 1;
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    if (section != NULL && strcmp(section, setting_keys[i].section) != 0) continue;
+    const char *known = section != NULL ? setting_keys[i].key : setting_keys[i].section;
+    gsize distance = name_distance(name, known);
+    if (distance < best_distance) {
+      best = known;
+      best_distance = distance;
+    }
+  }
+  return best;
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "lib/settings.h"
+
+#include <string.h>
+
+#include "common/error.h"
+#include "common/safe-path.h"
+#include "lib/settings-file.h"
+#include "lib/settings-table.h"
+#include "lib/settings-value.h"
+
+struct kata_settings {
+  gatomicrefcount refs;
+  SettingValue *values; /* one for each key of the table */
+  gboolean *named;      /* which a file or a caller has named */
+};
+
+kata_settings *settings_new(void) {
+  kata_settings *settings = g_new0(kata_settings, 1);
+  g_atomic_ref_count_init(&settings->refs);
+  settings->values = g_new0(SettingValue, n_setting_keys);
+  settings->named = g_new0(gboolean, n_setting_keys);
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    g_autoptr(GError) error = NULL;
+    if (!setting_value_parse(&setting_keys[i], setting_keys[i].preset, &settings->values[i], &error))
+      g_critical("%s", error->message); /* the table itself is wrong; a test parses it all */
+  }
+  return settings;
+}
+
+kata_settings *settings_copy(const kata_settings *settings) {
+  kata_settings *copy = settings_new();
+  settings_merge(copy, settings, FALSE);
+  memcpy(copy->named, settings->named, n_setting_keys * sizeof(gboolean));
+  return copy;
+}
+
+void settings_merge(kata_settings *to, const kata_settings *from, gboolean only_named) {
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    if (only_named && !from->named[i]) continue;
+    setting_value_copy(&to->values[i], &from->values[i]);
+    to->named[i] = to->named[i] || from->named[i];
+  }
+}
+
+kata_settings *kata_settings_ref(kata_settings *settings) {
+  if (settings != NULL) g_atomic_ref_count_inc(&settings->refs);
+  return settings;
+}
+
+void kata_settings_unref(kata_settings *settings) {
+  if (settings == NULL || !g_atomic_ref_count_dec(&settings->refs)) return;
+  for (gsize i = 0; i < n_setting_keys; i++) setting_value_clear(&settings->values[i]);
+  g_free(settings->values);
+  g_free(settings->named);
+  g_free(settings);
+}
+
+/* The key's place in the table; an error tells of a near name, or of the section that has it. */
+static int find_key(const char *section, const char *key, GError **error) {
+  int place = setting_find(section, key);
+  if (place >= 0) return place;
+  gboolean known_section = setting_section_exists(section);
+  const char *near = setting_suggest(known_section ? section : NULL, known_section ? key : section);
+  g_autofree char *hint = near != NULL ? g_strdup_printf(", did you mean '%s'", near) : g_strdup("");
+  g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG,
+              known_section ? "no key '%s' in section [%s]%s" : "key '%s' in unknown section [%s]%s", key, section,
+              hint);
+  return -1;
+}
+
+gboolean settings_set(kata_settings *settings, const char *section, const char *key, const char *value,
+                      GError **error) {
+  int place = find_key(section, key, error);
+  if (place < 0 || !setting_value_parse(&setting_keys[place], value, &settings->values[place], error)) return FALSE;
+  settings->named[place] = TRUE;
+  return TRUE;
+}
+
+char *settings_get(const kata_settings *settings, const char *section, const char *key, GError **error) {
+  int place = find_key(section, key, error);
+  return place < 0 ? NULL : setting_value_to_text(&setting_keys[place], &settings->values[place]);
+}
+
+static gboolean set_from_file(const char *section, const char *key, const char *value, guint line, gpointer user_data,
+                              GError **error) {
+  return settings_set(user_data, section, key, value, error);
+}
+
+gboolean settings_load_text(kata_settings *settings, const char *text, gsize length, const char *where,
+                            GError **error) {
+  g_autoptr(kata_settings) loaded = settings_new();
+  if (!settings_file_parse(text, length, where, set_from_file, loaded, error)) return FALSE;
+  settings_merge(settings, loaded, TRUE);
+  return TRUE;
+}
+
+gboolean settings_load_file(kata_settings *settings, const char *path, GError **error) {
+  gsize length = 0;
+  g_autofree char *text = safe_read_file(path, SETTINGS_FILE_LIMIT, &length, error);
+  if (text == NULL) {
+    g_prefix_error(error, "cannot read the settings: ");
+    return FALSE;
+  }
+  return settings_load_text(settings, text, length, path, error);
+}
+
+static int compare_names(gconstpointer a, gconstpointer b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Paths of the *.conf files of a directory, sorted; none if there is no such directory. */
+static GPtrArray *list_drop_ins(const char *directory) {
+  g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
+  for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
+    if (g_str_has_suffix(name, ".conf") && *name != '.')
+      g_ptr_array_add(paths, g_build_filename(directory, name, NULL));
+  }
+  g_ptr_array_sort(paths, compare_names);
+  return g_steal_pointer(&paths);
+}
+
+gboolean settings_load_default(kata_settings *settings, const char *path, gboolean must_exist, GError **error) {
+  g_autoptr(kata_settings) loaded = settings_new();
+  if ((must_exist || g_file_test(path, G_FILE_TEST_EXISTS)) && !settings_load_file(loaded, path, error)) return FALSE;
+  g_autofree char *parent = g_path_get_dirname(path);
+  g_autofree char *directory = g_build_filename(parent, "conf.d", NULL);
+  g_autoptr(GPtrArray) drop_ins = list_drop_ins(directory);
+  for (guint i = 0; i < drop_ins->len; i++) {
+    if (!settings_load_file(loaded, drop_ins->pdata[i], error)) return FALSE;
+  }
+  settings_merge(settings, loaded, TRUE);
+  return TRUE;
+}
+
+char *settings_to_text(const kata_settings *settings) {
+  GString *text = g_string_new(NULL);
+  const char *section = "";
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    if (!settings->named[i]) continue;
+    if (strcmp(section, setting_keys[i].section) != 0) {
+      section = setting_keys[i].section;
+      g_string_append_printf(text, "%s[%s]\n", text->len > 0 ? "\n" : "", section);
+    }
+    g_autofree char *value = setting_value_to_text(&setting_keys[i], &settings->values[i]);
+    g_string_append_printf(text, "%s = %s\n", setting_keys[i].key, value);
+  }
+  return g_string_free(text, FALSE);
+}
+
+static const SettingValue *get_value(const kata_settings *settings, const char *section, const char *key) {
+  int place = setting_find(section, key);
+  g_return_val_if_fail(place >= 0, NULL);
+  return &settings->values[place];
+}
+
+const char *settings_get_string(const kata_settings *settings, const char *section, const char *key) {
+  const SettingValue *value = get_value(settings, section, key);
+  return value != NULL ? value->text : NULL;
+}
+
+gint64 settings_get_int(const kata_settings *settings, const char *section, const char *key) {
+  const SettingValue *value = get_value(settings, section, key);
+  return value != NULL ? value->number : 0;
+}
+
+gboolean settings_get_bool(const kata_settings *settings, const char *section, const char *key) {
+  return settings_get_int(settings, section, key) != 0;
+}
+
+const char *const *settings_get_strv(const kata_settings *settings, const char *section, const char *key) {
+  const SettingValue *value = get_value(settings, section, key);
+  return value != NULL ? (const char *const *)value->list : NULL;
+}
+
+Accelerator settings_get_accelerator(const kata_settings *settings) {
+  const char *word = settings_get_string(settings, "hypervisor.qemu", "accelerator");
+  if (strcmp(word, "kvm") == 0) return ACCELERATOR_KVM;
+  return strcmp(word, "tcg") == 0 ? ACCELERATOR_TCG : ACCELERATOR_AUTO;
+}
+
+AgentChannel settings_get_channel(const kata_settings *settings) {
+  const char *word = settings_get_string(settings, "hypervisor.qemu", "agent_channel");
+  if (strcmp(word, "vsock") == 0) return CHANNEL_VSOCK;
+  return strcmp(word, "serial") == 0 ? CHANNEL_SERIAL : CHANNEL_AUTO;
+}
