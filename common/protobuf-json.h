@@ -7,14 +7,18 @@
 #include <protobuf-c/protobuf-c.h>
 
 typedef enum {
-  /* Member names as in the .proto file; bytes are base64, 64-bit numbers may also be read from
-   * strings, enums are names: protobuf's JSON form with original names. */
+  /* Member names as in the .proto file; bytes are base64, numbers may also be read from strings, enums are
+   * names: protobuf's JSON form with original names. The lowerCamelCase names are read too. */
   PROTOBUF_JSON_PROTO,
   /* Member names as in the OCI runtime specification's config.json. */
   PROTOBUF_JSON_OCI,
 } ProtobufJsonNames;
 
-/* Members at their default are left out, but for those the OCI specification requires. */
+/* Lists and maps with more entries than this are refused when read. */
+#define PROTOBUF_JSON_LIST_LIMIT 32768u
+
+/* Members at their default are left out, but for those the OCI specification requires. 64-bit numbers are written as
+ * numbers. The caller owns the object. */
 struct json_object *protobuf_to_json(const ProtobufCMessage *message, ProtobufJsonNames names);
 
 /* Builds a message. Unknown members are ignored in OCI form and refused in proto form; a wrong type or a number out of
