@@ -9,5 +9,6 @@ common_libcommon_la_SOURCES = \
 	common/protobuf-json-names.c common/protobuf-json-names.h \
 	common/protobuf-json-read.c common/protobuf-json-write.c common/protobuf-json.h \
 	common/safe-path.c common/safe-path-remove.c common/safe-path.h \
+	common/spawn.c common/spawn.h common/spawn-child.c common/spawn-child.h common/spawn-run.c \
 	common/ttrpc.h
 common_libcommon_la_LIBADD = proto/libproto.la $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
