@@ -2,16 +2,28 @@
 # The internal half: what the owner links too.
 noinst_LTLIBRARIES += lib/libcore.la
 lib_libcore_la_SOURCES = \
+	lib/agent.c \
+	lib/api.h lib/error.c \
+	lib/container.c lib/container.h \
+	lib/container-find.c lib/container-find.h \
+	lib/container-state.c \
+	lib/context.c lib/context.h \
+	lib/domain.c \
 	lib/domain-xml.c lib/domain-xml.h \
 	lib/domain-xml-devices.c lib/domain-xml-devices.h \
 	lib/domain-xml-writer.c lib/domain-xml-writer.h \
-	lib/host.c lib/host-check.c lib/host.h \
+	lib/host.c lib/host-api.c lib/host-check.c lib/host.h \
+	lib/owner-client.c lib/owner-client.h \
+	lib/owner-start.c lib/owner-start.h \
 	lib/paths.c lib/paths.h \
-	lib/sandbox.c \
-	lib/settings.c lib/settings.h \
+	lib/process.c \
+	lib/sandbox.c lib/sandbox.h \
+	lib/settings.c lib/settings-api.c lib/settings.h \
 	lib/settings-file.c lib/settings-file.h \
 	lib/settings-table.c lib/settings-table.h \
 	lib/settings-value.c lib/settings-value.h \
+	lib/task.c lib/task.h \
+	lib/version.c \
 	lib/vm-config.c lib/vm-config.h
 lib_libcore_la_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
 lib_libcore_la_CPPFLAGS = $(AM_CPPFLAGS) \
@@ -23,3 +35,11 @@ lib_libcore_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_FIRMWARE_PATH='"/usr/share/qemu/qboot.rom"' \
 	-DKATA_VIRT_LIBDIR='"$(VIRT_LIBDIR)"'
 lib_libcore_la_LIBADD = common/libcommon.la $(XML_LIBS)
+
+EXTRA_DIST += lib/libkata.syms
+
+katadir = $(includedir)/kata
+kata_HEADERS = \
+	include/kata/agent.h include/kata/container.h include/kata/context.h include/kata/domain.h \
+	include/kata/error.h include/kata/kata.h include/kata/process.h include/kata/sandbox.h include/kata/settings.h
+nodist_kata_HEADERS = include/kata/version.h
