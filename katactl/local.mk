@@ -1,1 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# All but main(): what the unit tests link as well.
+noinst_LTLIBRARIES += katactl/libkatactl.la
+katactl_libkatactl_la_SOURCES = \
+	katactl/app.c katactl/app.h \
+	katactl/attend.c katactl/attend.h \
+	katactl/cmd-check.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-exec.c \
+	katactl/cmd-features.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-pause.c \
+	katactl/cmd-run.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-version.c \
+	katactl/cmd-xml.c katactl/commands.h \
+	katactl/console.c katactl/console.h \
+	katactl/launch.c katactl/launch.h \
+	katactl/monitor.c katactl/monitor.h \
+	katactl/options.c katactl/options.h \
+	katactl/pid-file.c katactl/pid-file.h \
+	katactl/process-json.c katactl/process-json.h \
+	katactl/signals.c katactl/signals.h \
+	katactl/state-json.c katactl/state-json.h \
+	katactl/streams.c katactl/streams.h \
+	katactl/subject.c katactl/subject.h
+EXTRA_DIST += katactl/main.c

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <unistd.h>
+
+#include "commands.h"
+#include "common/error.h"
+#include "common/ids.h"
+#include "common/oci.h"
+
+#define DEFAULT_ID "sandbox"
+
+static const char *bundle;
+
+const Option xml_options[] = {
+    {"bundle", 'b', OPTION_TEXT, &bundle, "DIR", "of the guest this bundle would get; ID then is only a name"},
+    OPTIONS_END};
+
+static char *get_running(App *app, const char *id, GError **error) {
+  kata_error *err = NULL;
+  g_autoptr(kata_container) container = kata_container_open(app->context, id, 0, NULL);
+  const char *sandbox_id = container != NULL ? kata_container_get_sandbox_id(container) : id;
+  g_autoptr(kata_sandbox) sandbox = kata_sandbox_open(app->context, sandbox_id, 0, &err);
+  char *xml = sandbox != NULL ? kata_sandbox_get_domain_xml(sandbox, 0, &err) : NULL;
+  if (xml != NULL) return xml;
+  if (sandbox == NULL && kata_error_get_code(err) == KATA_ERR_NOT_FOUND) {
+    kata_error_free(err);
+    g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "no container or sandbox '%s': it does not exist", id);
+  } else {
+    app_take_error(err, error);
+  }
+  return NULL;
+}
+
+static char *build_for_bundle(App *app, const char *id, GError **error) {
+  g_autoptr(OciSpec) spec = oci_spec_load(bundle, error);
+  if (spec == NULL) return NULL;
+  kata_error *err = NULL;
+  const char *file = kata_context_get_config_file(app->context);
+  g_autoptr(kata_settings) settings = kata_settings_new(0, &err);
+  gboolean is_ready = settings != NULL;
+  if (is_ready && access(file, F_OK) == 0) is_ready = kata_settings_load_file(settings, file, 0, &err) == 0;
+  char *xml = is_ready ? kata_domain_xml(settings, id, kata_context_get_root(app->context), 0, &err) : NULL;
+  if (xml == NULL) app_take_error(err, error);
+  return xml;
+}
+
+int cmd_xml(App *app, char **operands, GError **error) {
+  if (bundle == NULL && operands[0] == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "xml needs the ID of a container or sandbox, or --bundle DIR");
+    return 1;
+  }
+  const char *id = operands[0] != NULL ? operands[0] : DEFAULT_ID;
+  if (!id_check(id, "container", error)) return 1;
+  autokatafree char *xml = bundle != NULL ? build_for_bundle(app, id, error) : get_running(app, id, error);
+  if (xml == NULL) return 1;
+  fputs(xml, stdout);
+  if (!g_str_has_suffix(xml, "\n")) putchar('\n');
+  return 0;
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "launch.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "attend.h"
+#include "common/error.h"
+#include "common/ids.h"
+#include "common/oci.h"
+#include "monitor.h"
+#include "pid-file.h"
+#include "streams.h"
+#include "subject.h"
+
+#define STATUS_FAILED 1
+
+typedef struct {
+  App *app;
+  const LaunchOptions *options;
+  char *bundle; /* absolute */
+  Streams streams;
+  Monitor monitor;
+  Subject subject;   /* its container is set by the working thread, then is_created */
+  gint has_sandbox;  /* atomic: the sandbox of this id is ours to delete */
+  gint is_created;   /* atomic */
+  gint cancelled_by; /* atomic: the signal that ended the start, or 0 */
+  int status;
+  GError *error;
+} Launch;
+
+static void launch_clear(Launch *launch) {
+  monitor_abort(&launch->monitor);
+  streams_close(&launch->streams);
+  subject_clear(&launch->subject);
+  g_clear_pointer(&launch->bundle, g_free);
+  g_clear_error(&launch->error);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Launch, launch_clear)
+
+static void delete_sandbox(Launch *launch) {
+  g_autoptr(kata_sandbox) sandbox = kata_sandbox_open(launch->app->context, launch->options->id, 0, NULL);
+  if (sandbox != NULL) kata_sandbox_delete(sandbox, KATA_SANDBOX_DELETE_FORCE, NULL);
+}
+
+static void take_create_error(kata_error *err, GError **error) {
+  if (kata_error_get_code(err) == KATA_ERR_ALREADY_EXISTS) {
+    kata_error_free(err);
+    g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "container with given ID already exists");
+    return;
+  }
+  app_take_error(err, error);
+}
+
+static gboolean create_container(Launch *launch, GError **error) {
+  const char *id = launch->options->id;
+  kata_error *err = NULL;
+  g_autoptr(kata_sandbox) sandbox = kata_sandbox_create(launch->app->context, id, NULL, 0, &err);
+  if (sandbox == NULL) {
+    take_create_error(err, error);
+    return FALSE;
+  }
+  g_autoptr(kata_container) container = NULL;
+  g_atomic_int_set(&launch->has_sandbox, TRUE);
+  if (g_atomic_int_get(&launch->cancelled_by) == 0) {
+    container = kata_container_create(sandbox, id, launch->bundle, &launch->streams.io, 0, &err);
+  }
+  if (container == NULL || g_atomic_int_get(&launch->cancelled_by) != 0) {
+    kata_sandbox_delete(sandbox, KATA_SANDBOX_DELETE_FORCE, NULL);
+    take_create_error(err, error);
+    return FALSE;
+  }
+  launch->subject.context = launch->app->context;
+  launch->subject.container_id = g_strdup(id);
+  launch->subject.container = g_steal_pointer(&container);
+  g_atomic_int_set(&launch->is_created, TRUE);
+  return TRUE;
+}
+
+static gboolean start_container(Launch *launch, GError **error) {
+  kata_error *err = NULL;
+  if (!launch->options->start || kata_container_start(launch->subject.container, 0, &err) == 0) return TRUE;
+  app_take_error(err, error);
+  return FALSE;
+}
+
+/* Tells the caller who stands for the container. */
+static gboolean publish(Launch *launch, GError **error) {
+  const LaunchOptions *options = launch->options;
+  pid_t pid = launch->streams.io.host_pid;
+  if (options->pidfd_socket != NULL && !pid_file_send_pidfd(options->pidfd_socket, pid, error)) return FALSE;
+  if (options->pid_file != NULL && !pid_file_write(options->pid_file, pid, error)) return FALSE;
+  return launch->monitor.pid == 0 || monitor_release(&launch->monitor, error);
+}
+
+static gboolean delete_container(Launch *launch, GError **error) {
+  kata_error *err = NULL;
+  guint32 flags = KATA_CONTAINER_DELETE_FORCE | KATA_CONTAINER_DELETE_SANDBOX;
+  if (kata_container_delete(launch->subject.container, flags, NULL, &err) == 0) return TRUE;
+  app_take_error(err, error);
+  return FALSE;
+}
+
+static gboolean create_and_start(Launch *launch, GError **error) {
+  if (!create_container(launch, error)) return FALSE;
+  subject_resize(&launch->subject, launch->streams.terminal_fd);
+  if (start_container(launch, error) && publish(launch, error)) return TRUE;
+  if (!delete_container(launch, NULL)) delete_sandbox(launch);
+  return FALSE;
+}
+
+static void work(gpointer data) {
+  Launch *launch = data;
+  if (!create_and_start(launch, &launch->error)) {
+    launch->status = STATUS_FAILED;
+    return;
+  }
+  if (launch->options->detach) return;
+  launch->status = subject_wait(&launch->subject, &launch->error);
+  g_autoptr(GError) delete_error = NULL;
+  if (!launch->options->keep && !delete_container(launch, &delete_error)) {
+    delete_sandbox(launch);
+    g_warning("cannot delete container '%s': %s", launch->options->id, delete_error->message);
+  }
+}
+
+static gboolean is_terminating(int number) {
+  return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+}
+
+/* While the guest starts, a terminating signal gives up; afterwards all are the container's, if katactl stays. */
+static void on_signal(int number, gpointer data) {
+  Launch *launch = data;
+  if (!g_atomic_int_get(&launch->is_created)) {
+    if (!is_terminating(number)) return;
+    g_atomic_int_set(&launch->cancelled_by, number);
+    if (g_atomic_int_get(&launch->has_sandbox)) delete_sandbox(launch);
+  } else if (number == SIGWINCH && launch->streams.terminal_fd >= 0) {
+    subject_resize(&launch->subject, launch->streams.terminal_fd);
+  } else if (!launch->options->detach) {
+    subject_kill(&launch->subject, number);
+  }
+}
+
+/* The bundle's absolute path, and whether its process wants a terminal. */
+static gboolean read_bundle(Launch *launch, gboolean *ret_terminal, GError **error) {
+  const char *given = launch->options->bundle != NULL ? launch->options->bundle : ".";
+  g_autofree char *bundle = g_canonicalize_filename(given, NULL);
+  g_autoptr(OciSpec) spec = oci_spec_load(bundle, error);
+  if (spec == NULL) return FALSE;
+  launch->bundle = g_steal_pointer(&bundle);
+  *ret_terminal = spec->process != NULL && spec->process->terminal;
+  return TRUE;
+}
+
+/* What must be ready before there are threads. */
+static gboolean prepare(Launch *launch, GError **error) {
+  const LaunchOptions *options = launch->options;
+  gboolean terminal = FALSE;
+  if (!id_check(options->id, "container", error) || !read_bundle(launch, &terminal, error) ||
+      !streams_check_console(options->detach, terminal, options->console_socket, error)) {
+    return FALSE;
+  }
+  attend_prepare_signals();
+  if (!options->detach) {
+    launch->streams.io.host_pid = getpid();
+    return streams_open_foreground(&launch->streams, terminal, error);
+  }
+  if (!streams_open_detached(&launch->streams, terminal, options->console_socket, error) ||
+      !monitor_start(&launch->monitor, launch->app->context, options->id, NULL, launch->streams.slave, error)) {
+    return FALSE;
+  }
+  launch->streams.io.host_pid = launch->monitor.pid;
+  return TRUE;
+}
+
+int launch_container(App *app, const LaunchOptions *options, GError **error) {
+  g_auto(Launch) launch = {.app = app, .options = options, .streams = STREAMS_INIT, .monitor = MONITOR_INIT};
+  if (!prepare(&launch, error)) return STATUS_FAILED;
+  Attended attended = {
+      .work = work,
+      .on_signal = on_signal,
+      .data = &launch,
+      .relay_from = launch.streams.relay_write >= 0 ? STDIN_FILENO : -1,
+      .relay_to = launch.streams.relay_write,
+  };
+  launch.streams.relay_write = -1;
+  if (!attend_run(&attended, error)) return STATUS_FAILED;
+  int cancelled_by = g_atomic_int_get(&launch.cancelled_by);
+  if (cancelled_by != 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_CANCELLED, "given up on signal %d while the guest started", cancelled_by);
+    return 128 + cancelled_by;
+  }
+  if (launch.error != NULL) g_propagate_error(error, g_steal_pointer(&launch.error));
+  return launch.status;
+}

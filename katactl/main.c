@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* katactl: runc's command line for containers that run in virtual machines of their own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "common/error.h"
+
+#define PROGRAM "katactl"
+
+static const Option no_options[] = {OPTIONS_END};
+
+static const Command commands[] = {
+    {"check", "", "tell whether this host can run guests", no_options, OPTIONS_ANYWHERE, 0, 0, cmd_check},
+    {"create", "ID", "create a container from a bundle", create_options, OPTIONS_ANYWHERE, 1, 1, cmd_create},
+    {"delete", "ID", "delete a container that has ended", delete_options, OPTIONS_ANYWHERE, 1, 1, cmd_delete},
+    {"exec", "ID COMMAND [ARGUMENT...] | --process FILE ID", "run another process in a container", exec_options,
+     OPTIONS_BEFORE_OPERANDS, 1, -1, cmd_exec},
+    {"features", "", "show what the runtime can do, as JSON", no_options, OPTIONS_ANYWHERE, 0, 0, cmd_features},
+    {"kill", "ID [SIGNAL]", "send a signal to a container (default: SIGTERM)", kill_options, OPTIONS_BEFORE_OPERANDS, 1,
+     2, cmd_kill},
+    {"list", "", "list the containers", list_options, OPTIONS_ANYWHERE, 0, 0, cmd_list},
+    {"pause", "ID", "freeze all processes of a container", no_options, OPTIONS_ANYWHERE, 1, 1, cmd_pause},
+    {"resume", "ID", "let a paused container go on", no_options, OPTIONS_ANYWHERE, 1, 1, cmd_resume},
+    {"run", "ID", "create and start a container, and stay until it ends", run_options, OPTIONS_ANYWHERE, 1, 1, cmd_run},
+    {"start", "ID", "start a created container", no_options, OPTIONS_ANYWHERE, 1, 1, cmd_start},
+    {"state", "ID", "show the state of a container, as JSON", no_options, OPTIONS_ANYWHERE, 1, 1, cmd_state},
+    {"version", "", "show the version", no_options, OPTIONS_ANYWHERE, 0, 0, cmd_version},
+    {"xml", "ID | --bundle DIR [ID]", "show the libvirt domain XML of a guest", xml_options, OPTIONS_ANYWHERE, 0, 1,
+     cmd_xml},
+};
+
+static struct {
+  const char *root;
+  const char *log;
+  const char *log_format;
+  gboolean debug;
+  gboolean version;
+} global;
+
+static const Option global_options[] = {
+    {"root", 0, OPTION_TEXT, &global.root, "DIR", "where containers live (default: $KATA_ROOT or /run/kata)"},
+    {"log", 0, OPTION_TEXT, &global.log, "FILE", "where errors are logged (default: standard error)"},
+    {"log-format", 0, OPTION_TEXT, &global.log_format, "text|json", "form of the log (default: text)"},
+    {"debug", 0, OPTION_FLAG, &global.debug, NULL, "log more"},
+    {"systemd-cgroup", 0, OPTION_FLAG, NULL, NULL, "accepted: the container's cgroup is the guest's"},
+    {"rootless", 0, OPTION_TEXT, NULL, "auto|true|false", "accepted"},
+    {"cgroup-manager", 0, OPTION_TEXT, NULL, "NAME", "accepted: the container's cgroup is the guest's"},
+    {"criu", 0, OPTION_TEXT, NULL, "PATH", "accepted"},
+    {"version", 'v', OPTION_FLAG, &global.version, NULL, "show the version"},
+    OPTIONS_END};
+
+static void print_help(void) {
+  printf(
+      "Usage: %s [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n\n"
+      "Runs OCI containers, each in a virtual machine of its own.\n\nCommands:\n",
+      PROGRAM);
+  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) printf("   %-10s %s\n", commands[i].name, commands[i].help);
+  printf("   %-10s %s\n\nGlobal options:\n", "help", "show this text, or that of a command");
+  options_print(global_options, stdout);
+}
+
+static void print_command_help(const Command *command) {
+  printf("Usage: %s %s [OPTIONS] %s\n\n   %s\n\nOptions:\n", PROGRAM, command->name, command->operands, command->help);
+  options_print(command->options, stdout);
+}
+
+static const Command *find_command(const char *name) {
+  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
+    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+  }
+  return NULL;
+}
+
+static gboolean check_operand_count(const Command *command, char **operands, GError **error) {
+  int count = (int)g_strv_length(operands);
+  const char *rule = NULL;
+  int limit = command->min_operands;
+  if (command->min_operands == command->max_operands && count != limit) {
+    rule = "exactly";
+  } else if (count < limit) {
+    rule = "a minimum of";
+  } else if (command->max_operands >= 0 && count > command->max_operands) {
+    rule = "a maximum of";
+    limit = command->max_operands;
+  }
+  if (rule == NULL) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "%s: \"%s\" requires %s %d argument(s)", PROGRAM,
+              command->name, rule, limit);
+  return FALSE;
+}
+
+static gboolean open_context(App *app, GError **error) {
+  kata_error *err = NULL;
+  app->context = kata_context_new(0, &err);
+  app->root_given = global.root != NULL || g_getenv("KATA_ROOT") != NULL;
+  if (app->context != NULL && global.root != NULL) {
+    g_autofree char *root = g_canonicalize_filename(global.root, NULL);
+    if (kata_context_set_root(app->context, root, &err) == 0) return TRUE;
+  } else if (app->context != NULL) {
+    return TRUE;
+  }
+  app_take_error(err, error);
+  return FALSE;
+}
+
+static int run_command(const Command *command, char **argv, GError **error) {
+  g_autofree char **operands = NULL;
+  gboolean help = FALSE;
+  if (!options_parse(command->options, command->order, argv, &operands, &help, error) ||
+      (!help && !check_operand_count(command, operands, error))) {
+    printf("Incorrect Usage.\n\n");
+    print_command_help(command);
+    return EXIT_FAILURE;
+  }
+  if (help) {
+    print_command_help(command);
+    return EXIT_SUCCESS;
+  }
+  App app = {0};
+  int status = open_context(&app, error) ? command->run(&app, operands, error) : EXIT_FAILURE;
+  kata_context_unref(app.context);
+  return status;
+}
+
+static int help_command(char **operands, GError **error) {
+  const Command *command = operands[0] != NULL ? find_command(operands[0]) : NULL;
+  if (operands[0] != NULL && command == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "no help topic for '%s'", operands[0]);
+    return EXIT_FAILURE;
+  }
+  if (command != NULL) {
+    print_command_help(command);
+  } else {
+    print_help();
+  }
+  return EXIT_SUCCESS;
+}
+
+static int run(char **argv, GError **error) {
+  g_autofree char **operands = NULL;
+  gboolean help = FALSE;
+  if (!options_parse(global_options, OPTIONS_BEFORE_OPERANDS, argv, &operands, &help, error)) {
+    printf("Incorrect Usage.\n\n");
+    print_help();
+    return EXIT_FAILURE;
+  }
+  if (!app_open_log(global.log, global.log_format, global.debug, error)) return EXIT_FAILURE;
+  if (global.version) return cmd_version(NULL, NULL, error);
+  if (help || operands[0] == NULL) return help_command(operands, error);
+  if (strcmp(operands[0], "help") == 0) return help_command(operands + 1, error);
+  const Command *command = find_command(operands[0]);
+  if (command != NULL) return run_command(command, operands + 1, error);
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "no such command: '%s' ('%s help' lists them)", operands[0],
+              PROGRAM);
+  return EXIT_FAILURE;
+}
+
+/* Nothing that is opened later may take the place of a standard stream that the caller has closed. */
+static void open_missing_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+  }
+}
+
+int main(int argc, char **argv) {
+  g_autoptr(GError) error = NULL;
+  open_missing_streams();
+  setlocale(LC_CTYPE, "C.UTF-8");
+  signal(SIGPIPE, SIG_IGN);
+  int status = argc > 0 ? run(argv + 1, &error) : EXIT_FAILURE;
+  if (fflush(stdout) != 0 && error == NULL) {
+    error_set_errno(&error, errno, "cannot write the output");
+    status = EXIT_FAILURE;
+  }
+  if (error != NULL) {
+    app_report(error);
+    if (status == EXIT_SUCCESS) status = EXIT_FAILURE;
+  }
+  return status;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "subject.h"
+
+#include "console.h"
+
+/* So often a killed owner is replaced before the process counts as lost. */
+#define TAKEOVERS_MAX 5
+
+gboolean subject_open(Subject *subject, kata_context *context, const char *container_id, const char *exec_id,
+                      GError **error) {
+  kata_error *err = NULL;
+  g_autoptr(kata_container) container = kata_container_open(context, container_id, 0, &err);
+  g_autoptr(kata_process) process = NULL;
+  if (container != NULL && exec_id != NULL) process = kata_process_open(container, exec_id, 0, &err);
+  if (container == NULL || (exec_id != NULL && process == NULL)) {
+    app_take_error(err, error);
+    return FALSE;
+  }
+  *subject = (Subject){
+      .context = context,
+      .container_id = g_strdup(container_id),
+      .container = g_steal_pointer(&container),
+      .process = g_steal_pointer(&process),
+  };
+  return TRUE;
+}
+
+void subject_clear(Subject *subject) {
+  g_clear_pointer(&subject->container_id, g_free);
+  g_clear_pointer(&subject->container, kata_container_unref);
+  g_clear_pointer(&subject->process, kata_process_unref);
+}
+
+void subject_kill(Subject *subject, int signal) {
+  if (subject->process != NULL) {
+    kata_process_kill(subject->process, signal, 0, NULL);
+  } else {
+    kata_container_kill(subject->container, signal, 0, NULL);
+  }
+}
+
+void subject_resize(Subject *subject, int terminal_fd) {
+  guint columns = 0, rows = 0;
+  if (!console_get_size(terminal_fd, &columns, &rows)) return;
+  if (subject->process != NULL) {
+    kata_process_resize(subject->process, columns, rows, NULL);
+  } else {
+    kata_container_resize(subject->container, columns, rows, NULL);
+  }
+}
+
+static int wait_once(Subject *subject, int *status, kata_error **err) {
+  if (subject->process != NULL) return kata_process_wait(subject->process, 0, status, err);
+  return kata_container_wait(subject->container, 0, status, err);
+}
+
+int subject_wait(Subject *subject, GError **error) {
+  int status = SUBJECT_STATUS_UNKNOWN;
+  kata_error *err = NULL;
+  for (int takeovers = 0; wait_once(subject, &status, &err) < 0; takeovers++) {
+    /* Opening brings a new owner if there is none. */
+    kata_container *again = NULL;
+    if (kata_error_get_code(err) == KATA_ERR_UNAVAILABLE && takeovers < TAKEOVERS_MAX) {
+      again = kata_container_open(subject->context, subject->container_id, 0, NULL);
+    }
+    if (again == NULL) {
+      app_take_error(err, error);
+      return SUBJECT_STATUS_UNKNOWN;
+    }
+    kata_container_unref(again);
+    g_clear_pointer(&err, kata_error_free);
+  }
+  if (subject->process != NULL) kata_process_delete(subject->process, 0, NULL, NULL);
+  return status;
+}
