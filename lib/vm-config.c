@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/error.h"
-#include "common/ids.h"
 #include "lib/paths.h"
 
 #define QEMU "hypervisor.qemu"
@@ -125,9 +124,8 @@ static void take_directory(VmConfig *config, const kata_settings *settings, cons
 VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, const char *sandbox_dir,
                         Accelerator accelerator, AgentChannel channel, GError **error) {
   if (!check_paths(settings, error)) return NULL;
-  g_autofree char *key = id_key(sandbox_id);
   g_autoptr(VmConfig) config = g_new0(VmConfig, 1);
-  config->name = g_strconcat("kata-", key, NULL);
+  config->name = g_strdup(VM_CONFIG_NAME);
   config->uuid = make_uuid(sandbox_dir, sandbox_id);
   config->title = g_strdup(sandbox_id);
   config->accelerator = accelerator;

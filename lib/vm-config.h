@@ -7,7 +7,7 @@
 #include "lib/settings.h"
 
 typedef struct {
-  char *name;  /* libvirt domain name: "kata-" and the sandbox's key */
+  char *name;  /* VM_CONFIG_NAME */
   char *uuid;  /* derived from root and id, so that it is the same each time */
   char *title; /* the sandbox's id */
   char *emulator;
@@ -27,6 +27,9 @@ typedef struct {
   char *virtiofs_socket; /* NULL: no shared directory */
 } VmConfig;
 
+/* libvirt's domain name. Each sandbox has a libvirt root of its own, so all are named alike; the name is
+ * part of the monitor's socket path (ROOT/s/KEY/v/lib/qemu/domain-1-NAME/monitor.sock), so it is short. */
+#define VM_CONFIG_NAME "kata"
 #define VM_CONFIG_PORT_NAME "kata.agent.0" /* name of the virtio-serial port, /dev/virtio-ports/NAME in the guest */
 #define VM_CONFIG_VIRTIOFS_TAG "kataShared"
 
