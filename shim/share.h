@@ -19,7 +19,8 @@ gboolean share_join_namespace(pid_t pid, GError **error);
 
 typedef struct Share Share;
 
-/* directory: PATHS_SHARE of the sandbox; made, and a mount point of shared propagation. */
+/* directory: PATHS_SHARE of the sandbox; made, and a mount point of shared propagation, empty and read-only for the
+ * guest but for the trees that share_add() shows. An earlier owner's, in the same namespace, is taken as it is. */
 Share *share_new(const char *directory, GError **error);
 void share_free(Share *share);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Share, share_free)
@@ -31,13 +32,19 @@ gboolean share_start_daemon(Share *share, const char *virtiofsd, const char *soc
 gboolean share_adopt_daemon(Share *share, pid_t pid, GError **error);
 pid_t share_get_daemon_pid(const Share *share);
 int share_get_daemon_pidfd(const Share *share);
+/* Kills it and takes the tree's mounts away, since nobody sees them any more: the directory can be removed then.
+ * The share is of no use after it. */
 void share_stop_daemon(Share *share);
+/* What virtiofsd had to say (the first 16 KiB); NULL if nothing. */
+char *share_dup_daemon_log(const Share *share);
 
-/* A detached copy of the mount tree at path as process peer sees it (its mount namespace and root may be others);
- * peer 0: as the owner sees it. Returns a descriptor for move_mount(2) or -1. */
+/* A detached copy of the mount tree, or single file, at path as process peer sees it (its mount namespace and root may
+ * be others); peer 0: as the owner sees it. Mounts made in the original later do not show in the copy. Returns a
+ * descriptor for move_mount(2) or -1. */
 int share_clone_tree(pid_t peer, const char *path, GError **error);
 
-/* Reads a file as process peer sees it. */
+/* Reads a regular file as process peer sees it; more than limit bytes are KATA_ERR_RESOURCE_EXHAUSTED. The text ends
+ * with a NUL that ret_length (may be NULL) does not count. */
 char *share_read_file(pid_t peer, const char *path, gsize limit, gsize *ret_length, GError **error);
 
 /* Shows the tree (or single file) to the guest as NAME below the share; consumes tree_fd. */

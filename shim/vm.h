@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One virtual machine through libvirt's embedded QEMU driver; the only files that know libvirt. */
+/*
+ * One virtual machine through libvirt's embedded QEMU driver; the only files that know libvirt.
+ * Calls on one Vm come one after another; they block, so a main loop leaves them to a thread.
+ */
 #pragma once
 
 #include <glib.h>
@@ -8,8 +11,9 @@
 typedef struct Vm Vm;
 
 /* Opens the embedded driver with root_dir (made if missing, PATHS_LIBVIRT) as its private root: one
- * per process. cache_dir: shared capability cache, kept across sandboxes. log_path: where libvirt's own
- * warnings go. Starts libvirt's event loop thread the first time. */
+ * per process at a time. cache_dir: capability cache, made if missing, kept across sandboxes, one for each
+ * accelerator. libvirt's own warnings go to root_dir/log/libvirt.log. Makes the process a subreaper: QEMU is its child.
+ */
 Vm *vm_open(const char *root_dir, const char *cache_dir, GError **error);
 
 /* Starts a transient domain. The error's detail has libvirt's and QEMU's words. */
@@ -27,7 +31,8 @@ int vm_get_pidfd(const Vm *vm);
 /* Attaches a directory shared by a running virtiofsd. */
 gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GError **error);
 
-/* Kills QEMU if it runs, waits until it has ended (at most some seconds) and lets libvirt clean up. Idempotent. */
+/* Kills QEMU if it runs, waits until it has ended (at most some seconds) and reaps it; also after it died by itself.
+ * Idempotent. libvirt's own cleaning up goes on in a thread of its, inside root_dir, until the process exits. */
 void vm_destroy(Vm *vm);
 
 /* Closes the connection; a running QEMU stays. */
@@ -36,8 +41,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_free)
 
 /* ---- without a connection ---- */
 
+/* The user QEMU runs as: who must be able to open the kernel, the initrd and virtiofsd's socket. */
+gboolean vm_get_user(uid_t *ret_uid, gid_t *ret_gid, GError **error);
+
 /* Ends every QEMU and virtiofsd whose command line names sandbox_dir: after an owner's crash. Returns how many. */
 guint vm_kill_strays(const char *sandbox_dir);
 
-/* Fills the capability cache (over 4 s the first time), so that the first sandbox need not. */
+/* Fills the capability cache (over 2 s the first time), so that the first sandbox need not. Uses vm_open(). */
 gboolean vm_warm_cache(const char *cache_dir, GError **error);

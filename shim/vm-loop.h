@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libvirt's event loop in a thread of its own, and libvirt's voice: nothing of it may reach our stderr. */
+#pragma once
+
+#include <glib.h>
+
+/* Before a connection is opened. log_path: where libvirt's warnings go; the first caller's stays for
+ * the process's life, as libvirt reads it once. LIBVIRT_LOG_OUTPUTS in the environment goes first. */
+gboolean vm_loop_start(const char *log_path, GError **error);
+
+/* After the last connection is closed: ends the thread. */
+void vm_loop_stop(void);
