@@ -10,5 +10,8 @@ common_libcommon_la_SOURCES = \
 	common/protobuf-json-read.c common/protobuf-json-write.c common/protobuf-json.h \
 	common/safe-path.c common/safe-path-remove.c common/safe-path.h \
 	common/spawn.c common/spawn.h common/spawn-child.c common/spawn-child.h common/spawn-run.c \
-	common/ttrpc.h
+	common/ttrpc.h common/ttrpc-connection.h \
+	common/ttrpc-address.c common/ttrpc-call.c common/ttrpc-client.c common/ttrpc-connection.c common/ttrpc-server.c \
+	common/ttrpc-frame.c common/ttrpc-frame.h common/ttrpc-message.c common/ttrpc-message.h \
+	common/ttrpc-resync.c common/ttrpc-resync.h
 common_libcommon_la_LIBADD = proto/libproto.la $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 if HAVE_CMOCKA
-TTRPC_TESTS = tests/unit/test-fds
+TTRPC_TESTS = tests/unit/test-fds tests/unit/test-ttrpc-client
 check_PROGRAMS += $(TTRPC_TESTS)
 TESTS += $(TTRPC_TESTS)
 
+TTRPC_FIXTURE = tests/unit/ttrpc-fixture.c tests/unit/ttrpc-fixture.h
+
 tests_unit_test_fds_SOURCES = tests/unit/test-fds.c
 tests_unit_test_fds_LDADD = $(TEST_LIBS)
+tests_unit_test_ttrpc_client_SOURCES = tests/unit/test-ttrpc-client.c $(TTRPC_FIXTURE)
+tests_unit_test_ttrpc_client_LDADD = $(TEST_LIBS)
 endif

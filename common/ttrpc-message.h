@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Protobuf messages into frames and out of them. */
+#pragma once
+
+#include <glib.h>
+#include <protobuf-c/protobuf-c.h>
+
+#include "common/ttrpc-frame.h"
+
+/* A frame ready to be written. */
+typedef struct {
+  guint8 *bytes;
+  gsize size; /* header included */
+  gsize done; /* written so far */
+} TtrpcOutput;
+
+void ttrpc_output_free(TtrpcOutput *output);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TtrpcOutput, ttrpc_output_free)
+
+/* timeout_us: time left, 0: none. seal: TTRPC_SEAL_SIZE bytes for a port, or NULL. The stream id is still to be set.
+ * NULL if the body would be above TTRPC_MAX_BODY; *ret_length then says how long. */
+TtrpcOutput *ttrpc_request_pack(const char *service, const char *method, const ProtobufCMessage *payload,
+                                gint64 timeout_us, const guint8 *seal, gsize *ret_length);
+
+/* A successful answer; one that is too long becomes RESOURCE_EXHAUSTED. */
+TtrpcOutput *ttrpc_response_pack(guint32 stream_id, const ProtobufCMessage *payload);
+
+/* An answer that tells of a failure. The text is made valid UTF-8 and cut to a sane length. */
+TtrpcOutput *ttrpc_status_pack(guint32 stream_id, int rpc_code, const char *text);
+
+/* "message length 4194305 exceed maximum message size of 4194304", as containerd's implementation says. */
+char *ttrpc_oversize_text(gsize length);
+
+void ttrpc_output_set_stream_id(TtrpcOutput *output, guint32 stream_id);
+
+/* Unpacks a message that a stranger wrote: memory that a short message can be blown up to is limited. NULL if it is
+ * malformed or needs more. Free with protobuf_c_message_free_unpacked(message, NULL). */
+ProtobufCMessage *ttrpc_unpack(const ProtobufCMessageDescriptor *type, const guint8 *bytes, gsize length);
+
+/* Writes what fd takes without blocking: is_socket: see ttrpc_is_socket().
+ * Returns bytes written, 0 when the descriptor would block, -1 on failure. */
+gssize ttrpc_write(int fd, gboolean is_socket, const guint8 *bytes, gsize size);
+gboolean ttrpc_is_socket(int fd);
