@@ -36,10 +36,18 @@ lib_libcore_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_VIRT_LIBDIR='"$(VIRT_LIBDIR)"'
 lib_libcore_la_LIBADD = common/libcommon.la $(XML_LIBS)
 
-EXTRA_DIST += lib/libkata.syms
+# Only what libkata.syms names is seen from outside. nodelete: libxml2 leaves thread-local data behind, whose
+# destructor would be gone after dlclose(3).
+lib_LTLIBRARIES += lib/libkata.la
+lib_libkata_la_SOURCES =
+lib_libkata_la_LIBADD = lib/libcore.la
+lib_libkata_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 \
+	-Wl,--version-script=$(srcdir)/lib/libkata.syms -Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions
+lib_libkata_la_DEPENDENCIES = lib/libcore.la lib/libkata.syms
 
 katadir = $(includedir)/kata
 kata_HEADERS = \
 	include/kata/agent.h include/kata/container.h include/kata/context.h include/kata/domain.h \
 	include/kata/error.h include/kata/kata.h include/kata/process.h include/kata/sandbox.h include/kata/settings.h
 nodist_kata_HEADERS = include/kata/version.h
+EXTRA_DIST += lib/libkata.syms

@@ -10,3 +10,10 @@ tests_golden_domain_xml_SOURCES = tests/golden/domain-xml.c
 tests_golden_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_golden_domain_xml_LDADD = lib/libcore.la $(CMOCKA_LIBS) $(GLIB_LIBS)
 endif
+
+check_PROGRAMS += tests/golden/define
+dist_check_SCRIPTS += tests/golden/define.sh
+TESTS += tests/golden/define.sh
+tests_golden_define_SOURCES = tests/golden/define.c
+tests_golden_define_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS)
+tests_golden_define_LDADD = $(VIRT_LIBS) $(GLIB_LIBS)
