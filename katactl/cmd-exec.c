@@ -175,8 +175,6 @@ static int run_exec(Exec *exec, char **operands, GError **error) {
   exec->exec_id = g_uuid_string_random();
   exec->process_json = build_process(exec, operands + 1, &terminal, error);
   if (exec->process_json == NULL || !open_streams(exec, terminal, error)) return STATUS_FAILED;
-  exec->subject.context = exec->app->context;
-  exec->subject.container_id = g_strdup(operands[0]);
   exec->subject.container = kata_container_ref(exec->container);
   Attended attended = {
       .work = work,

@@ -71,8 +71,6 @@ static gboolean create_container(Launch *launch, GError **error) {
     take_create_error(err, error);
     return FALSE;
   }
-  launch->subject.context = launch->app->context;
-  launch->subject.container_id = g_strdup(id);
   launch->subject.container = g_steal_pointer(&container);
   g_atomic_int_set(&launch->is_created, TRUE);
   return TRUE;

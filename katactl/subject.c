@@ -3,9 +3,6 @@
 
 #include "console.h"
 
-/* So often a killed owner is replaced before the process counts as lost. */
-#define TAKEOVERS_MAX 5
-
 gboolean subject_open(Subject *subject, kata_context *context, const char *container_id, const char *exec_id,
                       GError **error) {
   kata_error *err = NULL;
@@ -17,8 +14,6 @@ gboolean subject_open(Subject *subject, kata_context *context, const char *conta
     return FALSE;
   }
   *subject = (Subject){
-      .context = context,
-      .container_id = g_strdup(container_id),
       .container = g_steal_pointer(&container),
       .process = g_steal_pointer(&process),
   };
@@ -26,7 +21,6 @@ gboolean subject_open(Subject *subject, kata_context *context, const char *conta
 }
 
 void subject_clear(Subject *subject) {
-  g_clear_pointer(&subject->container_id, g_free);
   g_clear_pointer(&subject->container, kata_container_unref);
   g_clear_pointer(&subject->process, kata_process_unref);
 }
@@ -49,7 +43,7 @@ void subject_resize(Subject *subject, int terminal_fd) {
   }
 }
 
-static int wait_once(Subject *subject, int *status, kata_error **err) {
+static int wait_for(Subject *subject, int *status, kata_error **err) {
   if (subject->process != NULL) return kata_process_wait(subject->process, 0, status, err);
   return kata_container_wait(subject->container, 0, status, err);
 }
@@ -57,18 +51,9 @@ static int wait_once(Subject *subject, int *status, kata_error **err) {
 int subject_wait(Subject *subject, GError **error) {
   int status = SUBJECT_STATUS_UNKNOWN;
   kata_error *err = NULL;
-  for (int takeovers = 0; wait_once(subject, &status, &err) < 0; takeovers++) {
-    /* Opening brings a new owner if there is none. */
-    kata_container *again = NULL;
-    if (kata_error_get_code(err) == KATA_ERR_UNAVAILABLE && takeovers < TAKEOVERS_MAX) {
-      again = kata_container_open(subject->context, subject->container_id, 0, NULL);
-    }
-    if (again == NULL) {
-      app_take_error(err, error);
-      return SUBJECT_STATUS_UNKNOWN;
-    }
-    kata_container_unref(again);
-    g_clear_pointer(&err, kata_error_free);
+  if (wait_for(subject, &status, &err) < 0) {
+    app_take_error(err, error);
+    return SUBJECT_STATUS_UNKNOWN;
   }
   if (subject->process != NULL) kata_process_delete(subject->process, 0, NULL, NULL);
   return status;

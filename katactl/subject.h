@@ -10,8 +10,6 @@
 #define SUBJECT_STATUS_UNKNOWN 255
 
 typedef struct {
-  kata_context *context; /* borrowed */
-  char *container_id;
   kata_container *container;
   kata_process *process; /* NULL: the container's first process */
 } Subject;
@@ -26,6 +24,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Subject, subject_clear)
 void subject_kill(Subject *subject, int signal);
 void subject_resize(Subject *subject, int terminal_fd);
 
-/* Its exit status when it has ended; an executed process is then forgotten by its container. If the owner was killed a
- * new one takes over. */
+/* Its exit status when it has ended; an executed process is then forgotten by its container. */
 int subject_wait(Subject *subject, GError **error);
