@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# katactl as its callers see it; all but the first need root, qemu and the guest image ("make guest").
+CLI_TESTS = \
+	tests/cli/test-offline.py \
+	tests/cli/test-lifecycle.py \
+	tests/cli/test-exec.py \
+	tests/cli/test-monitor.py \
+	tests/cli/test-terminal.py \
+	tests/cli/test-streams.py \
+	tests/cli/test-bad-luck.py
+dist_check_SCRIPTS += $(CLI_TESTS)
+TESTS += $(CLI_TESTS)
+EXTRA_DIST += tests/cli/kata_cli.py

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the tests of katactl share: a world of their own (root directory, settings, bundles), and the check that
+nothing of it is left."""
+import ctypes
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BUILD = os.path.abspath(os.environ.get("top_builddir", "."))
+SOURCE = os.path.abspath(os.environ.get("top_srcdir", "."))
+KERNEL = os.path.join(BUILD, "guest/vmlinuz")
+INITRD = os.path.join(BUILD, "guest/initrd.img")
+PR_SET_CHILD_SUBREAPER = 36
+# Far above what a guest needs to start without KVM.
+PATIENCE = 120
+
+
+def built(room, name):
+    """The program itself where libtool has put a script in its place."""
+    hidden = os.path.join(BUILD, room, ".libs", name)
+    return hidden if os.path.exists(hidden) else os.path.join(BUILD, room, name)
+
+
+KATACTL = os.environ.get("KATACTL") or built("katactl", "katactl")
+OWNER = os.environ.get("KATA_OWNER") or built("shim", "containerd-shim-kata-v2")
+
+
+def skip(reason):
+    print(f"skipped: {reason}")
+    sys.exit(77)
+
+
+def require_katactl():
+    if not os.access(KATACTL, os.X_OK):
+        skip(f"'{KATACTL}' is not built")
+
+
+def require_guests():
+    require_katactl()
+    if os.geteuid() != 0:
+        skip("guests need root")
+    for path in (OWNER, KERNEL, INITRD):
+        if not os.path.exists(path):
+            skip(f"'{path}' is not built (make guest)")
+    for program in ("qemu-system-x86_64", "busybox"):
+        if shutil.which(program) is None:
+            skip(f"'{program}' is not installed")
+
+
+def become_subreaper():
+    """Orphans come to this process, as they come to conmon and containerd's shims."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for(condition, what, seconds=PATIENCE):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+def reap():
+    """Collects whatever was left to this process."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0] != 0:
+            pass
+    except ChildProcessError:
+        pass
+
+
+class World:
+    """A root directory with its settings; everything below one directory."""
+
+    def __init__(self, settings=None, kernel=KERNEL):
+        self.base = tempfile.mkdtemp(prefix="kata-", dir="/tmp")
+        os.chmod(self.base, 0o755)
+        self.root = os.path.join(self.base, "r")
+        os.mkdir(self.root)
+        self.config = os.path.join(self.base, "kata.conf")
+        lines = ["[hypervisor.qemu]", f'kernel = "{kernel}"', f'initrd = "{INITRD}"', 'accelerator = "tcg"',
+                 "default_memory = 256"]
+        for section, key, value in settings or []:
+            lines += [f"[{section}]", f"{key} = {value}"]
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        self.env = dict(os.environ, KATA_ROOT=self.root, KATA_CONFIG=self.config, KATA_OWNER=OWNER,
+                        LD_LIBRARY_PATH=os.path.join(BUILD, "lib/.libs"))
+        self.bundles = 0
+
+    def path(self, name):
+        return os.path.join(self.base, name)
+
+    def run(self, *args, timeout=PATIENCE, **options):
+        """katactl to its end; output as text."""
+        options.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run([KATACTL, *args], env=self.env, timeout=timeout, text=True, capture_output=True,
+                              check=False, **options)
+
+    def start(self, *args, **options):
+        return subprocess.Popen([KATACTL, *args], env=self.env, **options)
+
+    def run_attached(self, *args, timeout=PATIENCE, **options):
+        """katactl whose container gets files as its streams, so that nothing waits for the container's end."""
+        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+            options.setdefault("stdin", subprocess.DEVNULL)
+            result = subprocess.run([KATACTL, *args], env=self.env, timeout=timeout, stdout=output, stderr=errors,
+                                    check=False, **options)
+            output.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(args, result.returncode, output.read(), errors.read())
+
+    def bundle(self, *args, terminal=False, rootfs=True, change=None):
+        """A bundle with busybox that runs args. change: called with the document before it is written."""
+        self.bundles += 1
+        path = self.path(f"b{self.bundles}")
+        os.makedirs(os.path.join(path, "rootfs"))
+        if rootfs:
+            fill_rootfs(os.path.join(path, "rootfs"))
+        document = {
+            "ociVersion": "1.0.2",
+            "root": {"path": "rootfs", "readonly": False},
+            "hostname": "box",
+            "process": {
+                "terminal": terminal,
+                "user": {"uid": 0, "gid": 0},
+                "args": list(args),
+                "env": ["PATH=/bin", "TERM=dumb", "FROM=config"],
+                "cwd": "/",
+            },
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+                {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                 "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
+            ],
+            "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}]},
+        }
+        if change is not None:
+            change(document)
+        with open(os.path.join(path, "config.json"), "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        return path
+
+    def state(self, container):
+        result = self.run("state", container)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def wait_status(self, container, status):
+        wait_for(lambda: self.state(container)["status"] == status, f"{container} to be {status}")
+
+    def processes(self):
+        """(pid, command line) of all that name a path of this world, but for this test itself."""
+        found = []
+        for path in glob.glob("/proc/[0-9]*"):
+            pid = int(os.path.basename(path))
+            try:
+                with open(f"{path}/cmdline", "rb") as file:
+                    line = file.read().replace(b"\0", b" ").decode(errors="replace")
+                with open(f"{path}/environ", "rb") as file:
+                    environment = file.read().decode(errors="replace")
+                with open(f"{path}/stat", "rb") as file:
+                    is_zombie = file.read().rsplit(b")", 1)[1].split()[0] == b"Z"
+            except OSError:
+                continue
+            if pid != os.getpid() and not is_zombie and (self.base in line or self.base in environment):
+                found.append((pid, line))
+        return found
+
+    def left_overs(self):
+        reap()
+        left = [f"process {pid}: {line[:200]}" for pid, line in self.processes()]
+        with open("/proc/self/mounts", encoding="utf-8") as file:
+            left += [f"mount: {line.strip()}" for line in file if self.base in line]
+        for folder in ("s", "c"):
+            left += glob.glob(os.path.join(self.root, folder, "*"))
+        return left
+
+    def assert_nothing_left(self, seconds=15):
+        try:
+            wait_for(lambda: not self.left_overs(), "everything to go", seconds)
+        except AssertionError:
+            raise AssertionError("left over:\n" + "\n".join(self.left_overs())) from None
+
+    def owner_log(self):
+        text = ""
+        for path in glob.glob(os.path.join(self.root, "s/*/*.log")):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text += f"--- {path}\n{file.read()[-4000:]}\n"
+        return text
+
+    def close(self):
+        """Ends whatever a failed test has left."""
+        for container in self.run("list", "--quiet").stdout.split():
+            self.run("delete", "--force", container)
+        for pid, line in self.processes():
+            print(f"killing what is left: {line[:200]}", file=sys.stderr)
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+        reap()
+        shutil.rmtree(self.base, ignore_errors=True)
+
+
+def fill_rootfs(rootfs):
+    for folder in ("bin", "proc", "dev", "tmp", "etc"):
+        os.makedirs(os.path.join(rootfs, folder), exist_ok=True)
+    shutil.copy(shutil.which("busybox"), os.path.join(rootfs, "bin/busybox"))
+    for name in subprocess.check_output(["busybox", "--list"], text=True).split():
+        link = os.path.join(rootfs, "bin", name)
+        if name != "busybox" and not os.path.lexists(link):
+            os.symlink("busybox", link)
+
+
+class CliTest(unittest.TestCase):
+    """One world for each test; a test that succeeds leaves nothing."""
+    settings = None
+    kernel = KERNEL
+
+    def setUp(self):
+        self.world = World(self.settings, self.kernel)
+        self.addCleanup(self.world.close)
+
+    def tearDown(self):
+        outcome = getattr(self, "_outcome", None)
+        if outcome is not None and not outcome.success:
+            print(self.world.owner_log(), file=sys.stderr)
+        else:
+            self.world.assert_nothing_left()
+
+    def ok(self, *args, **options):
+        """Succeeds, and says nothing on standard error."""
+        result = self.world.run_attached(*args, **options)
+        self.assertEqual((result.returncode, result.stderr), (0, ""), f"katactl {' '.join(args)}\n{result.stdout}")
+        return result.stdout
+
+    def fails(self, text, *args, status=1, **options):
+        result = self.world.run_attached(*args, **options)
+        self.assertEqual(result.returncode, status, f"katactl {' '.join(args)}\n{result.stdout}{result.stderr}")
+        self.assertIn(text, result.stderr)
+        return result.stderr
+
+
+def main(*requirements):
+    for require in requirements:
+        require()
+    unittest.main(verbosity=2, buffer=False)

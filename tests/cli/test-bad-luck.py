@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What may go wrong around a guest: programs killed, files missing, a guest that never answers. Nothing is left."""
+import glob
+import os
+import signal
+import subprocess
+import time
+
+import kata_cli
+
+
+def find(world, name):
+    return [pid for pid, line in world.processes() if name in line.split(" ")[0]]
+
+
+class Killed(kata_cli.CliTest):
+    def start_sleeper(self):
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+
+    def kill(self, name):
+        pids = find(self.world, name)
+        self.assertTrue(pids, self.world.processes())
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def test_hypervisor(self):
+        self.start_sleeper()
+        self.kill("qemu-system")
+        kata_cli.wait_for(lambda: self.world.run("state", "c1").returncode != 0
+                          or self.world.state("c1")["status"] == "stopped", "the end to be noticed", 5)
+        self.ok("delete", "--force", "c1")
+
+    def test_hypervisor_under_run(self):
+        process = self.world.start("run", "--bundle", self.world.bundle("sh", "-c", "echo up; sleep 1000"), "c1",
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        self.kill("qemu-system")
+        self.assertNotEqual(process.wait(20), 0)
+        process.stdout.close()
+        process.stderr.close()
+        self.ok("delete", "--force", "c1")
+
+    def test_owner(self):
+        """A new one takes over; the container never notices."""
+        self.start_sleeper()
+        self.kill("containerd-shim-kata-v2")
+        self.assertEqual(self.world.state("c1")["status"], "running")
+        self.assertEqual(self.ok("exec", "c1", "echo", "still here"), "still here\n")
+        self.ok("delete", "--force", "c1")
+
+    def test_owner_and_hypervisor(self):
+        self.start_sleeper()
+        self.kill("containerd-shim-kata-v2")
+        self.kill("qemu-system")
+        self.ok("delete", "--force", "c1")
+
+    def test_file_server(self):
+        self.start_sleeper()
+        self.kill("virtiofsd")
+        self.ok("delete", "--force", "c1")
+
+    def test_katactl_while_the_guest_starts(self):
+        """At many moments: delete --force afterwards finds no fault and leaves nothing."""
+        bundle = self.world.bundle("sleep", "1000")
+        for moment in (0.02, 0.1, 0.3, 0.8, 1.5, 3):
+            process = self.world.start("create", "--bundle", bundle, "c1", stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(moment)
+            process.kill()
+            process.wait()
+            self.ok("delete", "--force", "c1")
+            self.world.assert_nothing_left()
+
+    def test_given_up_while_the_guest_starts(self):
+        """Ctrl-C cleans up by itself."""
+        bundle = self.world.bundle("sleep", "1000")
+        for moment in (0.1, 0.8, 2):
+            process = self.world.start("run", "--bundle", bundle, "c1", stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            time.sleep(moment)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, 130, errors)
+            self.world.assert_nothing_left()
+
+    def test_others_are_untouched(self):
+        self.start_sleeper()
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c2")
+        victim = self.world.state("c2")["pid"]
+        os.kill(victim, signal.SIGKILL)
+        self.world.wait_status("c2", "stopped")
+        self.ok("delete", "--force", "c2")
+        self.assertEqual(self.ok("exec", "c1", "echo", "fine"), "fine\n")
+        self.ok("delete", "--force", "c1")
+
+
+class Missing(kata_cli.CliTest):
+    def refuse(self, text, *settings, **options):
+        world = kata_cli.World(settings, **options)
+        self.addCleanup(world.close)
+        result = world.run("run", "--bundle", world.bundle("true"), "c1")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn(text, result.stderr)
+        world.assert_nothing_left()
+
+    def test_kernel(self):
+        self.refuse("/nonexistent/vmlinuz", kernel="/nonexistent/vmlinuz")
+
+    def test_initrd(self):
+        self.refuse("/nonexistent/initrd", ("hypervisor.qemu", "initrd", '"/nonexistent/initrd"'))
+
+    def test_hypervisor(self):
+        self.refuse("/nonexistent/qemu", ("hypervisor.qemu", "path", '"/nonexistent/qemu"'))
+
+    def test_file_server(self):
+        self.refuse("/nonexistent/virtiofsd", ("hypervisor.qemu", "virtio_fs_daemon", '"/nonexistent/virtiofsd"'))
+
+    def test_owner(self):
+        self.world.env["KATA_OWNER"] = "/nonexistent/owner"
+        self.fails("/nonexistent/owner", "run", "--bundle", self.world.bundle("true"), "c1")
+
+    def test_guest_that_never_answers(self):
+        """The end of its console tells why."""
+        world = kata_cli.World([("agent.kata", "dial_timeout", "6"),
+                                ("hypervisor.qemu", "kernel_params", '"rdinit=/nonexistent panic=0"')])
+        self.addCleanup(world.close)
+        begin = time.monotonic()
+        result = world.run("run", "--bundle", world.bundle("true"), "c1")
+        self.assertEqual(result.returncode, 1)
+        self.assertLess(time.monotonic() - begin, 30)
+        self.assertIn("Kernel panic", result.stderr)
+        world.assert_nothing_left()
+
+    def test_full_disk(self):
+        os.mkdir(self.world.path("full"))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,nr_inodes=8", "tmpfs", self.world.path("full")],
+                       check=True)
+        try:
+            bundle = self.world.bundle("true")
+            result = self.world.run("--root", self.world.path("full"), "run", "--bundle", bundle, "c1")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("No space left on device", result.stderr)
+            self.assertEqual(glob.glob(self.world.path("full/[sc]/*")), [])
+        finally:
+            kata_cli.wait_for(lambda: subprocess.run(["umount", self.world.path("full")], check=False,
+                                                     stderr=subprocess.DEVNULL).returncode == 0, "the unmount", 15)
+
+
+class Hostile(kata_cli.CliTest):
+    """Documents that mean harm: refused, or without effect on the host."""
+
+    def test_links_out_of_the_rootfs(self):
+        bundle = self.world.bundle("sh", "-c", "cat /etc/passwd")
+        os.symlink("/etc/passwd", os.path.join(bundle, "rootfs/etc/passwd"))
+        result = self.world.run("run", "--bundle", bundle, "c1")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertNotIn("root:", result.stdout)
+
+    def test_rootfs_is_a_link(self):
+        bundle = self.world.bundle("true", change=lambda d: d["root"].update(path="../../../../etc"))
+        result = self.world.run("run", "--bundle", bundle, "c1")
+        self.assertNotEqual(result.returncode, 0)
+
+    def test_mounts_over_links(self):
+        victim = self.world.path("victim")
+        os.mkdir(victim)
+        bundle = self.world.bundle("sh", "-c", "echo x > /m/file; ls /m", change=lambda d: d["mounts"].append(
+            {"destination": "/m/../m", "type": "tmpfs", "source": "tmpfs"}))
+        os.symlink(victim, os.path.join(bundle, "rootfs/m"))
+        self.world.run("run", "--bundle", bundle, "c1")
+        self.assertEqual(os.listdir(victim), [])
+
+    def test_many_mounts(self):
+        bundle = self.world.bundle("sh", "-c", "wc -l < /proc/mounts", change=lambda d: d["mounts"].extend(
+            {"destination": f"/tmp/m{i}", "type": "tmpfs", "source": "tmpfs"} for i in range(300)))
+        result = self.world.run("run", "--bundle", bundle, "c1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertGreater(int(result.stdout), 300)
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A container's life through katactl in real guests: create to delete, states, exit statuses, several at once."""
+import json
+import os
+import subprocess
+
+import kata_cli
+
+
+class Run(kata_cli.CliTest):
+    def test_output_and_status(self):
+        bundle = self.world.bundle("sh", "-c", "echo out; echo err >&2; echo $FROM $(hostname) $$; exit 7")
+        result = self.world.run("run", "--bundle", bundle, "c1")
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (7, "out\nconfig box 1\n", "err\n"))
+        self.assertEqual(self.ok("list", "-q"), "")
+
+    def test_kernel_is_the_guests(self):
+        bundle = self.world.bundle("cat", "/proc/cmdline")
+        with open("/proc/cmdline", encoding="utf-8") as file:
+            host = file.read()
+        result = self.world.run("run", "-b", bundle, "c1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotEqual(result.stdout, host)
+
+    def test_killed_by_a_signal(self):
+        bundle = self.world.bundle("sh", "-c", "kill -9 $$")
+        self.assertEqual(self.world.run("run", "-b", bundle, "c1").returncode, 137)
+
+    def test_bundle_is_the_current_directory(self):
+        bundle = self.world.bundle("true")
+        self.assertEqual(self.world.run("run", "c1", cwd=bundle).returncode, 0)
+
+    def test_keep(self):
+        bundle = self.world.bundle("sh", "-c", "exit 3")
+        self.assertEqual(self.world.run("run", "--keep", "-b", bundle, "c1").returncode, 3)
+        state = self.world.state("c1")
+        self.assertEqual((state["status"], state["pid"]), ("stopped", 0))
+        self.ok("delete", "c1")
+
+    def test_program_that_is_not_there(self):
+        bundle = self.world.bundle("/bin/none")
+        result = self.world.run("run", "-b", bundle, "c1")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr.lower(), "executable file not found in|no such file or directory")
+
+    def test_missing_rootfs(self):
+        bundle = self.world.bundle("true", change=lambda d: d["root"].update(path="none"))
+        result = self.world.run("run", "-b", bundle, "c1")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("none", result.stderr)
+
+
+class Steps(kata_cli.CliTest):
+    def test_round_trip(self):
+        bundle = self.world.bundle("sh", "-c", "trap 'exit 42' TERM; while :; do sleep 0.1; done",
+                                   change=lambda d: d.update(annotations={"a.b": "c"}))
+        pid_file = self.world.path("pid")
+        self.ok("create", "--bundle", bundle, "--pid-file", pid_file, "c1")
+        with open(pid_file, encoding="utf-8") as file:
+            pid = int(file.read())
+        state = self.world.state("c1")
+        self.assertEqual(list(state),
+                         ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "annotations", "owner"])
+        self.assertEqual(state["status"], "created")
+        self.assertEqual((state["id"], state["pid"], state["bundle"]), ("c1", pid, bundle))
+        self.assertEqual((state["rootfs"], state["owner"]), (os.path.join(bundle, "rootfs"), ""))
+        self.assertEqual(state["annotations"], {"a.b": "c"})
+        self.assertRegex(state["created"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+        self.assertFalse(self.world.run("state", "c1").stdout.endswith("\n"))
+        self.fails("container with given ID already exists", "create", "--bundle", bundle, "c1")
+        self.assertEqual(self.world.state("c1")["status"], "created")
+
+        self.ok("start", "c1")
+        self.assertEqual(self.world.state("c1")["status"], "running")
+        self.fails("cannot start an already running container", "start", "c1")
+        self.fails("cannot delete container c1 that is not stopped: running", "delete", "c1")
+
+        self.ok("pause", "c1")
+        self.assertEqual(self.world.state("c1")["status"], "paused")
+        self.fails("cannot start a container in the paused state", "start", "c1")
+        self.fails("cannot delete container c1 that is not stopped: paused", "delete", "c1")
+        self.fails("cannot exec in a paused container (use --ignore-paused to override)", "exec", "c1", "true",
+                   status=255)
+        self.ok("resume", "c1")
+        self.fails("container not paused", "resume", "c1")
+
+        listed = json.loads(self.ok("list", "--format", "json"))
+        self.assertEqual([entry["id"] for entry in listed], ["c1"])
+        self.assertEqual(listed[0]["owner"], "root")
+        self.assertIn(f"c1          {pid}", self.ok("list"))
+        self.assertEqual(self.ok("list", "-q"), "c1\n")
+        self.assertIn("<domain", self.ok("xml", "c1"))
+
+        self.ok("kill", "c1", "0")
+        self.ok("kill", "c1", "TERM")
+        self.world.wait_status("c1", "stopped")
+        self.assertEqual(self.world.state("c1")["pid"], 0)
+        self.fails("container not running", "kill", "c1", "TERM")
+        self.fails("container not running", "kill", "c1", "9")
+        self.ok("kill", "--all", "c1", "9")
+        self.fails("cannot start a container that has stopped", "start", "c1")
+        self.fails("cannot exec in a stopped container", "exec", "c1", "true", status=255)
+        self.fails("container not running", "pause", "c1")
+        self.ok("delete", "c1")
+        self.fails("container does not exist", "state", "c1")
+
+    def test_delete_created(self):
+        self.ok("create", "--bundle", self.world.bundle("true"), "c1")
+        self.ok("delete", "c1")
+
+    def test_delete_force(self):
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+        self.ok("delete", "--force", "c1")
+
+    def test_kill_paused(self):
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+        self.ok("pause", "c1")
+        self.ok("kill", "c1", "KILL")
+        self.world.wait_status("c1", "stopped")
+        self.ok("delete", "c1")
+
+    def test_two_at_once_are_independent(self):
+        bundles = [self.world.bundle("sleep", "1000"), self.world.bundle("sleep", "1000")]
+        makers = [self.world.start("run", "-d", "-b", bundle, f"c{i}", stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL) for i, bundle in enumerate(bundles)]
+        self.assertEqual([maker.wait(kata_cli.PATIENCE) for maker in makers], [0, 0])
+        self.assertEqual(self.ok("list", "-q"), "c0\nc1\n")
+        self.ok("delete", "-f", "c0")
+        self.assertEqual(self.world.state("c1")["status"], "running")
+        self.assertEqual(self.ok("exec", "c1", "echo", "still here"), "still here\n")
+        self.ok("delete", "-f", "c1")
+
+    def test_roots_are_separate(self):
+        bundle = self.world.bundle("sleep", "1000")
+        other = self.world.path("o")
+        self.ok("create", "-b", bundle, "c1")
+        os.mkdir(other)
+        self.fails("container does not exist", "--root", other, "state", "c1")
+        self.assertEqual(self.ok("--root", other, "list", "-q"), "")
+        self.ok("delete", "-f", "c1")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The process that stands for a container on the host, seen as conmon and containerd's shims see it."""
+import os
+import signal
+import subprocess
+
+import kata_cli
+
+
+class Monitor(kata_cli.CliTest):
+    def setUp(self):
+        super().setUp()
+        kata_cli.become_subreaper()
+        self.pid_file = self.world.path("pid")
+
+    def create(self, *args, **options):
+        bundle = self.world.bundle(*args)
+        options.setdefault("stdout", subprocess.DEVNULL)
+        maker = self.world.start("create", "--bundle", bundle, "--pid-file", self.pid_file, "c1",
+                                 stdin=subprocess.DEVNULL, **options)
+        self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
+        with open(self.pid_file, "rb") as file:
+            text = file.read()
+        self.assertRegex(text, rb"^\d+$")
+        return int(text)
+
+    def wait(self, pid):
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def parent_of(self, pid):
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[1])
+
+    def test_exit_status(self):
+        pid = self.create("sh", "-c", "exit 42")
+        self.assertEqual(self.parent_of(pid), os.getpid())
+        self.assertEqual((os.getsid(pid), os.getpgid(pid)), (pid, pid))
+        self.assertEqual(self.world.state("c1")["pid"], pid)
+        self.ok("start", "c1")
+        self.assertEqual(self.wait(pid), 42)
+        self.assertEqual(self.world.state("c1")["status"], "stopped")
+        self.ok("delete", "c1")
+
+    def test_killed_container(self):
+        pid = self.create("sleep", "1000")
+        self.ok("start", "c1")
+        self.ok("kill", "c1", "KILL")
+        self.assertEqual(self.wait(pid), 137)
+        self.ok("delete", "c1")
+
+    def test_signals_are_passed_on(self):
+        output = self.world.path("out")
+        with open(output, "w", encoding="utf-8") as file:
+            pid = self.create("sh", "-c", "trap 'echo usr1' USR1; trap 'echo hup' HUP; trap 'exit 9' TERM; echo up; "
+                              "while :; do sleep 0.1; done", stdout=file)
+        self.ok("start", "c1")
+
+        def said(word):
+            with open(output, encoding="utf-8") as file:
+                return word in file.read()
+
+        kata_cli.wait_for(lambda: said("up"), "the container to be up")
+        os.kill(pid, signal.SIGUSR1)
+        kata_cli.wait_for(lambda: said("usr1"), "SIGUSR1")
+        os.kill(pid, signal.SIGHUP)
+        kata_cli.wait_for(lambda: said("hup"), "SIGHUP")
+        os.kill(pid, signal.SIGTERM)
+        self.assertEqual(self.wait(pid), 9)
+        self.ok("delete", "c1")
+
+    def test_its_death_kills_the_container(self):
+        pid = self.create("sleep", "1000")
+        self.ok("start", "c1")
+        os.kill(pid, signal.SIGKILL)
+        self.assertEqual(self.wait(pid), -signal.SIGKILL)
+        self.world.wait_status("c1", "stopped")
+        self.ok("delete", "c1")
+
+    def test_it_holds_nothing(self):
+        read_end, write_end = os.pipe()
+        pid = self.create("sh", "-c", "echo text", stdout=write_end)
+        os.close(write_end)
+        held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        self.assertFalse([name for name in held if name.startswith("pipe:")], held)
+        self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
+        self.ok("start", "c1")
+        with os.fdopen(read_end, "rb") as file:
+            self.assertEqual(file.read(), b"text\n")
+        self.assertEqual(self.wait(pid), 0)
+        self.ok("delete", "c1")
+
+    def test_failed_create_leaves_none(self):
+        bundle = self.world.bundle("/bin/none")
+        result = self.world.run("run", "-d", "--bundle", bundle, "--pid-file", self.pid_file, "c1")
+        self.assertEqual(result.returncode, 1)
+        self.assertFalse(os.path.exists(self.pid_file))
+        bundle = self.world.bundle("true")
+        self.fails("cannot write the pid file", "create", "--bundle", bundle, "--pid-file", self.world.path("none/pid"),
+                   "c1")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)

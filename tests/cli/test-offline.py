@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""katactl without a guest: syntax, texts, logs, exit statuses, and input that is refused before anything starts."""
+import json
+import os
+import re
+import subprocess
+import time
+import unittest
+import xml.etree.ElementTree
+
+import kata_cli
+
+COMMANDS = ["check", "create", "delete", "exec", "features", "kill", "list", "pause", "resume", "run", "start", "state",
+            "version", "xml"]
+BAD_IDS = ["", ".", "..", "a/b", "../x", "a b", "ü", "a\nb", "x" * 129, "y" * 4096]
+
+
+class Syntax(kata_cli.CliTest):
+    def test_version(self):
+        for spelling in (["--version"], ["-v"], ["version"], ["-version"]):
+            lines = self.ok(*spelling).splitlines()
+            self.assertRegex(lines[0], r"^katactl version \d+\.\d+\.\d+")
+            self.assertTrue(any(re.match(r"spec: 1\.\d+\.\d+$", line) for line in lines))
+
+    def test_help(self):
+        for spelling in (["--help"], ["-h"], ["help"], []):
+            text = self.ok(*spelling)
+            for command in COMMANDS:
+                self.assertRegex(text, rf"(?m)^   {command} +\w")
+        for command in COMMANDS:
+            self.assertIn(f"Usage: katactl {command}", self.ok(command, "--help"))
+            self.assertEqual(self.ok("help", command), self.ok(command, "-h"))
+        self.fails("no help topic for 'x'", "help", "x")
+
+    def test_man_page_names_every_option_and_command(self):
+        with open(os.path.join(kata_cli.SOURCE, "man/katactl.8"), encoding="utf-8") as file:
+            page = file.read().replace("\\-", "-")
+        for command in COMMANDS:
+            self.assertRegex(page, rf"katactl {command}\b")
+            for option in re.findall(r"(?m)^   (--[a-z-]+)", self.ok(command, "--help")):
+                self.assertIn(option, page, f"{command} {option}")
+        for option in re.findall(r"(?m)^   (--[a-z-]+)", self.ok("--help")):
+            self.assertIn(option, page)
+
+    def test_wrong_usage(self):
+        result = self.world.run("start", "--bogus", "c")
+        self.assertEqual(result.returncode, 1)
+        self.assertTrue(result.stdout.startswith("Incorrect Usage."))
+        self.assertIn("flag provided but not defined: -bogus", result.stderr)
+        self.fails("flag provided but not defined: -bogus", "--bogus", "list")
+        self.fails("no such command: 'bogus'", "bogus")
+        for args, text in ((["start"], 'katactl: \\"start\\" requires exactly 1 argument(s)'),
+                           (["start", "a", "b"], 'katactl: \\"start\\" requires exactly 1 argument(s)'),
+                           (["list", "a"], 'katactl: \\"list\\" requires exactly 0 argument(s)'),
+                           (["kill"], 'katactl: \\"kill\\" requires a minimum of 1 argument(s)'),
+                           (["kill", "a", "9", "b"], 'katactl: \\"kill\\" requires a maximum of 2 argument(s)'),
+                           (["exec"], 'katactl: \\"exec\\" requires a minimum of 1 argument(s)')):
+            self.assertIn("Incorrect Usage.", self.world.run(*args).stdout)
+            self.fails(text, *args)
+        self.fails("xml needs the ID", "xml")
+
+    def test_what_callers_send_is_understood(self):
+        """Every flag reaches the point where the bundle is read."""
+        bundle = self.world.path("none")
+        for args in (["create", "--bundle", bundle, "--pid-file", "p", "--no-pivot", "--no-new-keyring",
+                      "--preserve-fds", "2", "c"],
+                     ["run", "--detach", "-no-subreaper", "--keep", "-b", bundle, "c"],
+                     ["--systemd-cgroup", "--rootless=auto", "--criu", "/x", "--cgroup-manager", "disabled", "--debug",
+                      "create", f"--bundle={bundle}", "c"]):
+            self.fails("config.json not found", *args)
+        for flags in (["--tty=true"], ["-t=0"], ["--detach=false"], ["-e", "A=1", "-e=B=2", "--cap", "CAP_KILL"],
+                      ["--user", "1:2", "-g", "3", "--no-new-privs", "--process-label", "x", "--apparmor", "y"],
+                      ["--preserve-fds", "1", "--cgroup", "a", "--ignore-paused", "--cwd", "/"]):
+            self.fails("exec failed: container does not exist", "exec", *flags, "c", "ls", "--detach", status=255)
+
+
+class Logs(kata_cli.CliTest):
+    def fail_with(self, *flags):
+        return self.world.run(*flags, "start", "none")
+
+    def test_standard_error(self):
+        result = self.fail_with()
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertRegex(result.stderr, r'^time="\d{4}-\d\d-\d\dT[^"]*" level=error msg="container does not exist"\n$')
+        line = json.loads(self.fail_with("--log-format", "json").stderr)
+        self.assertEqual((line["level"], line["msg"]), ("error", "container does not exist"))
+
+    def test_file(self):
+        log = self.world.path("log.json")
+        with open(log, "w", encoding="utf-8") as file:
+            file.write("kept\n")
+        for _ in range(2):
+            result = self.fail_with("--log", log, "--log-format", "json")
+            self.assertEqual((result.returncode, result.stderr), (1, "container does not exist\n"))
+        with open(log, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        self.assertEqual(lines[0], "kept")
+        self.assertEqual(len(lines), 3)
+        for line in lines[1:]:
+            entry = json.loads(line)
+            self.assertEqual((entry["level"], entry["msg"]), ("error", "container does not exist"))
+            self.assertRegex(entry["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+        self.assertIn('level=error msg="container does not exist"', self.text_log())
+
+    def text_log(self):
+        log = self.world.path("log.txt")
+        self.fail_with("--log", log)
+        self.assertEqual(os.stat(log).st_mode & 0o777, 0o644)
+        with open(log, encoding="utf-8") as file:
+            return file.read()
+
+    def test_nothing_on_success(self):
+        log = self.world.path("log.json")
+        self.ok("--log", log, "--log-format", "json", "delete", "--force", "none")
+        self.assertEqual(os.path.getsize(log), 0)
+
+    def test_bad_log(self):
+        self.fails("invalid log-format: xml", "--log-format", "xml", "list")
+        self.fails("No such file or directory", "--log", self.world.path("none/log"), "list")
+
+
+class WithoutContainers(kata_cli.CliTest):
+    def test_missing_container(self):
+        for args in (["state", "c"], ["start", "c"], ["kill", "c"], ["kill", "c", "9"], ["delete", "c"], ["pause", "c"],
+                     ["resume", "c"]):
+            self.fails('"container does not exist"', *args)
+        self.fails('"exec failed: container does not exist"', "exec", "c", "ls", status=255)
+        self.fails("does not exist", "xml", "c")
+        self.assertEqual(self.ok("delete", "--force", "c"), "")
+        self.assertEqual(self.ok("delete", "-f", "c"), "")
+
+    def test_bad_ids(self):
+        bundle = self.world.bundle("true", rootfs=False)
+        for name in BAD_IDS:
+            for args in (["state", name], ["start", name], ["kill", name, "9"], ["delete", "--force", name],
+                         ["create", "--bundle", bundle, name], ["run", "--bundle", bundle, name]):
+                self.fails("invalid container ID format", *args)
+            self.fails("invalid container ID format", "exec", name, "ls", status=255)
+
+    def test_bad_signals(self):
+        for name in ("BOGUS", "65", "9x", ""):
+            self.fails("unknown signal", "kill", "c", name)
+        self.fails("flag provided but not defined: -9", "kill", "-9", "c")
+
+    def test_list(self):
+        self.assertRegex(self.ok("list"), r"^ID          PID         STATUS      BUNDLE      CREATED     OWNER\n$")
+        self.assertEqual(self.ok("list", "--format", "json"), "null\n")
+        self.assertEqual(self.ok("list", "--format=json", "-q"), "")
+        self.fails("invalid format option", "list", "--format", "xml")
+        missing = self.world.path("none")
+        self.fails("No such file or directory", "--root", missing, "list")
+
+    def test_bad_roots(self):
+        for root in ("/", "//", "/a/..", "/" + "x" * 60):
+            self.fails("", "--root", root, "list")
+
+    def test_features(self):
+        document = json.loads(self.ok("features"))
+        self.assertIn("seccomp", document["linux"])
+        self.assertTrue(document["linux"]["cgroup"]["v2"])
+        self.assertFalse(document["linux"]["cgroup"]["v1"])
+        self.assertIn("CAP_SYS_ADMIN", document["linux"]["capabilities"])
+        self.assertIn("createRuntime", document["hooks"])
+        self.assertLessEqual(document["ociVersionMin"], document["ociVersionMax"])
+        self.assertTrue(self.ok("features").startswith('{\n    "ociVersionMin": "1.'))
+
+    def test_closed_and_full_output(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = subprocess.run([kata_cli.KATACTL, "features"], env=self.world.env, stdout=full,
+                                    stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("No space left on device", result.stderr)
+        closed = subprocess.run(f"{kata_cli.KATACTL} list <&- >&- 2>&-", shell=True, env=self.world.env, check=False)
+        self.assertEqual(closed.returncode, 0)
+
+    def test_check_names_each_thing(self):
+        result = self.world.run("check")
+        self.assertIn(result.returncode, (0, 1))
+        self.assertEqual(result.stderr, "")
+        lines = result.stdout.splitlines()
+        self.assertGreater(len(lines), 3)
+        self.assertRegex(lines[-1], r"^This host can(not)? run guests")
+        for line in lines[:-1]:
+            self.assertRegex(line, r"^((ok|warning|missing) +\S|  +->)")
+
+    def test_check_fails_with_a_remedy(self):
+        world = kata_cli.World(kernel="/nonexistent/vmlinuz")
+        self.addCleanup(world.close)
+        result = world.run("check")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("/nonexistent/vmlinuz", result.stdout)
+        self.assertIn("-> ", result.stdout)
+
+    def test_xml_of_a_bundle(self):
+        bundle = self.world.bundle("true", rootfs=False)
+        domain = xml.etree.ElementTree.fromstring(self.ok("xml", "--bundle", bundle, "c9"))
+        self.assertEqual(domain.tag, "domain")
+        self.assertEqual(domain.findtext("os/kernel"), kata_cli.KERNEL)
+        self.assertEqual(domain.findtext("title"), "c9")
+        self.fails("config.json not found", "xml", "--bundle", self.world.path("none"))
+
+
+class BadBundles(kata_cli.CliTest):
+    """Each is refused at once, with the reason, and leaves nothing."""
+
+    def refuse(self, bundle, text, *flags):
+        begin = time.monotonic()
+        for command in ("create", "run"):
+            message = self.fails(text, command, "--bundle", bundle, *flags, "c")
+            self.assertIn(f"katactl {command} failed: ", message)
+        self.assertLess(time.monotonic() - begin, 20)
+        self.assertEqual(os.listdir(self.world.root), [])
+
+    def refuse_change(self, text, change):
+        self.refuse(self.world.bundle("true", rootfs=False, change=change), text)
+
+    def refuse_bytes(self, content, text=""):
+        bundle = self.world.bundle("true", rootfs=False)
+        with open(os.path.join(bundle, "config.json"), "wb") as file:
+            file.write(content)
+        self.refuse(bundle, text)
+
+    def test_no_bundle(self):
+        self.refuse(self.world.path("none"), "JSON specification file config.json not found")
+        os.mkdir(self.world.path("empty"))
+        self.refuse(self.world.path("empty"), "JSON specification file config.json not found")
+
+    def test_current_directory(self):
+        os.mkdir(self.world.path("here"))
+        self.fails("config.json not found", "create", "c", cwd=self.world.path("here"))
+
+    def test_config_is_no_file(self):
+        bundle = self.world.path("dir")
+        os.makedirs(os.path.join(bundle, "config.json"))
+        self.refuse(bundle, "config.json")
+        bundle = self.world.path("fifo")
+        os.makedirs(bundle)
+        os.mkfifo(os.path.join(bundle, "config.json"))
+        self.refuse(bundle, "config.json")
+
+    def test_not_a_document(self):
+        whole = b'{"ociVersion":"1.0.2","process":{"args":["sh"],"cwd":"/"},"root":{"path":"rootfs"}}'
+        for content in (b"", b"nonsense", whole[:40], b"[]", b"null", b"\x00" * 100, b"\xff\xfe{}", b"{" * 100000,
+                        whole + b"}", b'{"process":' + b"[" * 10000):
+            self.refuse_bytes(content)
+
+    def test_wrong_parts(self):
+        self.refuse_change("process property must not be empty", lambda d: d.pop("process"))
+        self.refuse_change("args must not be empty", lambda d: d["process"].update(args=[]))
+        self.refuse_change("Cwd must be an absolute path", lambda d: d["process"].update(cwd="tmp"))
+        self.refuse_change("Cwd property must not be empty", lambda d: d["process"].pop("cwd"))
+        self.refuse_change("", lambda d: d["process"].update(args=["a\0b"]))
+        self.refuse_change("", lambda d: d["process"].update(args="sh"))
+        self.refuse_change("", lambda d: d["process"].update(env=[1]))
+        self.refuse_change("", lambda d: d.update(ociVersion="9.9.9"))
+        self.refuse_change("", lambda d: d.pop("ociVersion"))
+        self.refuse_change("", lambda d: d.update(mounts=[{"destination": f"/m{i}"} for i in range(100000)]))
+
+    def test_terminal_and_console_socket(self):
+        detached = "cannot allocate tty if runc will detach without setting console socket"
+        attached = "cannot use console socket if runc will not detach or allocate tty"
+        terminal = self.world.bundle("sh", terminal=True, rootfs=False)
+        plain = self.world.bundle("sh", rootfs=False)
+        self.fails(detached, "create", "--bundle", terminal, "c")
+        self.fails(detached, "run", "--detach", "--bundle", terminal, "c")
+        self.fails(attached, "create", "--console-socket", "s", "--bundle", plain, "c")
+        self.fails(attached, "run", "--console-socket", "s", "--bundle", terminal, "c")
+        self.fails("cannot send the terminal: ", "create", "--console-socket", self.world.path("none.sock"), "--bundle",
+                   terminal, "c")
+
+    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
+    def test_unreadable(self):
+        bundle = self.world.bundle("sh", rootfs=False)
+        os.chmod(os.path.join(bundle, "config.json"), 0)
+        self.refuse(bundle, "ermission denied")
+
+    def test_bad_settings(self):
+        with open(self.world.config, "a", encoding="utf-8") as file:
+            file.write("bogus_key = 1\n")
+        bundle = self.world.bundle("true", rootfs=False)
+        self.refuse(bundle, "bogus_key")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_katactl)

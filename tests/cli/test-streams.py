@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Streams through real guests: much data arrives whole, slow readers lose nothing, ends of file arrive."""
+import hashlib
+import os
+import subprocess
+import threading
+import time
+
+import kata_cli
+
+SIZE = 200 << 20
+CHUNK = 1 << 20
+
+
+def pattern(seed):
+    """CHUNK bytes in which no two places look alike."""
+    return b"".join(hashlib.sha256(b"%d-%d" % (seed, i)).digest() for i in range(CHUNK // 32))
+
+
+class Streams(kata_cli.CliTest):
+    def setUp(self):
+        super().setUp()
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+
+    def tearDown(self):
+        self.ok("delete", "--force", "c1")
+        super().tearDown()
+
+    def popen(self, *args, **options):
+        return self.world.start("exec", "c1", *args, stderr=subprocess.PIPE, **options)
+
+    def test_200_mib_in(self):
+        process = self.popen("sha256sum", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        digest = hashlib.sha256()
+        for seed in range(SIZE // CHUNK):
+            chunk = pattern(seed % 8)
+            digest.update(chunk)
+            process.stdin.write(chunk)
+        process.stdin.close()
+        self.assertEqual(process.stdout.read().split()[0].decode(), digest.hexdigest())
+        self.assertEqual(process.wait(kata_cli.PATIENCE), 0)
+        process.stdout.close()
+        process.stderr.close()
+
+    def test_200_mib_out(self):
+        script = (f"head -c {CHUNK} /dev/urandom > /tmp/x; for i in $(seq {SIZE // CHUNK}); do cat /tmp/x; done | "
+                  "tee /dev/stderr | sha256sum > /tmp/sum")
+        process = self.popen("sh", "-c", script, stdin=subprocess.DEVNULL)
+        digest, length = hashlib.sha256(), 0
+        while chunk := process.stderr.read(CHUNK):
+            digest.update(chunk)
+            length += len(chunk)
+        self.assertEqual(process.wait(kata_cli.PATIENCE), 0)
+        process.stderr.close()
+        self.assertEqual(length, SIZE)
+        self.assertEqual(self.ok("exec", "c1", "cat", "/tmp/sum").split()[0], digest.hexdigest())
+
+    def test_both_directions_at_once(self):
+        process = self.popen("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        sent, received = hashlib.sha256(), hashlib.sha256()
+
+        def feed():
+            for seed in range(32):
+                sent.update(pattern(seed))
+                process.stdin.write(pattern(seed))
+            process.stdin.close()
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        while chunk := process.stdout.read(CHUNK):
+            received.update(chunk)
+        feeder.join()
+        self.assertEqual(sent.hexdigest(), received.hexdigest())
+        self.assertEqual(process.wait(kata_cli.PATIENCE), 0)
+        process.stdout.close()
+        process.stderr.close()
+
+    def test_slow_reader_stops_the_writer(self):
+        process = self.popen("sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); echo line $i; "
+                             "[ $((i % 1000)) = 0 ] && echo $i > /tmp/at; done", stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE)
+        time.sleep(3)
+        before = self.ok("exec", "c1", "cat", "/tmp/at")
+        time.sleep(2)
+        self.assertEqual(self.ok("exec", "c1", "cat", "/tmp/at"), before)
+        self.assertLess(int(before), 200000)
+        lines = process.stdout.read().decode().splitlines()
+        self.assertEqual(process.wait(kata_cli.PATIENCE), 0)
+        process.stdout.close()
+        process.stderr.close()
+        self.assertEqual(lines, [f"line {i}" for i in range(1, 200001)])
+
+    def test_ends(self):
+        """A closed stdin is an end of file; a reader that goes away is a SIGPIPE; output ends with the process."""
+        self.assertEqual(self.world.run("exec", "c1", "wc", "-c").stdout, "0\n")
+        closed = subprocess.run(f"exec {kata_cli.KATACTL} exec c1 wc -c <&-", shell=True, env=self.world.env,
+                                stdout=subprocess.PIPE, text=True, timeout=kata_cli.PATIENCE, check=False)
+        self.assertEqual(closed.stdout, "0\n")
+        process = self.popen("yes", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        process.stdout.read(10)
+        process.stdout.close()
+        self.assertNotEqual(process.wait(kata_cli.PATIENCE), 0)
+        process.stderr.close()
+
+    def test_no_descriptor_stays_with_us(self):
+        """Readers get their end of file when a detached process ends, and as long as it runs they get none."""
+        read_end, write_end = os.pipe()
+        maker = self.world.start("exec", "-d", "c1", "sh", "-c", "echo first; sleep 2; echo last",
+                                 stdin=subprocess.DEVNULL, stdout=write_end, stderr=subprocess.DEVNULL)
+        os.close(write_end)
+        self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
+        with os.fdopen(read_end, "rb") as file:
+            self.assertEqual(file.read(), b"first\nlast\n")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Terminals: sent through a console socket, and katactl's own."""
+import array
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+
+import kata_cli
+
+
+def set_size(fd, columns, rows):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def read_until(fd, pattern, seconds=kata_cli.PATIENCE):
+    """What comes until pattern was seen; None: until the end."""
+    seen = b""
+    end = time.monotonic() + seconds
+    while pattern is None or not re.search(pattern, seen):
+        ready, _, _ = select.select([fd], [], [], max(0, end - time.monotonic()))
+        if not ready:
+            raise AssertionError(f"waited {seconds} s for {pattern}, saw {seen}")
+        try:
+            chunk = os.read(fd, 65536)
+        except OSError:  # EIO: the last slave is closed
+            chunk = b""
+        if not chunk:
+            if pattern is None:
+                return seen
+            raise AssertionError(f"the terminal ended before {pattern}, saw {seen}")
+        seen += chunk
+    return seen
+
+
+class ConsoleSocket:
+    """What conmon and containerd's shims listen with."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(path)
+        self.listener.listen(1)
+
+    def receive(self):
+        self.listener.settimeout(kata_cli.PATIENCE)
+        peer, _ = self.listener.accept()
+        descriptors = array.array("i")
+        text, ancillary, flags, _ = peer.recvmsg(4095, socket.CMSG_SPACE(4))
+        assert len(ancillary) == 1 and not flags & socket.MSG_CTRUNC
+        descriptors.frombytes(ancillary[0][2])
+        assert len(descriptors) == 1 and len(text) > 0
+        assert peer.recv(1) == b""
+        peer.close()
+        self.listener.close()
+        return descriptors[0]
+
+
+class Detached(kata_cli.CliTest):
+    def test_create(self):
+        kata_cli.become_subreaper()
+        bundle = self.world.bundle("sh", "-c", "stty size; read line; echo got $line; stty size; exit 5", terminal=True)
+        pid_file = self.world.path("pid")
+        console = ConsoleSocket(self.world.path("console.sock"))
+        maker = self.world.start("create", "--bundle", bundle, "--pid-file", pid_file, "--console-socket",
+                                 self.world.path("console.sock"), "c1", stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL)
+        master = console.receive()
+        set_size(master, 101, 33)
+        self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
+        with open(pid_file, encoding="utf-8") as file:
+            pid = int(file.read())
+        self.ok("start", "c1")
+        read_until(master, b"33 101\r\n")
+        set_size(master, 77, 22)
+        time.sleep(1)
+        os.write(master, b"hello\n")
+        rest = read_until(master, None)
+        os.close(master)
+        # The guest's terminal echoes what was typed.
+        self.assertIn(b"hello\r\ngot hello\r\n22 77\r\n", rest)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 5)
+        self.ok("delete", "c1")
+
+    def test_exec_and_hang_up(self):
+        kata_cli.become_subreaper()
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+        pid_file = self.world.path("pid")
+        console = ConsoleSocket(self.world.path("console.sock"))
+        maker = self.world.start("exec", "-d", "-t", "--pid-file", pid_file, "--console-socket",
+                                 self.world.path("console.sock"), "c1", "sh", "-c", "tty; echo ready; sleep 1000",
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        master = console.receive()
+        self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
+        self.assertRegex(read_until(master, b"ready\r\n"), rb"/dev/(pts/\d+|console)\r\n")
+        with open(pid_file, encoding="utf-8") as file:
+            pid = int(file.read())
+        os.close(master)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 128 + signal.SIGHUP)
+        self.ok("delete", "-f", "c1")
+
+
+class OwnTerminal(kata_cli.CliTest):
+    def start_on_terminal(self, *args):
+        """katactl in a session of its own whose terminal we hold the master of."""
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execve(kata_cli.KATACTL, ["katactl", *args], self.world.env)
+        return pid, master
+
+    def finish(self, pid, master, expected):
+        rest = read_until(master, None)
+        os.close(master)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), expected)
+        return rest
+
+    def test_run(self):
+        """Typed characters go through, Ctrl-C is the guest's, the size follows, the mode comes back."""
+        script = "trap 'echo caught' INT; echo ready; read line; echo got $line; read line; stty size; exit 3"
+        pid, master = self.start_on_terminal("run", "--bundle", self.world.bundle("sh", "-c", script, terminal=True),
+                                             "c1")
+        set_size(master, 90, 30)
+        before = termios.tcgetattr(master)
+        read_until(master, b"ready\r\n")
+        self.assertFalse(termios.tcgetattr(master)[3] & termios.ECHO)
+        os.write(master, b"\x03")
+        read_until(master, b"caught\r\n")
+        os.write(master, b"one\n")
+        read_until(master, b"got one\r\n")
+        set_size(master, 91, 31)
+        time.sleep(1)
+        os.write(master, b"two\n")
+        read_until(master, b"31 91\r\n")
+        kata_cli.wait_for(lambda: termios.tcgetattr(master)[3] & termios.ECHO, "the mode to come back")
+        self.assertEqual(termios.tcgetattr(master)[3], before[3])
+        self.finish(pid, master, 3)
+
+    def test_exec(self):
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+        pid, master = self.start_on_terminal("exec", "-t", "c1", "sh", "-c", "echo ready; cat; exit 4")
+        read_until(master, b"ready\r\n")
+        os.write(master, b"text\n\x04")
+        self.assertIn(b"text\r\ntext\r\n", self.finish(pid, master, 4))
+        self.ok("delete", "-f", "c1")
+
+    def test_without_a_terminal_in_the_guest(self):
+        """The terminal stays cooked: Ctrl-C becomes a signal that is passed on."""
+        pid, master = self.start_on_terminal("run", "--bundle", self.world.bundle(
+            "sh", "-c", "trap 'echo caught; exit 6' INT; echo ready; while :; do sleep 0.1; done"), "c1")
+        read_until(master, b"ready\r\n")
+        os.write(master, b"\x03")
+        self.assertIn(b"caught", self.finish(pid, master, 6))
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)
