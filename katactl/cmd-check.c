@@ -16,8 +16,8 @@ static gboolean get_flag(json_object *finding, const char *key) {
 static void print_finding(json_object *finding) {
   const char *verdict = !get_flag(finding, "ok") ? "missing" : get_flag(finding, "warning") ? "warning" : "ok";
   const char *remedy = get_text(finding, "remedy");
-  printf("%-8s %-14s %s\n", verdict, get_text(finding, "name"), get_text(finding, "text"));
-  if (*remedy != '\0') printf("%-8s %-14s -> %s\n", "", "", remedy);
+  printf("%-8s %-16s %s\n", verdict, get_text(finding, "name"), get_text(finding, "text"));
+  if (*remedy != '\0') printf("%-8s %-16s -> %s\n", "", "", remedy);
 }
 
 int cmd_check(App *app, char **operands, GError **error) {

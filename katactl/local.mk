@@ -18,4 +18,6 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/state-json.c katactl/state-json.h \
 	katactl/streams.c katactl/streams.h \
 	katactl/subject.c katactl/subject.h
-EXTRA_DIST += katactl/main.c
+bin_PROGRAMS += katactl/katactl
+katactl_katactl_SOURCES = katactl/main.c
+katactl_katactl_LDADD = katactl/libkatactl.la lib/libcore.la common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS)

@@ -62,7 +62,8 @@ class Syntax(kata_cli.CliTest):
 
     def test_what_callers_send_is_understood(self):
         """Every flag reaches the point where the bundle is read."""
-        bundle = self.world.path("none")
+        bundle = self.world.path("empty")
+        os.mkdir(bundle)
         for args in (["create", "--bundle", bundle, "--pid-file", "p", "--no-pivot", "--no-new-keyring",
                       "--preserve-fds", "2", "c"],
                      ["run", "--detach", "-no-subreaper", "--keep", "-b", bundle, "c"],
@@ -198,7 +199,7 @@ class WithoutContainers(kata_cli.CliTest):
         self.assertEqual(domain.tag, "domain")
         self.assertEqual(domain.findtext("os/kernel"), kata_cli.KERNEL)
         self.assertEqual(domain.findtext("title"), "c9")
-        self.fails("config.json not found", "xml", "--bundle", self.world.path("none"))
+        self.fails("no such directory", "xml", "--bundle", self.world.path("none"))
 
 
 class BadBundles(kata_cli.CliTest):
@@ -222,7 +223,7 @@ class BadBundles(kata_cli.CliTest):
         self.refuse(bundle, text)
 
     def test_no_bundle(self):
-        self.refuse(self.world.path("none"), "JSON specification file config.json not found")
+        self.refuse(self.world.path("none"), "no such directory")
         os.mkdir(self.world.path("empty"))
         self.refuse(self.world.path("empty"), "JSON specification file config.json not found")
 
