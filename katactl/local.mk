@@ -20,4 +20,4 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/subject.c katactl/subject.h
 bin_PROGRAMS += katactl/katactl
 katactl_katactl_SOURCES = katactl/main.c
-katactl_katactl_LDADD = katactl/libkatactl.la lib/libcore.la common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS)
+katactl_katactl_LDADD = katactl/libkatactl.la lib/libkata.la common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS)
