@@ -3,10 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -29,15 +27,24 @@ static void level_free(gpointer data) {
   g_free(level);
 }
 
+/* Are both on one mount? A bind mount is another mount of the same device. */
+static gboolean is_same_mount(int fd, int other_fd) {
+  struct statx one, other;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &one) < 0) return FALSE;
+  if (statx(other_fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &other) < 0) return FALSE;
+  if (one.stx_dev_major != other.stx_dev_major || one.stx_dev_minor != other.stx_dev_minor) return FALSE;
+  /* Linux before 5.8 does not tell. */
+  if ((one.stx_mask & other.stx_mask & STATX_MNT_ID) == 0) return TRUE;
+  return one.stx_mnt_id == other.stx_mnt_id;
+}
+
 static int open_child(int parent_fd, const char *name) {
-  struct open_how how = {
-      .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-  };
-  int fd;
-  do fd = (int)syscall(SYS_openat2, parent_fd, name, &how, sizeof how);
-  while (fd < 0 && (errno == EAGAIN || errno == EINTR));
-  return fd;
+  autofd int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd >= 0 && !is_same_mount(parent_fd, fd)) {
+    errno = EXDEV;
+    return -1;
+  }
+  return fd_steal(&fd);
 }
 
 /* top, or something below it, cannot be removed. */
@@ -151,8 +158,11 @@ static gboolean empty_directory(int top_fd, const char *top, GError **error) {
 }
 
 gboolean safe_remove_tree(const char *path, GError **error) {
-  g_autofree char *folder = g_path_get_dirname(path);
-  g_autofree char *name = g_path_get_basename(path);
+  gsize length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') length--;
+  g_autofree char *stripped = g_strndup(path, length);
+  g_autofree char *folder = g_path_get_dirname(stripped);
+  g_autofree char *name = g_path_get_basename(stripped);
   if (*path == '\0' || strcmp(name, "/") == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
     g_autofree char *shown = error_clean_text(path);
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "cannot remove '%s': no directory's own name", shown);
@@ -162,12 +172,12 @@ gboolean safe_remove_tree(const char *path, GError **error) {
   autofd int fd = parent >= 0 ? open_child(parent, name) : -1;
   if (fd < 0 && errno == ENOENT) return TRUE;
   if (fd < 0) {
-    set_remove_error(error, errno, path, NULL, NULL);
+    set_remove_error(error, errno, stripped, NULL, NULL);
     return FALSE;
   }
-  if (!empty_directory(fd_steal(&fd), path, error)) return FALSE;
+  if (!empty_directory(fd_steal(&fd), stripped, error)) return FALSE;
   if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
-    set_remove_error(error, errno, path, NULL, NULL);
+    set_remove_error(error, errno, stripped, NULL, NULL);
     return FALSE;
   }
   return TRUE;

@@ -19,29 +19,9 @@
 /* A rename meanwhile makes openat2() fail with EAGAIN: asked again this often. */
 #define RACES_MAX 64
 
-static int open_in_root(int root_fd, const char *path, int flags, mode_t mode) {
-  struct open_how how = {
-      .flags = (guint64)(guint)flags | O_CLOEXEC,
-      .mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? mode : 0,
-      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-  };
-  int fd = -1;
-  for (int i = 0; i < RACES_MAX; i++) {
-    fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
-    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
-  }
-  return fd;
-}
-
 static void set_path_error(GError **error, int errnum, const char *action, const char *path) {
   g_autofree char *shown = error_clean_text(path);
   error_set_errno(error, errnum, "cannot %s '%s'", action, shown);
-}
-
-int safe_open(int root_fd, const char *path, int flags, mode_t mode, GError **error) {
-  int fd = open_in_root(root_fd, path, flags, mode);
-  if (fd < 0) set_path_error(error, errno, "open", path);
-  return fd;
 }
 
 gboolean safe_path_check(const char *path, const char *what, GError **error) {
@@ -62,7 +42,7 @@ gboolean safe_path_check(const char *path, const char *what, GError **error) {
   return FALSE;
 }
 
-/* ---- directories on the way ---- */
+/* ---- the way step by step: links are followed here, and ".." is never asked of the kernel ---- */
 
 typedef struct {
   int root_fd;
@@ -71,6 +51,10 @@ typedef struct {
   GQueue *ahead;      /* names still to go */
   int n_links;
 } Walk;
+
+#define WALK_INIT(root) \
+  { .root_fd = (root), .at_fd = -1, .reached = g_ptr_array_new_with_free_func(g_free), .ahead = g_queue_new() }
+#define MODE_NONE ((mode_t)-1)
 
 static void walk_clear(Walk *walk) {
   fd_clear(&walk->at_fd);
@@ -84,14 +68,18 @@ static void walk_prepend(Walk *walk, const char *path) {
   for (guint i = g_strv_length(parts); i > 0; i--) g_queue_push_head(walk->ahead, g_strdup(parts[i - 1]));
 }
 
-/* Opens again what the reached names lead to; for the ways that are not one step down. */
-static gboolean walk_reopen(Walk *walk) {
-  g_autoptr(GString) path = g_string_new("/");
-  for (guint i = 0; i < walk->reached->len; i++) g_string_append_printf(path, "%s/", (char *)walk->reached->pdata[i]);
-  int fd = open_in_root(walk->root_fd, path->str, O_PATH | O_DIRECTORY, 0);
+/* Back to the root, and to the names that were reached before. */
+static gboolean walk_restart(Walk *walk, guint n_names) {
+  autofd int fd = openat(walk->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  for (guint i = 0; fd >= 0 && i < n_names; i++) {
+    int next = openat(fd, walk->reached->pdata[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fd_clear(&fd);
+    fd = next;
+  }
   if (fd < 0) return FALSE;
+  g_ptr_array_set_size(walk->reached, (gint)n_names);
   fd_clear(&walk->at_fd);
-  walk->at_fd = fd;
+  walk->at_fd = fd_steal(&fd);
   return TRUE;
 }
 
@@ -105,20 +93,15 @@ static gboolean walk_follow(Walk *walk, int link_fd) {
   }
   text[length] = '\0';
   walk_prepend(walk, text);
-  if (*text != '/') return TRUE;
-  g_ptr_array_set_size(walk->reached, 0);
-  return walk_reopen(walk);
+  return *text != '/' || walk_restart(walk, 0);
 }
 
-/* One name further: made if it is not there. FALSE with errno. */
+/* One name further; a directory that is not there is made, unless mode is MODE_NONE. FALSE with errno. */
 static gboolean walk_step(Walk *walk, const char *name, mode_t mode) {
   if (*name == '\0' || strcmp(name, ".") == 0) return TRUE;
-  if (strcmp(name, "..") == 0) {
-    if (walk->reached->len > 0) g_ptr_array_set_size(walk->reached, walk->reached->len - 1);
-    return walk_reopen(walk);
-  }
+  if (strcmp(name, "..") == 0) return walk_restart(walk, walk->reached->len > 0 ? walk->reached->len - 1 : 0);
   autofd int fd = openat(walk->at_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) {
+  if (fd < 0 && errno == ENOENT && mode != MODE_NONE) {
     if (mkdirat(walk->at_fd, name, mode) < 0 && errno != EEXIST) return FALSE;
     fd = openat(walk->at_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   }
@@ -135,15 +118,66 @@ static gboolean walk_step(Walk *walk, const char *name, mode_t mode) {
   return TRUE;
 }
 
-int safe_mkdirs(int root_fd, const char *path, mode_t mode, GError **error) {
-  g_auto(Walk) walk = {
-      .root_fd = root_fd,
-      .at_fd = -1,
-      .reached = g_ptr_array_new_with_free_func(g_free),
-      .ahead = g_queue_new(),
-  };
+/* Goes on until only the last name is ahead, or none if it leads to a directory by itself ("", ".", ".."). */
+static gboolean walk_to_last(Walk *walk) {
+  while (!g_queue_is_empty(walk->ahead)) {
+    const char *next = g_queue_peek_head(walk->ahead);
+    gboolean is_name = *next != '\0' && strcmp(next, ".") != 0 && strcmp(next, "..") != 0;
+    if (is_name && g_queue_get_length(walk->ahead) == 1) break;
+    g_autofree char *name = g_queue_pop_head(walk->ahead);
+    if (!walk_step(walk, name, MODE_NONE)) return FALSE;
+  }
+  return TRUE;
+}
+
+/* What openat2() does, for kernels that have none. */
+static int open_by_walking(int root_fd, const char *path, int flags, mode_t mode) {
+  g_auto(Walk) walk = WALK_INIT(root_fd);
+  if (*path == '\0') {
+    errno = ENOENT;
+    return -1;
+  }
   walk_prepend(&walk, path);
-  gboolean is_fine = walk_reopen(&walk);
+  if (!walk_restart(&walk, 0)) return -1;
+  for (;;) {
+    if (!walk_to_last(&walk)) return -1;
+    g_autofree char *name = g_queue_pop_head(walk.ahead);
+    if (name == NULL) return openat(walk.at_fd, ".", flags | O_CLOEXEC, mode);
+    autofd int link_fd = openat(walk.at_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat status;
+    gboolean is_link = link_fd >= 0 && fstat(link_fd, &status) == 0 && S_ISLNK(status.st_mode);
+    if (!is_link || (flags & O_NOFOLLOW) != 0 || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
+      return openat(walk.at_fd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+    }
+    if (!walk_follow(&walk, link_fd)) return -1;
+  }
+}
+
+static int open_in_root(int root_fd, const char *path, int flags, mode_t mode) {
+  struct open_how how = {
+      .flags = (guint64)(guint)flags | O_CLOEXEC,
+      .mode = (flags & (O_CREAT | __O_TMPFILE)) != 0 ? mode : 0,
+      .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+  };
+  int fd = -1;
+  for (int i = 0; i < RACES_MAX; i++) {
+    fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
+    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
+  }
+  /* Linux before 5.6, and valgrind. */
+  return fd < 0 && errno == ENOSYS ? open_by_walking(root_fd, path, flags, mode) : fd;
+}
+
+int safe_open(int root_fd, const char *path, int flags, mode_t mode, GError **error) {
+  int fd = open_in_root(root_fd, path, flags, mode);
+  if (fd < 0) set_path_error(error, errno, "open", path);
+  return fd;
+}
+
+int safe_mkdirs(int root_fd, const char *path, mode_t mode, GError **error) {
+  g_auto(Walk) walk = WALK_INIT(root_fd);
+  walk_prepend(&walk, path);
+  gboolean is_fine = walk_restart(&walk, 0);
   while (is_fine && !g_queue_is_empty(walk.ahead)) {
     g_autofree char *name = g_queue_pop_head(walk.ahead);
     is_fine = walk_step(&walk, name, mode);

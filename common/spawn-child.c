@@ -84,6 +84,8 @@ G_NORETURN static void relay_status(const SpawnPlan *plan, pid_t pid) {
 
 G_NORETURN void spawn_child_main(const SpawnPlan *plan) {
   const SpawnOptions *options = plan->options;
+  /* Or the end of the parent would not be seen. */
+  close(plan->parents_fd);
   reset_signals();
   if (options->die_with_parent) die_with(plan->parent);
   char go;

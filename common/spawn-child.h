@@ -23,6 +23,7 @@ typedef struct {
   char *const *argv;
   char *const *envp;
   int report_fd;       /* a socket: the child waits for one byte, then reports failure or is closed by exec; above 2 */
+  int parents_fd;      /* the parent's end of it, to be closed at once */
   int status_fd;       /* -1, or where to write the wait status, for which a process stays in between; above 2 */
   const int *kept_fds; /* in rising order, all above 2: options->keep_fds and report_fd */
   gsize n_kept_fds;
@@ -33,5 +34,5 @@ typedef struct {
 G_NORETURN void spawn_child_main(const SpawnPlan *plan);
 
 /* As spawn_start(), but with status_fd other than -1 the pid is of the process in between; it writes the int that
- * waitpid() gave for the program to status_fd and exits. */
+ * waitpid() gave for the program to status_fd and exits. ret_pidfd gets -1 where the kernel has no pidfds. */
 pid_t spawn_start_relayed(const SpawnOptions *options, int status_fd, int *ret_pidfd, GError **error);

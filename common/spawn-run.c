@@ -62,12 +62,17 @@ static int make_input(GBytes *input, GError **error) {
   return fd_steal(&fd);
 }
 
+static gboolean has_pidfds(void) {
+  autofd int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+  return fd >= 0;
+}
+
 /* If the caller ignores SIGCHLD, the kernel reaps our child and its status is lost; if the caller handles it, the
- * handler may reap it. The status then takes another way. */
+ * handler may reap it. The status then takes another way, as it does without pidfds (Linux before 5.3, valgrind). */
 static gboolean is_status_safe(void) {
   struct sigaction action;
   return sigaction(SIGCHLD, NULL, &action) == 0 && action.sa_handler == SIG_DFL &&
-         (action.sa_flags & SA_NOCLDWAIT) == 0;
+         (action.sa_flags & SA_NOCLDWAIT) == 0 && has_pidfds();
 }
 
 /* The child's ends are closed when this returns, started or not. */
@@ -151,7 +156,11 @@ static gboolean wait_for_end(Run *run, int timeout_ms) {
 }
 
 static void kill_program(const Run *run, gboolean is_session) {
-  syscall(SYS_pidfd_send_signal, run->pidfd, SIGKILL, NULL, 0);
+  if (run->pidfd >= 0) {
+    syscall(SYS_pidfd_send_signal, run->pidfd, SIGKILL, NULL, 0);
+  } else {
+    kill(run->pid, SIGKILL);
+  }
   if (is_session && run->status_fd < 0) kill(-run->pid, SIGKILL);
 }
 

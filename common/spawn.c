@@ -144,6 +144,7 @@ pid_t spawn_start_relayed(const SpawnOptions *options, int status_fd, int *ret_p
       .argv = (char *const *)options->argv,
       .envp = options->envp != NULL ? (char *const *)options->envp : environ,
       .report_fd = child_report_fd,
+      .parents_fd = report_fd,
       .status_fd = status_fd,
       .kept_fds = kept_fds,
       .n_kept_fds = options->n_keep_fds + 1,
@@ -156,8 +157,8 @@ pid_t spawn_start_relayed(const SpawnOptions *options, int status_fd, int *ret_p
   }
   fd_clear(&child_report_fd);
   /* The child waits for us, so that its pid cannot be another's yet even if nobody has to reap it. */
-  autofd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-  if (pidfd < 0) {
+  autofd int pidfd = ret_pidfd != NULL ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+  if (ret_pidfd != NULL && pidfd < 0 && (errno != ENOSYS || status_fd < 0)) {
     error_set_errno(error, errno, "cannot open process %d to start '%s'", (int)pid, program);
     fd_clear(&report_fd);
     reap(pid);
