@@ -57,7 +57,7 @@ gboolean share_enter_namespace(gboolean hide_kvm, GError **error) {
     error_set_errno(error, errno, "cannot make a mount namespace (root is needed)");
     return FALSE;
   }
-  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
+  if (mount("", "/", "", MS_REC | MS_SLAVE, NULL) < 0) {
     error_set_errno(error, errno, "cannot part the mount namespace from the host's");
     return FALSE;
   }
@@ -94,10 +94,10 @@ static gboolean make_mount_point(const char *directory, GError **error) {
     return FALSE;
   }
   if (is_mount_point(directory)) return TRUE; /* an earlier owner's */
-  if (mount(directory, directory, NULL, MS_BIND, NULL) == 0) {
+  if (mount(directory, directory, "", MS_BIND, NULL) == 0) {
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE};
     if (mount_setattr(AT_FDCWD, directory, 0, &attributes, sizeof attributes) == 0 &&
-        mount(NULL, directory, NULL, MS_SHARED, NULL) == 0)
+        mount("", directory, "", MS_SHARED, NULL) == 0)
       return TRUE;
     int reason = errno;
     umount2(directory, MNT_DETACH);

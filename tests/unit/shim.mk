@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+if HAVE_CMOCKA
+SHIM_TESTS = tests/unit/test-share
+check_PROGRAMS += $(SHIM_TESTS)
+TESTS += $(SHIM_TESTS)
+
+SHIM_TEST_LIBS = shim/libshimvm.la $(TEST_LIBS)
+tests_unit_test_share_SOURCES = tests/unit/test-share.c tests/unit/shim-fixture.h
+tests_unit_test_share_LDADD = $(SHIM_TEST_LIBS)
+endif
