@@ -37,7 +37,7 @@ static void check(TtrpcCall *call, const ProtobufCMessage *message, gpointer dat
     g_queue_push_tail(&fixture->held, call);
     g_mutex_unlock(&fixture->lock);
   } else if (strcmp(command, "thread") == 0) {
-    g_thread_unref(g_thread_new("answer", answer_in_thread, call));
+    g_queue_push_tail(&fixture->threads, g_thread_new("answer", answer_in_thread, call));
   } else if (g_str_has_prefix(command, "late:")) {
     g_autoptr(GSource) source = g_timeout_source_new((guint)atoi(command + strlen("late:")));
     g_source_set_callback(source, answer_late, call, NULL);
@@ -101,6 +101,7 @@ Fixture *fixture_new(void) {
   fixture->written = g_string_new(NULL);
   g_mutex_init(&fixture->lock);
   g_queue_init(&fixture->held);
+  g_queue_init(&fixture->threads);
   fixture->server = ttrpc_server_new(fixture->context);
   ttrpc_server_add_service(fixture->server, &grpc__health__descriptor, health_methods, fixture);
   ttrpc_server_add_service(fixture->server, &grpc__agent_service__descriptor, agent_methods, fixture);
@@ -176,6 +177,8 @@ void fixture_free(Fixture *fixture) {
   while (fixture_count_held(fixture) > 0) fixture_release(fixture);
   fixture_run(fixture, quit, NULL);
   g_thread_join(fixture->thread);
+  GThread *answering;
+  while ((answering = g_queue_pop_head(&fixture->threads)) != NULL) g_thread_join(answering);
   g_main_loop_unref(fixture->loop);
   g_main_context_unref(fixture->context);
   g_string_free(fixture->written, TRUE);

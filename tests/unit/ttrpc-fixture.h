@@ -36,9 +36,10 @@ typedef struct {
   GThread *thread;
   TtrpcServer *server;
   GMutex lock;
-  GQueue held; /* of TtrpcCall */
-  gint gone;   /* how often a gone function ran */
-  gint closed; /* how often the closed function ran */
+  GQueue held;    /* of TtrpcCall */
+  GQueue threads; /* that answer; touched by the server's thread only */
+  gint gone;      /* how often a gone function ran */
+  gint closed;    /* how often the closed function ran */
   gint handled;
   GString *written; /* all that WriteStdin brought */
 } Fixture;
