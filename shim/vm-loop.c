@@ -9,6 +9,8 @@
 /* libvirt's levels: 3 is "warning". */
 #define LOG_OUTPUT_FORMAT "3:file:%s"
 
+static gboolean is_main; /* the program's main loop is the loop */
+static gboolean is_open;
 static GThread *thread;
 static int is_ending; /* atomic */
 
@@ -35,7 +37,7 @@ static gboolean initialise(const char *log_path) {
 }
 
 gboolean vm_loop_start(const char *log_path, GError **error) {
-  if (thread != NULL) {
+  if (is_open) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
                 "cannot open libvirt's embedded driver: this process has it open already");
     return FALSE;
@@ -45,11 +47,15 @@ gboolean vm_loop_start(const char *log_path, GError **error) {
     return FALSE;
   }
   g_atomic_int_set(&is_ending, FALSE);
-  thread = g_thread_try_new("libvirt", run, NULL, error);
-  return thread != NULL;
+  if (!is_main) thread = g_thread_try_new("libvirt", run, NULL, error);
+  is_open = is_main || thread != NULL;
+  return is_open;
 }
 
+void vm_loop_use_main(void) { is_main = TRUE; }
+
 void vm_loop_stop(void) {
+  is_open = FALSE;
   if (thread == NULL) return;
   g_atomic_int_set(&is_ending, TRUE);
   virEventAddTimeout(0, on_wake, NULL, NULL);

@@ -76,3 +76,10 @@ guint vm_kill_strays(const char *sandbox_dir) {
   }
   return strays->len;
 }
+
+gboolean vm_is_ours(pid_t pid, const char *sandbox_dir) {
+  g_autofree char *number = g_strdup_printf("%d", (int)pid);
+  g_autofree char *path = g_strconcat(sandbox_dir, "/", NULL);
+  autofd int pidfd = open_stray(number, path);
+  return pidfd >= 0;
+}

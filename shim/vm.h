@@ -47,5 +47,8 @@ gboolean vm_get_user(uid_t *ret_uid, gid_t *ret_gid, GError **error);
 /* Ends every QEMU and virtiofsd whose command line names sandbox_dir: after an owner's crash. Returns how many. */
 guint vm_kill_strays(const char *sandbox_dir);
 
+/* Whether pid is a QEMU or virtiofsd whose command line names sandbox_dir. */
+gboolean vm_is_ours(pid_t pid, const char *sandbox_dir);
+
 /* Fills the capability cache (over 2 s the first time), so that the first sandbox need not. Uses vm_open(). */
 gboolean vm_warm_cache(const char *cache_dir, GError **error);

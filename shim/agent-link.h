@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The owner's connection to the agent in its guest, and the calls it makes there. */
+#pragma once
+
+#include <glib.h>
+
+#include "common/ttrpc.h"
+#include "proto/agent.pb-c.h"
+
+/* How long an ordinary call may take (upstream's runtime: 60 s); container creation has a setting of its own. */
+#define AGENT_CALL_TIMEOUT_MS 60000
+
+/* Calls AgentService.method. timeout_ms: 0 for none. ret_reply may be NULL. Errors name the method. */
+gboolean agent_call(TtrpcClient *agent, const char *method, const ProtobufCMessage *request, gint64 timeout_ms,
+                    ProtobufCMessage **ret_reply, GError **error);
+
+typedef enum { AGENT_STDOUT, AGENT_STDERR } AgentOutput;
+
+/* Waits for output. An empty result is the end of the stream. */
+gboolean agent_read(TtrpcClient *agent, AgentOutput output, const char *container_id, const char *exec_id, guint32 size,
+                    GBytes **ret_data, GError **error);
+gboolean agent_write_stdin(TtrpcClient *agent, const char *container_id, const char *exec_id, const void *data,
+                           gsize size, GError **error);
+gboolean agent_close_stdin(TtrpcClient *agent, const char *container_id, const char *exec_id, GError **error);
+gboolean agent_wait(TtrpcClient *agent, const char *container_id, const char *exec_id, guint32 *ret_status,
+                    GError **error);
+/* exec_id "": every process of the container if signal is SIGKILL, else its first. */
+gboolean agent_signal(TtrpcClient *agent, const char *container_id, const char *exec_id, guint32 signal,
+                      GError **error);

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/container-create.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+#include "common/ids.h"
+#include "common/oci.h"
+#include "common/safe-path.h"
+#include "proto/kata-v1.pb-c.h"
+#include "shim/agent-link.h"
+#include "shim/guest-spec.h"
+#include "shim/sandbox-dir.h"
+#include "shim/store.h"
+
+/* What the end of a killed process may take. */
+#define KILL_TIMEOUT_MS 10000
+
+/* What has been done for a container so far; undone from the end. */
+typedef struct {
+  Sandbox *sandbox;
+  const char *id;
+  char *bundle;
+  OciSpec *spec; /* as the guest gets it */
+  Kata__V1__ContainerInfo *info;
+  GPtrArray *shares; /* GuestShare */
+  GArray *trees;     /* int, a mount tree for each share */
+  Process *process;
+  gboolean shares_pidns;
+  gboolean linked;
+  guint shared; /* how many of shares are shown */
+} Creation;
+
+static void clear_tree(gpointer fd) { fd_clear(fd); }
+
+static void creation_clear(Creation *creation) {
+  g_free(creation->bundle);
+  oci_spec_free(creation->spec);
+  if (creation->info != NULL) protobuf_c_message_free_unpacked(&creation->info->base, NULL);
+  g_clear_pointer(&creation->shares, g_ptr_array_unref);
+  g_clear_pointer(&creation->trees, g_array_unref);
+  process_unref(creation->process);
+}
+
+static void creation_undo(Creation *creation) {
+  for (guint i = 0; i < creation->shared; i++) {
+    const GuestShare *share = creation->shares->pdata[i];
+    if (creation->sandbox->share != NULL) share_remove(creation->sandbox->share, share->name);
+  }
+  if (creation->linked) sandbox_dir_unlink(creation->sandbox->root, creation->id);
+}
+
+/* The container's process on the host, which a caller that is libkata names. */
+static gboolean read_host_pid(const Containerd__Task__V2__CreateTaskRequest *request, guint32 *ret, GError **error) {
+  *ret = 0;
+  if (request->options == NULL || g_strcmp0(request->options->type_url, "kata.v1.CreateOptions") != 0) return TRUE;
+  Kata__V1__CreateOptions *options =
+      kata__v1__create_options__unpack(NULL, request->options->value.len, request->options->value.data);
+  if (options == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the call's options are not a kata.v1.CreateOptions");
+    return FALSE;
+  }
+  *ret = options->host_pid;
+  kata__v1__create_options__free_unpacked(options, NULL);
+  return TRUE;
+}
+
+static Kata__V1__ContainerInfo *make_info(const Creation *creation) {
+  const OciSpec *spec = creation->spec;
+  Kata__V1__ContainerInfo info = KATA__V1__CONTAINER_INFO__INIT;
+  g_autofree char *process_json = oci_process_to_json(spec->process);
+  g_autofree char *rootfs = g_canonicalize_filename(spec->root->path, creation->bundle);
+  Google__Protobuf__Timestamp now = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+  gint64 now_us = g_get_real_time();
+  now.seconds = now_us / G_USEC_PER_SEC;
+  now.nanos = (gint32)(now_us % G_USEC_PER_SEC) * 1000;
+  info.id = (char *)creation->id;
+  info.sandbox_id = creation->sandbox->id;
+  info.bundle = creation->bundle;
+  info.rootfs = rootfs;
+  info.oci_version = spec->version;
+  info.created_at = &now;
+  info.terminal = spec->process->terminal;
+  info.process_json = process_json;
+  info.uid = spec->process->user != NULL ? spec->process->user->uid : 0;
+  /* Entries of both maps have the same form: key 1, value 2. */
+  info.n_annotations = spec->n_annotations;
+  info.annotations = (Kata__V1__ContainerInfo__AnnotationsEntry **)g_newa(gpointer, spec->n_annotations + 1);
+  g_autofree Kata__V1__ContainerInfo__AnnotationsEntry *entries =
+      g_new0(Kata__V1__ContainerInfo__AnnotationsEntry, spec->n_annotations + 1);
+  for (size_t i = 0; i < spec->n_annotations; i++) {
+    kata__v1__container_info__annotations_entry__init(&entries[i]);
+    entries[i].key = spec->annotations[i]->key;
+    entries[i].value = spec->annotations[i]->value;
+    info.annotations[i] = &entries[i];
+  }
+  gsize size = kata__v1__container_info__get_packed_size(&info);
+  g_autofree guint8 *packed = g_malloc(size);
+  kata__v1__container_info__pack(&info, packed);
+  return kata__v1__container_info__unpack(NULL, size, packed);
+}
+
+static gboolean read_bundle(Creation *creation, pid_t peer, GError **error) {
+  g_autofree char *path = g_build_filename(creation->bundle, "config.json", NULL);
+  gsize length = 0;
+  g_autoptr(GError) why = NULL;
+  g_autofree char *text = share_read_file(peer, path, OCI_DOCUMENT_LIMIT, &length, &why);
+  if (text == NULL) {
+    if (error_get_code(why) == KATA_ERR_NOT_FOUND)
+      g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "JSON specification file config.json not found: '%s'", path);
+    else
+      g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+  }
+  creation->spec = oci_spec_parse(text, length, "config.json", error);
+  if (creation->spec == NULL) return FALSE;
+  creation->info = make_info(creation);
+  creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);
+  return creation->shares != NULL;
+}
+
+/* Everything the bundle names on the host is looked up before anything is started. */
+static gboolean open_trees(Creation *creation, pid_t peer, GError **error) {
+  creation->trees = g_array_new(FALSE, FALSE, sizeof(int));
+  g_array_set_clear_func(creation->trees, clear_tree);
+  for (guint i = 0; i < creation->shares->len; i++) {
+    const GuestShare *share = creation->shares->pdata[i];
+    int tree = share_clone_tree(peer, share->host_path, error);
+    if (tree < 0) {
+      g_prefix_error(error, i == 0 ? "config.json: root.path: " : "config.json: mounts: ");
+      return FALSE;
+    }
+    g_array_append_val(creation->trees, tree);
+  }
+  return TRUE;
+}
+
+static gboolean show_trees(Creation *creation, GError **error) {
+  Share *share = creation->sandbox->share;
+  if (share == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "a container's root file system needs the setting hypervisor.qemu.shared_fs = \"virtio-fs\"");
+    return FALSE;
+  }
+  for (; creation->shared < creation->shares->len; creation->shared++) {
+    const GuestShare *entry = creation->shares->pdata[creation->shared];
+    int *tree = &g_array_index(creation->trees, int, creation->shared);
+    if (!share_add(share, entry->name, fd_steal(tree), entry->read_only, error)) return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean create_in_guest(Creation *creation, GError **error) {
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)creation->id;
+  request.exec_id = (char *)creation->id;
+  request.oci = creation->spec;
+  request.sandbox_pidns = creation->shares_pidns;
+  gint64 seconds = settings_get_int(creation->sandbox->settings, "runtime", "create_container_timeout");
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(creation->sandbox, error);
+  return agent != NULL && agent_call(agent, "CreateContainer", &request.base, seconds * 1000, NULL, error);
+}
+
+static gboolean open_process(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request,
+                             GError **error) {
+  ProcessOptions options = {.container_id = creation->id,
+                            .exec_id = "",
+                            .terminal = creation->spec->process->terminal,
+                            .stdin_uri = request->stdin,
+                            .stdout_uri = request->stdout,
+                            .stderr_uri = request->stderr};
+  if (!read_host_pid(request, &options.host_pid, error)) return FALSE;
+  creation->process = process_new(&options, sandbox_on_process_ended, creation->sandbox, error);
+  return creation->process != NULL;
+}
+
+static gboolean check_request(const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
+  if (!id_check(request->id, "container", error)) return FALSE;
+  if (request->n_rootfs > 0 || *request->checkpoint != '\0') {
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "cannot create container '%s': %s", request->id,
+                request->n_rootfs > 0 ? "root file systems given as mounts are not supported by this version"
+                                      : "checkpoints are not supported by this version");
+    return FALSE;
+  }
+  return safe_path_check(request->bundle, "bundle", error);
+}
+
+static void timed(Sandbox *sandbox, const char *step, gboolean begin) {
+  (begin ? timeline_begin : timeline_end)(sandbox->timeline, step);
+}
+
+static gboolean run_steps(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request, pid_t peer,
+                          GError **error) {
+  Sandbox *sandbox = creation->sandbox;
+  if (!read_bundle(creation, peer, error) || !open_trees(creation, peer, error)) return FALSE;
+  if (!sandbox_dir_link(sandbox->root, sandbox->dir, creation->id, error)) return FALSE;
+  creation->linked = TRUE;
+  if (!open_process(creation, request, error) || !sandbox_ensure_started(sandbox, error)) return FALSE;
+  timed(sandbox, "container", TRUE);
+  gboolean created = show_trees(creation, error) && create_in_guest(creation, error);
+  timed(sandbox, "container", FALSE);
+  return created;
+}
+
+static Container *finish_creation(Creation *creation) {
+  Container *container = container_new(g_steal_pointer(&creation->info), g_steal_pointer(&creation->process));
+  for (guint i = 0; i < creation->shares->len; i++)
+    g_ptr_array_add(container->shares, g_strdup(((GuestShare *)creation->shares->pdata[i])->name));
+  sandbox_add_container(creation->sandbox, container);
+  return container;
+}
+
+gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTaskRequest *request, pid_t peer,
+                          GError **error) {
+  if (!check_request(request, error)) return FALSE;
+  Creation creation = {.sandbox = sandbox, .id = request->id};
+  creation.bundle = g_canonicalize_filename(request->bundle, "/");
+  gboolean created = run_steps(&creation, request, peer, error);
+  if (created) {
+    g_autoptr(Container) container = finish_creation(&creation);
+    g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+    if (agent != NULL)
+      process_attach(container->init, agent);
+    else
+      process_set_ended(container->init, PROCESS_STATUS_UNKNOWN);
+    created = store_save(sandbox, error);
+    if (!created) container_delete(sandbox, container, NULL);
+  } else {
+    creation_undo(&creation);
+  }
+  creation_clear(&creation);
+  return created;
+}
+
+/* ---- removal ---- */
+
+static gboolean remove_from_guest(Sandbox *sandbox, Container *container, GError **error) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  if (agent == NULL) return TRUE; /* what was in the guest ended with it */
+  Grpc__RemoveContainerRequest request = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+  request.container_id = container->info->id;
+  g_autoptr(GError) why = NULL;
+  if (agent_call(agent, "RemoveContainer", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, &why)) return TRUE;
+  if (sandbox_get_status(sandbox) == SANDBOX_STOPPED) return TRUE;
+  g_propagate_error(error, g_steal_pointer(&why));
+  return FALSE;
+}
+
+static gboolean end_processes(Sandbox *sandbox, Container *container, GError **error) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  if (process_get_status(container->init) != PROCESS_STOPPED && agent != NULL)
+    agent_signal(agent, container->info->id, "", SIGKILL, NULL);
+  g_autoptr(GPtrArray) processes = container_get_processes(container);
+  for (guint i = 0; i < processes->len; i++) {
+    Process *process = processes->pdata[i];
+    /* Registered and never started: nothing in the guest ends it. */
+    if (*process_get_exec_id(process) != '\0' && process_get_status(process) == PROCESS_CREATED)
+      process_set_ended(process, PROCESS_STATUS_UNKNOWN);
+    process_expect_end(process);
+    if (!process_wait_stopped(process, KILL_TIMEOUT_MS)) {
+      g_set_error(error, KATA_ERROR, KATA_ERR_TIMEOUT, "container '%s': process '%s' did not end when killed",
+                  container->info->id, process_get_agent_id(process));
+      return FALSE;
+    }
+    process_finish(process);
+  }
+  return TRUE;
+}
+
+gboolean container_delete(Sandbox *sandbox, Container *container, GError **error) {
+  const char *id = container->info->id;
+  g_mutex_lock(&container->lock);
+  gboolean is_first = !container->deleting;
+  container->deleting = TRUE;
+  g_mutex_unlock(&container->lock);
+  if (!is_first) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "container '%s' does not exist", id);
+    return FALSE;
+  }
+  if (!end_processes(sandbox, container, error) || !remove_from_guest(sandbox, container, error)) {
+    g_mutex_lock(&container->lock);
+    container->deleting = FALSE;
+    g_mutex_unlock(&container->lock);
+    return FALSE;
+  }
+  if (sandbox->share != NULL)
+    for (guint i = 0; i < container->shares->len; i++) share_remove(sandbox->share, container->shares->pdata[i]);
+  sandbox_drop_container(sandbox, id);
+  sandbox_dir_unlink(sandbox->root, id);
+  g_autoptr(GError) save_error = NULL;
+  if (!store_save(sandbox, &save_error)) g_warning("%s", save_error->message);
+  return TRUE;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A container of the sandbox, as the owner knows it: its processes, and what was made for it on the host. */
+#pragma once
+
+#include <glib.h>
+
+#include "proto/kata-state.pb-c.h"
+#include "shim/process.h"
+
+typedef struct {
+  gatomicrefcount refs;
+  Kata__V1__ContainerInfo *info; /* what does not change; status and times are filled in by container_describe() */
+  Process *init;
+  GMutex lock;       /* guards what follows */
+  GHashTable *execs; /* exec id -> Process */
+  gboolean paused;
+  gboolean deleting;
+  GPtrArray *shares; /* names below the share */
+} Container;
+
+Container *container_new(Kata__V1__ContainerInfo *info, Process *init);
+Container *container_ref(Container *container);
+void container_unref(Container *container);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Container, container_unref)
+
+/* The OCI runtime specification's word for its state. */
+const char *container_get_status(Container *container);
+
+/* exec_id "": init. A new reference, or NULL with KATA_ERR_NOT_FOUND. */
+Process *container_find_process(Container *container, const char *exec_id, GError **error);
+gboolean container_add_exec(Container *container, Process *process, GError **error);
+void container_remove_exec(Container *container, const char *exec_id);
+/* New references to all processes, init last. */
+GPtrArray *container_get_processes(Container *container);
+
+/* info with status, pid and times as they are now; free with protobuf_c_message_free_unpacked(). */
+Kata__V1__ContainerInfo *container_describe(Container *container, guint32 hypervisor_pid);
+
+Kata__V1__ContainerState *container_to_state(Container *container);
+Container *container_restore(const Kata__V1__ContainerState *state, ProcessEndedFunc ended, gpointer user_data);

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/guest-spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+
+void guest_share_free(GuestShare *share) {
+  if (share == NULL) return;
+  g_free(share->host_path);
+  g_free(share->name);
+  g_free(share);
+}
+
+/* Strings in a message are its own unless they are protobuf-c's shared empty one. */
+static void set_string(char **field, const char *value) {
+  if (*field != NULL && *field != (char *)protobuf_c_empty_string) free(*field);
+  *field = value == NULL || *value == '\0' ? (char *)protobuf_c_empty_string : strdup(value);
+}
+
+static char *absolute_path(const char *path, const char *bundle) {
+  return g_path_is_absolute(path) ? g_canonicalize_filename(path, "/") : g_canonicalize_filename(path, bundle);
+}
+
+static void add_share(GPtrArray *shares, char *host_path, char *name, gboolean read_only) {
+  GuestShare *share = g_new0(GuestShare, 1);
+  share->host_path = host_path;
+  share->name = name;
+  share->read_only = read_only;
+  g_ptr_array_add(shares, share);
+}
+
+static gboolean has_option(const Grpc__Mount *mount, const char *option) {
+  for (size_t i = 0; i < mount->n_options; i++)
+    if (strcmp(mount->options[i], option) == 0) return TRUE;
+  return FALSE;
+}
+
+static gboolean is_bind(const Grpc__Mount *mount) {
+  return strcmp(mount->type, "bind") == 0 || has_option(mount, "bind") || has_option(mount, "rbind");
+}
+
+static void rewrite_mounts(OciSpec *spec, const char *container_id, const char *bundle, GPtrArray *shares) {
+  guint number = 0;
+  for (size_t i = 0; i < spec->n_mounts; i++) {
+    Grpc__Mount *mount = spec->mounts[i];
+    if (!is_bind(mount)) continue;
+    /* A comma cannot occur in an id, so this never meets another container's root file system. */
+    char *name = g_strdup_printf("%s,%u", container_id, number++);
+    g_autofree char *guest = g_strconcat(GUEST_SHARE_DIR, name, NULL);
+    add_share(shares, absolute_path(mount->source, bundle), name, has_option(mount, "ro"));
+    set_string(&mount->source, guest);
+  }
+}
+
+/* The guest has its own processes, cgroups, network and clock; the agent adds the pid namespace. */
+static void rewrite_namespaces(Grpc__Linux *lin, gboolean *ret_shares_pidns) {
+  static const char *const dropped[] = {"pid", "cgroup", "network", "time", NULL};
+  size_t kept = 0;
+  for (size_t i = 0; i < lin->n_namespaces; i++) {
+    Grpc__LinuxNamespace *entry = lin->namespaces[i];
+    if (strcmp(entry->type, "pid") == 0 && *entry->path != '\0') *ret_shares_pidns = TRUE;
+    if (g_strv_contains(dropped, entry->type)) {
+      protobuf_c_message_free_unpacked(&entry->base, NULL);
+      continue;
+    }
+    set_string(&entry->path, "");
+    lin->namespaces[kept++] = entry;
+  }
+  lin->n_namespaces = kept;
+}
+
+/* Host numbers of CPUs, memory nodes and block devices mean nothing in the guest. */
+static void rewrite_resources(Grpc__LinuxResources *resources) {
+  if (resources == NULL) return;
+  if (resources->cpu != NULL) {
+    set_string(&resources->cpu->cpus, "");
+    set_string(&resources->cpu->mems, "");
+  }
+  if (resources->blockio != NULL) protobuf_c_message_free_unpacked(&resources->blockio->base, NULL);
+  resources->blockio = NULL;
+  if (resources->network != NULL) protobuf_c_message_free_unpacked(&resources->network->base, NULL);
+  resources->network = NULL;
+}
+
+/* A block device of the host is none of the guest's; character devices have the same numbers in both. */
+static void rewrite_devices(Grpc__Linux *lin) {
+  size_t kept = 0;
+  for (size_t i = 0; i < lin->n_devices; i++) {
+    if (strcmp(lin->devices[i]->type, "b") == 0)
+      protobuf_c_message_free_unpacked(&lin->devices[i]->base, NULL);
+    else
+      lin->devices[kept++] = lin->devices[i];
+  }
+  lin->n_devices = kept;
+}
+
+static gboolean check_hooks(const OciSpec *spec, GError **error) {
+  const Grpc__Hooks *hooks = spec->hooks;
+  if (hooks == NULL || (hooks->n_prestart == 0 && hooks->n_createruntime == 0 && hooks->n_poststart == 0 &&
+                        hooks->n_poststop == 0 && hooks->n_createcontainer == 0 && hooks->n_startcontainer == 0))
+    return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+              "config.json: hooks: not supported by this version; remove them from the bundle");
+  return FALSE;
+}
+
+GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
+                              GError **error) {
+  if (!check_hooks(spec, error)) return NULL;
+  g_autoptr(GPtrArray) shares = g_ptr_array_new_with_free_func((GDestroyNotify)guest_share_free);
+  g_autofree char *guest_root = g_strconcat(GUEST_SHARE_DIR, container_id, NULL);
+  add_share(shares, absolute_path(spec->root->path, bundle), g_strdup(container_id), spec->root->readonly);
+  set_string(&spec->root->path, guest_root);
+  rewrite_mounts(spec, container_id, bundle, shares);
+  gboolean shares_pidns = FALSE;
+  if (spec->linux != NULL) {
+    rewrite_namespaces(spec->linux, &shares_pidns);
+    rewrite_resources(spec->linux->resources);
+    rewrite_devices(spec->linux);
+    set_string(&spec->linux->cgroupspath, "");
+    set_string(&spec->linux->mountlabel, "");
+  }
+  if (spec->process != NULL) {
+    set_string(&spec->process->apparmorprofile, "");
+    set_string(&spec->process->selinuxlabel, "");
+  }
+  *ret_shares_pidns = shares_pidns;
+  return g_steal_pointer(&shares);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A container's config.json as the guest gets it. Pure: nothing on the host is looked at. */
+#pragma once
+
+#include <glib.h>
+
+#include "common/oci.h"
+
+/* The agent mounts the sandbox's share here (Kata agent protocol, storage driver virtio-fs). */
+#define GUEST_SHARE_DIR "/run/kata-containers/shared/containers/"
+
+/* A file or directory of the host that must be shown in the share. */
+typedef struct {
+  char *host_path;
+  char *name; /* below GUEST_SHARE_DIR */
+  gboolean read_only;
+} GuestShare;
+
+void guest_share_free(GuestShare *share);
+
+/* Changes spec in place: host paths become guest paths, what has no meaning in the guest goes. bundle: for
+ * relative paths. Returns an owned array of GuestShare, the root file system first; *ret_shares_pidns tells
+ * whether the pid namespace shall be the sandbox's. Hooks of the host must be gone already. */
+GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
+                              GError **error);

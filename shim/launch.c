@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+#include "lib/domain-xml.h"
+#include "lib/host.h"
+#include "lib/paths.h"
+#include "lib/vm-config.h"
+#include "shim/agent-link.h"
+#include "shim/guest-spec.h"
+#include "shim/store.h"
+
+/* What of the guest's console goes into an error. */
+#define CONSOLE_TAIL_BYTES 2048
+
+typedef struct {
+  const char *name;
+  gboolean (*run)(Sandbox *sandbox, GError **error);
+  void (*undo)(Sandbox *sandbox); /* NULL: nothing to undo */
+} LaunchStep;
+
+static char *in_dir(const Sandbox *sandbox, const char *name) { return g_build_filename(sandbox->dir, name, NULL); }
+
+/* ---- the host has what it takes ---- */
+
+static gboolean check_file(const char *path, int mode, const char *what, const char *setting, const char *remedy,
+                           GError **error) {
+  if (access(path, mode) == 0) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_HOST, "cannot use the %s '%s' (setting %s): %s; %s", what, path, setting,
+              g_strerror(errno), remedy);
+  return FALSE;
+}
+
+static gboolean shares_files(const Sandbox *sandbox) {
+  return g_strcmp0(settings_get_string(sandbox->settings, "hypervisor.qemu", "shared_fs"), "none") != 0;
+}
+
+static gboolean step_check(Sandbox *sandbox, GError **error) {
+  const kata_settings *settings = sandbox->settings;
+  const char *hypervisor = "hypervisor.qemu";
+  return check_file(settings_get_string(settings, hypervisor, "path"), X_OK, "hypervisor", "hypervisor.qemu.path",
+                    "install qemu-system-x86", error) &&
+         check_file(settings_get_string(settings, hypervisor, "kernel"), R_OK, "guest kernel", "hypervisor.qemu.kernel",
+                    "build the guest image with 'make guest' and install it", error) &&
+         check_file(settings_get_string(settings, hypervisor, "initrd"), R_OK, "guest image", "hypervisor.qemu.initrd",
+                    "build the guest image with 'make guest' and install it", error) &&
+         (!shares_files(sandbox) ||
+          check_file(settings_get_string(settings, hypervisor, "virtio_fs_daemon"), X_OK, "virtiofsd",
+                     "hypervisor.qemu.virtio_fs_daemon", "install qemu-system-common", error));
+}
+
+/* ---- the share ---- */
+
+static gboolean step_share(Sandbox *sandbox, GError **error) {
+  if (!shares_files(sandbox)) return TRUE;
+  g_autofree char *directory = in_dir(sandbox, PATHS_SHARE);
+  g_autofree char *socket = in_dir(sandbox, PATHS_VIRTIOFS_SOCKET);
+  sandbox->share = share_new(directory, error);
+  if (sandbox->share == NULL) return FALSE;
+  return share_start_daemon(sandbox->share,
+                            settings_get_string(sandbox->settings, "hypervisor.qemu", "virtio_fs_daemon"), socket,
+                            settings_get_strv(sandbox->settings, "hypervisor.qemu", "virtio_fs_extra_args"), error);
+}
+
+static void undo_share(Sandbox *sandbox) {
+  if (sandbox->share != NULL) share_stop_daemon(sandbox->share);
+  g_clear_pointer(&sandbox->share, share_free);
+}
+
+/* ---- the machine ---- */
+
+static gboolean open_libvirt(Sandbox *sandbox, GError **error) {
+  g_autofree char *root = in_dir(sandbox, PATHS_LIBVIRT);
+  g_autofree char *cache =
+      g_build_filename(KATA_CACHEDIR, sandbox->accelerator == ACCELERATOR_KVM ? "libvirt-kvm" : "libvirt-tcg", NULL);
+  sandbox->vm = vm_open(root, cache, error);
+  return sandbox->vm != NULL;
+}
+
+static void undo_libvirt(Sandbox *sandbox) { g_clear_pointer(&sandbox->vm, vm_free); }
+
+static VmConfig *make_config(Sandbox *sandbox, GError **error) {
+  g_autoptr(VmConfig) config =
+      vm_config_new(sandbox->settings, sandbox->id, sandbox->dir, sandbox->accelerator, sandbox->channel, error);
+  if (config == NULL) return NULL;
+  if (config->channel == CHANNEL_VSOCK) config->vsock_cid = sandbox->vsock_cid;
+  return g_steal_pointer(&config);
+}
+
+static gboolean step_machine(Sandbox *sandbox, GError **error) {
+  /* Context ids 0 to 2 are taken (vsock(7)); the kernel refuses one in use. */
+  if (sandbox->channel == CHANNEL_VSOCK) sandbox->vsock_cid = (guint32)g_random_int_range(3, G_MAXINT32);
+  g_autoptr(VmConfig) config = make_config(sandbox, error);
+  if (config == NULL) return FALSE;
+  sandbox->domain_xml = domain_xml_build(config, error);
+  if (sandbox->domain_xml == NULL || !vm_start(sandbox->vm, sandbox->domain_xml, error)) return FALSE;
+  sandbox_watch(sandbox);
+  /* From here on a new owner could take over what there is, or clean it up. */
+  return store_save(sandbox, error);
+}
+
+static void undo_machine(Sandbox *sandbox) {
+  sandbox_unwatch(sandbox);
+  vm_destroy(sandbox->vm);
+}
+
+/* ---- the agent ---- */
+
+static char *console_tail(const Sandbox *sandbox) {
+  g_autofree char *path = in_dir(sandbox, PATHS_CONSOLE_LOG);
+  autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0) return NULL;
+  if (st.st_size > CONSOLE_TAIL_BYTES) lseek(fd, -CONSOLE_TAIL_BYTES, SEEK_END);
+  char buffer[CONSOLE_TAIL_BYTES];
+  ssize_t got = fd_read_all(fd, buffer, sizeof buffer);
+  if (got <= 0) return NULL;
+  char *text = g_utf8_make_valid(buffer, got);
+  /* Carriage returns and other control characters are the terminal's, not the reader's. */
+  for (char *at = text; *at != '\0'; at++)
+    if (g_ascii_iscntrl(*at) && *at != '\n') *at = ' ';
+  return text;
+}
+
+static gboolean connect_agent(Sandbox *sandbox, gboolean was_used, int timeout_ms, GError **error) {
+  g_autofree char *address = NULL;
+  TtrpcStreamKind kind = TTRPC_STREAM_SOCKET;
+  if (sandbox->channel == CHANNEL_VSOCK) {
+    address = g_strdup_printf("vsock://%u:1024", sandbox->vsock_cid);
+  } else {
+    address = g_strdup_printf("unix://%s/%s", sandbox->dir, PATHS_AGENT_SOCKET);
+    kind = TTRPC_STREAM_PORT;
+  }
+  int fd = ttrpc_dial(address, timeout_ms, error);
+  if (fd < 0) return FALSE;
+  g_autoptr(TtrpcClient) client = ttrpc_client_new(fd, kind);
+  g_mutex_lock(&sandbox->lock);
+  gboolean cancelled = sandbox->cancelled;
+  if (!cancelled) sandbox->agent = ttrpc_client_ref(client); /* so that a cancel or QEMU's end reaches it */
+  g_mutex_unlock(&sandbox->lock);
+  if (cancelled) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_CANCELLED, "the start was given up by its caller");
+    return FALSE;
+  }
+  return kind != TTRPC_STREAM_PORT || ttrpc_client_sync(client, was_used, timeout_ms, error);
+}
+
+static gboolean step_kernel(Sandbox *sandbox, GError **error) {
+  gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
+  g_autoptr(GError) why = NULL;
+  if (connect_agent(sandbox, FALSE, (int)seconds * 1000, &why)) return TRUE;
+  g_autofree char *console = console_tail(sandbox);
+  kata_error_code code = error_get_code(why) == KATA_ERR_TIMEOUT ? KATA_ERR_TIMEOUT : KATA_ERR_GUEST;
+  if (code == KATA_ERR_TIMEOUT)
+    g_set_error(error, KATA_ERROR, code,
+                "the guest's agent did not answer within %" G_GINT64_FORMAT " s (setting agent.kata.dial_timeout)",
+                seconds);
+  else
+    g_set_error(error, KATA_ERROR, code, "the guest did not come up: %s", why->message);
+  if (error != NULL && console != NULL) {
+    error_append_detail(*error, "last lines of the guest's console:");
+    error_append_detail(*error, console);
+  }
+  return FALSE;
+}
+
+static void undo_agent(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  g_autoptr(TtrpcClient) agent = g_steal_pointer(&sandbox->agent);
+  g_mutex_unlock(&sandbox->lock);
+  if (agent != NULL) ttrpc_client_close(agent, "the start has failed");
+}
+
+static gpointer pump_thread(gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  if (agent == NULL) return NULL;
+  ttrpc_client_pump(agent);
+  sandbox_guest_lost(sandbox, "the connection to the guest's agent has broken");
+  return NULL;
+}
+
+/* Somebody always listens to the agent, so that its end is noticed at once. */
+static void start_pump(Sandbox *sandbox) { g_thread_unref(g_thread_new("agent", pump_thread, sandbox)); }
+
+static gboolean step_agent(Sandbox *sandbox, GError **error) {
+  char *shm_options[] = {"noexec", "nosuid", "nodev", "mode=1777", "size=67108864"};
+  Grpc__Storage share = GRPC__STORAGE__INIT, shm = GRPC__STORAGE__INIT;
+  share.driver = "virtio-fs";
+  share.source = VM_CONFIG_VIRTIOFS_TAG;
+  share.fstype = "virtiofs";
+  share.mount_point = GUEST_SHARE_DIR;
+  shm.driver = "ephemeral";
+  shm.source = "shm";
+  shm.fstype = "tmpfs";
+  shm.options = shm_options;
+  shm.n_options = G_N_ELEMENTS(shm_options);
+  shm.mount_point = "/run/kata-containers/sandbox/shm";
+  Grpc__Storage *storages[] = {&shm, &share};
+  Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+  request.sandbox_id = sandbox->id;
+  request.storages = storages;
+  request.n_storages = shares_files(sandbox) ? 2 : 1;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  if (agent == NULL) return FALSE;
+  start_pump(sandbox);
+  if (agent_call(agent, "CreateSandbox", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error)) return TRUE;
+  g_prefix_error(error, "the guest could not set the sandbox up: ");
+  return FALSE;
+}
+
+/* ---- the list ---- */
+
+static const LaunchStep steps[] = {
+    {"check", step_check, NULL},
+    {"share", step_share, undo_share},
+    {"libvirt", open_libvirt, undo_libvirt},
+    {"machine", step_machine, undo_machine},
+    {"kernel", step_kernel, undo_agent},
+    {"agent", step_agent, undo_agent},
+};
+
+static gboolean is_cancelled(Sandbox *sandbox, GError **error) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean cancelled = sandbox->cancelled;
+  g_mutex_unlock(&sandbox->lock);
+  if (cancelled)
+    g_set_error(error, KATA_ERROR, KATA_ERR_CANCELLED, "the start of sandbox '%s' was given up by its caller",
+                sandbox->id);
+  return cancelled;
+}
+
+gboolean launch_run(Sandbox *sandbox, GError **error) {
+  for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+    timeline_begin(sandbox->timeline, steps[i].name);
+    gboolean done = !is_cancelled(sandbox, error) && steps[i].run(sandbox, error);
+    timeline_end(sandbox->timeline, steps[i].name);
+    if (done) continue;
+    /* The failed step's own undo too: it takes back what was done of it. */
+    for (guint k = i + 1; k-- > 0;)
+      if (steps[k].undo != NULL) steps[k].undo(sandbox);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean launch_adopt(Sandbox *sandbox, guint32 virtiofsd_pid, GError **error) {
+  if (shares_files(sandbox)) {
+    g_autofree char *directory = in_dir(sandbox, PATHS_SHARE);
+    sandbox->share = share_new(directory, error);
+    if (sandbox->share == NULL || !share_adopt_daemon(sandbox->share, (pid_t)virtiofsd_pid, error)) return FALSE;
+  }
+  g_autoptr(VmConfig) config = make_config(sandbox, error);
+  if (config == NULL || !open_libvirt(sandbox, error)) return FALSE;
+  sandbox->domain_xml = domain_xml_build(config, error);
+  if (sandbox->domain_xml == NULL || !vm_adopt(sandbox->vm, config->name, error)) return FALSE;
+  sandbox_watch(sandbox);
+  gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
+  if (!connect_agent(sandbox, TRUE, (int)seconds * 1000, error)) return FALSE;
+  start_pump(sandbox);
+  return TRUE;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A sandbox's start as a list of steps, each with its undo. */
+#pragma once
+
+#include "shim/sandbox.h"
+
+/* On failure every step that was done has been undone. */
+gboolean launch_run(Sandbox *sandbox, GError **error);
+
+/* Finds the parts of a running sandbox that an earlier owner left: machine, share, agent. */
+gboolean launch_adopt(Sandbox *sandbox, guint32 virtiofsd_pid, GError **error);

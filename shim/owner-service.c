@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* kata.v1.Owner: what libkata asks beyond containerd's services. */
+#include <string.h>
+
+#include "common/error.h"
+#include "proto/kata-v1.pb-c.h"
+#include "shim/agent-link.h"
+#include "shim/service.h"
+
+static void owner_domain_xml(ServiceJob *job) {
+  Sandbox *sandbox = job->owner->sandbox;
+  if (sandbox_get_status(sandbox) == SANDBOX_CREATED || sandbox->domain_xml == NULL) {
+    ttrpc_call_fail(job->call, TTRPC_FAILED_PRECONDITION, "sandbox '%s' has not been started", sandbox->id);
+    return;
+  }
+  Kata__V1__DomainXmlResponse reply = KATA__V1__DOMAIN_XML_RESPONSE__INIT;
+  reply.xml = sandbox->domain_xml;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void owner_boot_timeline(ServiceJob *job) {
+  g_autoptr(GArray) steps = timeline_get(job->owner->sandbox->timeline);
+  g_autofree Kata__V1__BootStep *entries = g_new0(Kata__V1__BootStep, steps->len + 1);
+  g_autofree Kata__V1__BootStep **pointers = g_new0(Kata__V1__BootStep *, steps->len + 1);
+  for (guint i = 0; i < steps->len; i++) {
+    const TimelineStep *step = &g_array_index(steps, TimelineStep, i);
+    kata__v1__boot_step__init(&entries[i]);
+    entries[i].name = (char *)step->name;
+    entries[i].begin_us = (guint64)step->begin_us;
+    entries[i].end_us = (guint64)step->end_us;
+    pointers[i] = &entries[i];
+  }
+  Kata__V1__BootTimelineResponse reply = KATA__V1__BOOT_TIMELINE_RESPONSE__INIT;
+  reply.steps = pointers;
+  reply.n_steps = steps->len;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void owner_containers(ServiceJob *job) {
+  const Kata__V1__ContainersRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  g_autoptr(GPtrArray) containers = NULL;
+  if (*request->id != '\0') {
+    g_autoptr(GError) error = NULL;
+    Container *container = sandbox_find_container(sandbox, request->id, &error);
+    if (container == NULL) {
+      ttrpc_call_fail_error(job->call, error);
+      return;
+    }
+    containers = g_ptr_array_new_with_free_func((GDestroyNotify)container_unref);
+    g_ptr_array_add(containers, container);
+  } else {
+    containers = sandbox_get_containers(sandbox);
+  }
+  guint32 hypervisor = sandbox_get_hypervisor_pid(sandbox);
+  g_autofree Kata__V1__ContainerInfo **infos = g_new0(Kata__V1__ContainerInfo *, containers->len + 1);
+  for (guint i = 0; i < containers->len; i++) infos[i] = container_describe(containers->pdata[i], hypervisor);
+  Kata__V1__ContainersResponse reply = KATA__V1__CONTAINERS_RESPONSE__INIT;
+  reply.containers = infos;
+  reply.n_containers = containers->len;
+  ttrpc_call_reply(job->call, &reply.base);
+  for (guint i = 0; i < containers->len; i++) protobuf_c_message_free_unpacked(&infos[i]->base, NULL);
+}
+
+static void owner_agent_stats(ServiceJob *job) {
+  const Kata__V1__AgentStatsRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Container) container = sandbox_find_container(sandbox, request->id, &error);
+  g_autoptr(TtrpcClient) agent = container != NULL ? sandbox_get_agent(sandbox, &error) : NULL;
+  Grpc__StatsContainerRequest call = GRPC__STATS_CONTAINER_REQUEST__INIT;
+  call.container_id = request->id;
+  ProtobufCMessage *stats = NULL;
+  if (agent == NULL || !agent_call(agent, "StatsContainer", &call.base, AGENT_CALL_TIMEOUT_MS, &stats, &error)) {
+    ttrpc_call_fail_error(job->call, error);
+    return;
+  }
+  gsize size = protobuf_c_message_get_packed_size(stats);
+  g_autofree guint8 *packed = g_malloc(size);
+  protobuf_c_message_pack(stats, packed);
+  protobuf_c_message_free_unpacked(stats, NULL);
+  Kata__V1__AgentStatsResponse reply = KATA__V1__AGENT_STATS_RESPONSE__INIT;
+  reply.stats.data = packed;
+  reply.stats.len = size;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static const ServiceMethod methods[] = {
+    {"DomainXml", owner_domain_xml},
+    {"BootTimeline", owner_boot_timeline},
+    {"Containers", owner_containers},
+    {"AgentStats", owner_agent_stats},
+    {NULL, NULL},
+};
+
+void owner_service_add(Owner *owner) { service_add(owner, &kata__v1__owner__descriptor, methods); }

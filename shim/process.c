@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/process.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+#include "proto/shim-task.pb-c.h"
+#include "shim/agent-link.h"
+#include "shim/times.h"
+
+/* One request's worth of stream data: large enough that the round trip does not count, far below TTRPC_MAX_BODY. */
+#define STREAM_CHUNK (256u * 1024u)
+/* See process_expect_end(). */
+#define DRAIN_AFTER_KILL_SECONDS 2
+
+struct Process {
+  gatomicrefcount refs;
+  char *container_id;
+  char *exec_id;
+  char *process_json;
+  gboolean terminal;
+  char *uris[3];
+  Stream *streams[3];
+  guint32 host_pid;
+  ProcessEndedFunc ended;
+  gpointer user_data;
+
+  GMutex lock; /* guards what follows */
+  GCond stopped;
+  ProcessStatus status;
+  guint32 exit_status;
+  gint64 exited_at;
+  GPtrArray *waiters; /* TtrpcCall; not owned, answered when the process ends */
+
+  TtrpcClient *agent;
+  GThread *watcher;  /* copies stdout, then waits for the end */
+  int cancel_output; /* eventfd: stop copying what nobody reads */
+  int wake_input;    /* eventfd: stop waiting for input */
+  gint input_ended;  /* atomic: the process has ended, so what is still there is for others to read */
+  int host_pidfd;
+  guint host_watch; /* GSource id */
+  guint drain_timer;
+};
+
+static Process *process_alloc(const char *container_id, const char *exec_id, ProcessEndedFunc ended,
+                              gpointer user_data) {
+  Process *process = g_new0(Process, 1);
+  g_atomic_ref_count_init(&process->refs);
+  g_mutex_init(&process->lock);
+  g_cond_init(&process->stopped);
+  process->container_id = g_strdup(container_id);
+  process->exec_id = g_strdup(exec_id);
+  process->waiters = g_ptr_array_new();
+  process->ended = ended;
+  process->user_data = user_data;
+  process->cancel_output = eventfd(0, EFD_CLOEXEC);
+  process->wake_input = eventfd(0, EFD_CLOEXEC);
+  process->host_pidfd = -1;
+  return process;
+}
+
+Process *process_new(const ProcessOptions *options, ProcessEndedFunc ended, gpointer user_data, GError **error) {
+  g_autoptr(Process) process = process_alloc(options->container_id, options->exec_id, ended, user_data);
+  const char *uris[3] = {options->stdin_uri, options->stdout_uri, options->stderr_uri};
+  process->terminal = options->terminal;
+  process->host_pid = options->host_pid;
+  process->process_json = g_strdup(options->process_json);
+  for (int i = 0; i < 3; i++) {
+    process->uris[i] = g_strdup(uris[i] != NULL ? uris[i] : "");
+    if (!stream_open(process->uris[i], i == 0, &process->streams[i], error)) return NULL;
+  }
+  return g_steal_pointer(&process);
+}
+
+/* Opens a stream again if it is still what it was: through its own URI, or through the host process, which
+ * inherited the descriptor under the same number. */
+static Stream *restore_stream(const Kata__V1__StreamState *state, guint32 host_pid, gboolean input) {
+  if (state == NULL || *state->uri == '\0') return NULL;
+  g_autofree char *from_host = NULL;
+  const char *number = strrchr(state->uri, '/');
+  if (g_str_has_prefix(state->uri, "pidfd://") && host_pid != 0)
+    from_host = g_strdup_printf("pidfd://%u%s", host_pid, number);
+  const char *candidates[] = {state->uri, from_host};
+  for (guint i = 0; i < G_N_ELEMENTS(candidates); i++) {
+    Stream *stream = NULL;
+    if (candidates[i] == NULL || !stream_open(candidates[i], input, &stream, NULL) || stream == NULL) continue;
+    if (strcmp(stream_get_identity(stream), state->identity) == 0) return stream;
+    stream_free(stream);
+  }
+  return NULL;
+}
+
+Process *process_restore(const char *container_id, const Kata__V1__ProcessState *state, ProcessEndedFunc ended,
+                         gpointer user_data) {
+  Process *process = process_alloc(container_id, state->exec_id, ended, user_data);
+  const Kata__V1__StreamState *streams[3] = {state->stdin, state->stdout, state->stderr};
+  process->terminal = state->terminal;
+  process->host_pid = state->host_pid;
+  process->process_json = g_strdup(state->process_json);
+  for (int i = 0; i < 3; i++) {
+    process->uris[i] = g_strdup(streams[i] != NULL ? streams[i]->uri : "");
+    if (g_strcmp0(state->status, "stopped") != 0)
+      process->streams[i] = restore_stream(streams[i], state->host_pid, i == 0);
+  }
+  if (g_strcmp0(state->status, "running") == 0) process->status = PROCESS_RUNNING;
+  if (g_strcmp0(state->status, "stopped") == 0) {
+    process->status = PROCESS_STOPPED;
+    process->exit_status = state->exit_status;
+    process->exited_at = time_from_message(state->exited_at);
+  }
+  return process;
+}
+
+Process *process_ref(Process *process) {
+  g_atomic_ref_count_inc(&process->refs);
+  return process;
+}
+
+void process_unref(Process *process) {
+  if (process == NULL || !g_atomic_ref_count_dec(&process->refs)) return;
+  /* The watcher holds a reference, so it has ended or was never started. */
+  if (process->watcher != NULL) g_thread_unref(process->watcher);
+  for (int i = 0; i < 3; i++) {
+    g_free(process->uris[i]);
+    stream_free(process->streams[i]);
+  }
+  fd_clear(&process->cancel_output);
+  fd_clear(&process->wake_input);
+  fd_clear(&process->host_pidfd);
+  ttrpc_client_unref(process->agent);
+  g_ptr_array_unref(process->waiters);
+  g_cond_clear(&process->stopped);
+  g_mutex_clear(&process->lock);
+  g_free(process->process_json);
+  g_free(process->exec_id);
+  g_free(process->container_id);
+  g_free(process);
+}
+
+const char *process_get_exec_id(const Process *process) { return process->exec_id; }
+const char *process_get_container_id(const Process *process) { return process->container_id; }
+const char *process_get_json(const Process *process) { return process->process_json; }
+gboolean process_has_terminal(const Process *process) { return process->terminal; }
+const char *process_get_stream_uri(const Process *process, int number) { return process->uris[number]; }
+guint32 process_get_host_pid(const Process *process) { return process->host_pid; }
+
+const char *process_get_agent_id(const Process *process) {
+  return *process->exec_id != '\0' ? process->exec_id : process->container_id;
+}
+
+ProcessStatus process_get_status(Process *process) {
+  g_mutex_lock(&process->lock);
+  ProcessStatus status = process->status;
+  g_mutex_unlock(&process->lock);
+  return status;
+}
+
+guint32 process_get_exit_status(Process *process) {
+  g_mutex_lock(&process->lock);
+  guint32 status = process->exit_status;
+  g_mutex_unlock(&process->lock);
+  return status;
+}
+
+gint64 process_get_exited_at(Process *process) {
+  g_mutex_lock(&process->lock);
+  gint64 at = process->exited_at;
+  g_mutex_unlock(&process->lock);
+  return at;
+}
+
+gboolean process_wait_stopped(Process *process, gint64 timeout_ms) {
+  gint64 deadline = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;
+  g_mutex_lock(&process->lock);
+  while (process->status != PROCESS_STOPPED)
+    if (!g_cond_wait_until(&process->stopped, &process->lock, deadline)) break;
+  gboolean stopped = process->status == PROCESS_STOPPED;
+  g_mutex_unlock(&process->lock);
+  return stopped;
+}
+
+/* ---- the end ---- */
+
+static void answer_waiter(TtrpcCall *call, guint32 status, gint64 exited_at) {
+  Google__Protobuf__Timestamp when = time_to_message(exited_at);
+  Containerd__Task__V2__WaitResponse reply = CONTAINERD__TASK__V2__WAIT_RESPONSE__INIT;
+  reply.exit_status = status;
+  reply.exited_at = &when;
+  ttrpc_call_reply(call, &reply.base);
+}
+
+static void signal_event(int fd) {
+  guint64 one = 1;
+  while (write(fd, &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
+void process_set_ended(Process *process, guint32 status) {
+  g_mutex_lock(&process->lock);
+  if (process->status == PROCESS_STOPPED) {
+    g_mutex_unlock(&process->lock);
+    return;
+  }
+  process->status = PROCESS_STOPPED;
+  process->exit_status = status;
+  process->exited_at = g_get_real_time();
+  g_autoptr(GPtrArray) waiters = g_steal_pointer(&process->waiters);
+  process->waiters = g_ptr_array_new();
+  guint host_watch = process->host_watch, drain_timer = process->drain_timer;
+  process->host_watch = process->drain_timer = 0;
+  gint64 exited_at = process->exited_at;
+  g_cond_broadcast(&process->stopped);
+  g_mutex_unlock(&process->lock);
+
+  if (host_watch != 0) g_source_remove(host_watch);
+  if (drain_timer != 0) g_source_remove(drain_timer);
+  /* State first, then the answers: who has been told finds it so. */
+  process->ended(process, process->user_data);
+  for (guint i = 0; i < waiters->len; i++) {
+    answer_waiter(waiters->pdata[i], status, exited_at);
+    /* The waiter's reference goes in the main loop, after an on_waiter_gone() that may be under way there. */
+    g_idle_add_once((GSourceOnceFunc)process_unref, process);
+  }
+}
+
+static void on_waiter_gone(TtrpcCall *call, gpointer user_data) {
+  Process *process = user_data;
+  g_mutex_lock(&process->lock);
+  gboolean was_waiting = g_ptr_array_remove(process->waiters, call);
+  g_mutex_unlock(&process->lock);
+  if (!was_waiting) return;
+  ttrpc_call_fail(call, TTRPC_CANCELLED, "the caller has gone");
+  process_unref(process);
+}
+
+void process_add_waiter(Process *process, TtrpcCall *call) {
+  g_mutex_lock(&process->lock);
+  gboolean ended = process->status == PROCESS_STOPPED;
+  if (!ended) {
+    g_ptr_array_add(process->waiters, call);
+    ttrpc_call_set_gone_func(call, on_waiter_gone, process_ref(process));
+  }
+  g_mutex_unlock(&process->lock);
+  if (ended) answer_waiter(call, process->exit_status, process->exited_at);
+}
+
+/* ---- streams ---- */
+
+static void copy_output(Process *process, AgentOutput output, Stream *stream) {
+  gboolean readable = stream != NULL;
+  for (;;) {
+    g_autoptr(GBytes) data = NULL;
+    g_autoptr(GError) error = NULL;
+    if (!agent_read(process->agent, output, process->container_id, process_get_agent_id(process), STREAM_CHUNK, &data,
+                    &error)) {
+      g_debug("container '%s': output ends: %s", process->container_id, error->message);
+      return;
+    }
+    gsize size = 0;
+    const void *bytes = g_bytes_get_data(data, &size);
+    if (size == 0) return;
+    /* Once nobody reads, the process is still kept from filling its pipe. */
+    if (readable) readable = stream_write(stream, process->cancel_output, bytes, size);
+  }
+}
+
+static gpointer copy_stderr_thread(gpointer user_data) {
+  Process *process = user_data;
+  copy_output(process, AGENT_STDERR, process->streams[2]);
+  return NULL;
+}
+
+static void send_rest_of_input(Process *process, char *buffer) {
+  gssize got;
+  while ((got = stream_read_ready(process->streams[0], buffer, STREAM_CHUNK)) > 0)
+    if (!agent_write_stdin(process->agent, process->container_id, process_get_agent_id(process), buffer, (gsize)got,
+                           NULL))
+      return;
+}
+
+static gpointer copy_stdin_thread(gpointer user_data) {
+  Process *process = user_data;
+  const char *id = process_get_agent_id(process);
+  Stream *stream = process->streams[0];
+  g_autofree char *buffer = g_malloc(STREAM_CHUNK);
+  gssize got;
+  while (stream != NULL && (got = stream_read(stream, process->wake_input, buffer, STREAM_CHUNK)) > 0) {
+    g_autoptr(GError) error = NULL;
+    if (agent_write_stdin(process->agent, process->container_id, id, buffer, (gsize)got, &error)) continue;
+    g_debug("container '%s': input ends: %s", process->container_id, error->message);
+    return NULL;
+  }
+  if (g_atomic_int_get(&process->input_ended)) return NULL;
+  if (stream != NULL) send_rest_of_input(process, buffer);
+  /* On a terminal, end of file is a character; closing would take the output away too (agent protocol, CloseStdin). */
+  if (!process->terminal) agent_close_stdin(process->agent, process->container_id, id, NULL);
+  return NULL;
+}
+
+static gpointer watcher_thread(gpointer user_data) {
+  Process *process = user_data;
+  GThread *input = g_thread_new("stdin", copy_stdin_thread, process);
+  GThread *errors = process->terminal ? NULL : g_thread_new("stderr", copy_stderr_thread, process);
+  copy_output(process, AGENT_STDOUT, process->streams[1]);
+  if (errors != NULL) g_thread_join(errors);
+
+  guint32 status = PROCESS_STATUS_UNKNOWN;
+  g_autoptr(GError) error = NULL;
+  if (!agent_wait(process->agent, process->container_id, process_get_agent_id(process), &status, &error))
+    g_warning("container '%s': no exit status of process '%s': %s", process->container_id,
+              process_get_agent_id(process), error->message);
+  /* Readers must find the end of the stream as soon as they know of the end of the process. */
+  g_atomic_int_set(&process->input_ended, TRUE);
+  signal_event(process->wake_input);
+  g_thread_join(input);
+  for (int i = 0; i < 3; i++) g_clear_pointer(&process->streams[i], stream_free);
+  process_set_ended(process, status);
+  process_unref(process);
+  return NULL;
+}
+
+/* ---- the host's side ---- */
+
+static gpointer kill_thread(gpointer user_data) {
+  Process *process = user_data;
+  g_autoptr(GError) error = NULL;
+  /* An exec dies alone, with init goes all that is in the container. */
+  if (!agent_signal(process->agent, process->container_id, process->exec_id, SIGKILL, &error))
+    g_debug("container '%s': %s", process->container_id, error->message);
+  process_unref(process);
+  return NULL;
+}
+
+static gboolean on_host_process_ended(gint fd, GIOCondition condition, gpointer user_data) {
+  Process *process = user_data;
+  g_mutex_lock(&process->lock);
+  gboolean first = process->host_watch != 0;
+  process->host_watch = 0;
+  g_mutex_unlock(&process->lock);
+  if (first && process_get_status(process) != PROCESS_STOPPED) {
+    g_message("container '%s': its host process %u has ended, so it is killed", process->container_id,
+              process->host_pid);
+    process_expect_end(process);
+    g_thread_unref(g_thread_new("kill", kill_thread, process_ref(process)));
+  }
+  return G_SOURCE_REMOVE;
+}
+
+static void watch_host_process(Process *process) {
+  if (process->host_pid == 0) return;
+  process->host_pidfd = (int)syscall(SYS_pidfd_open, (pid_t)process->host_pid, 0);
+  if (process->host_pidfd < 0) {
+    if (errno == ESRCH) g_thread_unref(g_thread_new("kill", kill_thread, process_ref(process)));
+    return;
+  }
+  g_autoptr(GSource) source = g_unix_fd_source_new(process->host_pidfd, G_IO_IN);
+  g_source_set_callback(source, G_SOURCE_FUNC(on_host_process_ended), process_ref(process),
+                        (GDestroyNotify)process_unref);
+  g_mutex_lock(&process->lock);
+  process->host_watch = g_source_attach(source, NULL);
+  g_mutex_unlock(&process->lock);
+}
+
+void process_attach(Process *process, TtrpcClient *agent) {
+  if (process_get_status(process) == PROCESS_STOPPED) return;
+  process->agent = ttrpc_client_ref(agent);
+  watch_host_process(process);
+  process->watcher = g_thread_new("process", watcher_thread, process_ref(process));
+}
+
+void process_set_running(Process *process) {
+  g_mutex_lock(&process->lock);
+  if (process->status == PROCESS_CREATED) process->status = PROCESS_RUNNING;
+  g_mutex_unlock(&process->lock);
+}
+
+static gboolean on_drain_timeout(gpointer user_data) {
+  Process *process = user_data;
+  g_mutex_lock(&process->lock);
+  process->drain_timer = 0;
+  g_mutex_unlock(&process->lock);
+  signal_event(process->cancel_output);
+  return G_SOURCE_REMOVE;
+}
+
+void process_expect_end(Process *process) {
+  g_mutex_lock(&process->lock);
+  if (process->drain_timer == 0 && process->status != PROCESS_STOPPED)
+    process->drain_timer = g_timeout_add_seconds_full(G_PRIORITY_DEFAULT, DRAIN_AFTER_KILL_SECONDS, on_drain_timeout,
+                                                      process_ref(process), (GDestroyNotify)process_unref);
+  g_mutex_unlock(&process->lock);
+}
+
+void process_close_stdin(Process *process) { signal_event(process->wake_input); }
+
+void process_finish(Process *process) {
+  signal_event(process->cancel_output);
+  if (process->watcher != NULL) g_thread_join(g_steal_pointer(&process->watcher));
+}
+
+/* ---- state ---- */
+
+static Kata__V1__StreamState *stream_to_state(const char *uri, const Stream *stream) {
+  Kata__V1__StreamState *state = calloc(1, sizeof *state);
+  kata__v1__stream_state__init(state);
+  state->uri = strdup(uri);
+  if (stream != NULL) state->identity = strdup(stream_get_identity(stream));
+  return state;
+}
+
+Kata__V1__ProcessState *process_to_state(Process *process) {
+  static const char *const words[] = {"created", "running", "stopped"};
+  Kata__V1__ProcessState *state = calloc(1, sizeof *state);
+  kata__v1__process_state__init(state);
+  g_mutex_lock(&process->lock);
+  state->exec_id = strdup(process->exec_id);
+  state->status = strdup(words[process->status]);
+  state->host_pid = process->host_pid;
+  state->terminal = process->terminal;
+  state->stdin = stream_to_state(process->uris[0], process->streams[0]);
+  state->stdout = stream_to_state(process->uris[1], process->streams[1]);
+  state->stderr = stream_to_state(process->uris[2], process->streams[2]);
+  state->exit_status = process->exit_status;
+  if (process->status == PROCESS_STOPPED) state->exited_at = time_new_message(process->exited_at);
+  state->process_json = strdup(process->process_json != NULL ? process->process_json : "");
+  g_mutex_unlock(&process->lock);
+  return state;
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/sandbox-dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+#include "common/safe-path.h"
+#include "lib/paths.h"
+#include "shim/vm.h"
+
+static gboolean make_directory(const char *path, GError **error) {
+  /* 0711: QEMU's user passes through to its sockets and sees no names. */
+  if (mkdir(path, 0711) == 0 || errno == EEXIST) return TRUE;
+  error_set_errno(error, errno, "cannot make the directory '%s'", path);
+  return FALSE;
+}
+
+gboolean sandbox_dir_create(const char *root, const char *sandbox_dir, const char *sandbox_id, GError **error) {
+  g_autofree char *sandboxes = g_build_filename(root, "s", NULL);
+  g_autofree char *containers = g_build_filename(root, "c", NULL);
+  if (g_mkdir_with_parents(root, 0711) < 0) {
+    error_set_errno(error, errno, "cannot make the directory '%s'", root);
+    return FALSE;
+  }
+  if (!make_directory(sandboxes, error) || !make_directory(containers, error)) return FALSE;
+  if (mkdir(sandbox_dir, 0711) == 0) return TRUE;
+  if (errno == EEXIST)
+    g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "sandbox '%s' already exists", sandbox_id);
+  else
+    error_set_errno(error, errno, "cannot make the directory '%s'", sandbox_dir);
+  return FALSE;
+}
+
+int sandbox_dir_lock(const char *sandbox_dir, GError **error) {
+  g_autofree char *path = g_build_filename(sandbox_dir, PATHS_OWNER_PID, NULL);
+  autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (fd < 0) {
+    error_set_errno(error, errno, "cannot open '%s'", path);
+    return -1;
+  }
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd_steal(&fd);
+  if (errno == EWOULDBLOCK)
+    g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "'%s' is held by an owner", path);
+  else
+    error_set_errno(error, errno, "cannot lock '%s'", path);
+  return -1;
+}
+
+gboolean sandbox_dir_link(const char *root, const char *sandbox_dir, const char *container_id, GError **error) {
+  g_autofree char *link = paths_container_link(root, container_id);
+  g_autofree char *key = g_path_get_basename(sandbox_dir);
+  g_autofree char *target = g_build_filename("..", "s", key, NULL);
+  if (symlink(target, link) == 0) return TRUE;
+  if (errno == EEXIST)
+    g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "container with given ID already exists: '%s'",
+                container_id);
+  else
+    error_set_errno(error, errno, "cannot make the link '%s'", link);
+  return FALSE;
+}
+
+void sandbox_dir_unlink(const char *root, const char *container_id) {
+  g_autofree char *link = paths_container_link(root, container_id);
+  unlink(link);
+}
+
+/* Links that lead to this sandbox: read from the directory, since the owner that knew them may be gone. */
+static void remove_links(const char *root, const char *sandbox_dir) {
+  g_autofree char *containers = g_build_filename(root, "c", NULL);
+  g_autofree char *key = g_path_get_basename(sandbox_dir);
+  g_autoptr(GDir) dir = g_dir_open(containers, 0, NULL);
+  const char *name;
+  while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+    g_autofree char *link = g_build_filename(containers, name, NULL);
+    char target[PATH_MAX];
+    ssize_t length = readlink(link, target, sizeof target - 1);
+    if (length <= 0) continue;
+    target[length] = '\0';
+    g_autofree char *target_key = g_path_get_basename(target);
+    if (strcmp(target_key, key) == 0) unlink(link);
+  }
+}
+
+gboolean sandbox_dir_remove(const char *root, const char *sandbox_dir, GError **error) {
+  guint killed = vm_kill_strays(sandbox_dir);
+  if (killed > 0) g_warning("'%s': ended %u processes that an earlier owner left", sandbox_dir, killed);
+  remove_links(root, sandbox_dir);
+  return safe_remove_tree(sandbox_dir, error);
+}

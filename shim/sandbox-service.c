@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* containerd.runtime.sandbox.v1.Sandbox: the sandbox as a whole. */
+#include <string.h>
+
+#include "common/error.h"
+#include "proto/shim-sandbox.pb-c.h"
+#include "shim/service.h"
+#include "shim/times.h"
+
+/* One owner, one sandbox: an id that is not ours is a caller's mistake. FALSE: answered. */
+static gboolean check_id(ServiceJob *job, const char *id) {
+  if (strcmp(id, job->owner->sandbox->id) == 0) return TRUE;
+  ttrpc_call_fail(job->call, TTRPC_NOT_FOUND, "this is the owner of sandbox '%s', not of '%s'", job->owner->sandbox->id,
+                  id);
+  return FALSE;
+}
+
+static void sandbox_create(ServiceJob *job) {
+  const Containerd__Runtime__Sandbox__V1__CreateSandboxRequest *request = (const void *)job->request;
+  if (!check_id(job, request->sandbox_id)) return;
+  Containerd__Runtime__Sandbox__V1__CreateSandboxResponse reply =
+      CONTAINERD__RUNTIME__SANDBOX__V1__CREATE_SANDBOX_RESPONSE__INIT;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void sandbox_start_method(ServiceJob *job) {
+  const Containerd__Runtime__Sandbox__V1__StartSandboxRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  if (!check_id(job, request->sandbox_id)) return;
+  g_autoptr(GError) error = NULL;
+  gboolean was_created = sandbox_get_status(sandbox) == SANDBOX_CREATED;
+  gboolean started = sandbox_start(sandbox, &error);
+  gboolean gone = g_atomic_int_get(&job->gone);
+  if (started && gone) {
+    sandbox_stop(sandbox, 0);
+    sandbox_remove(sandbox);
+  }
+  Google__Protobuf__Timestamp when = time_to_message(sandbox->created_at);
+  Containerd__Runtime__Sandbox__V1__StartSandboxResponse reply =
+      CONTAINERD__RUNTIME__SANDBOX__V1__START_SANDBOX_RESPONSE__INIT;
+  reply.pid = sandbox_get_hypervisor_pid(sandbox);
+  reply.created_at = &when;
+  if (started)
+    ttrpc_call_reply(job->call, &reply.base);
+  else
+    ttrpc_call_fail_error(job->call, error);
+  if (was_created && (!started || gone)) service_quit(job->owner);
+}
+
+static void sandbox_stop_method(ServiceJob *job) {
+  const Containerd__Runtime__Sandbox__V1__StopSandboxRequest *request = (const void *)job->request;
+  if (!check_id(job, request->sandbox_id)) return;
+  sandbox_stop(job->owner->sandbox, MIN(request->timeout_secs, 3600u) * 1000u);
+  Containerd__Runtime__Sandbox__V1__StopSandboxResponse reply =
+      CONTAINERD__RUNTIME__SANDBOX__V1__STOP_SANDBOX_RESPONSE__INIT;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void sandbox_wait(ServiceJob *job) {
+  const Containerd__Runtime__Sandbox__V1__WaitSandboxRequest *request = (const void *)job->request;
+  if (check_id(job, request->sandbox_id)) sandbox_add_waiter(job->owner->sandbox, job->call);
+}
+
+static void sandbox_status(ServiceJob *job) {
+  const Containerd__Runtime__Sandbox__V1__SandboxStatusRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  if (!check_id(job, request->sandbox_id)) return;
+  static const char *const words[] = {"created", "starting", "running", "stopped"};
+  SandboxStatus status = sandbox_get_status(sandbox);
+  Google__Protobuf__Timestamp created = time_to_message(sandbox->created_at);
+  Google__Protobuf__Timestamp exited = time_to_message(sandbox->exited_at);
+  Containerd__Runtime__Sandbox__V1__SandboxStatusResponse__InfoEntry entry =
+      CONTAINERD__RUNTIME__SANDBOX__V1__SANDBOX_STATUS_RESPONSE__INFO_ENTRY__INIT;
+  Containerd__Runtime__Sandbox__V1__SandboxStatusResponse__InfoEntry *info[] = {&entry};
+  entry.key = "status";
+  entry.value = (char *)words[status];
+  Containerd__Runtime__Sandbox__V1__SandboxStatusResponse reply =
+      CONTAINERD__RUNTIME__SANDBOX__V1__SANDBOX_STATUS_RESPONSE__INIT;
+  reply.sandbox_id = sandbox->id;
+  reply.pid = sandbox_get_hypervisor_pid(sandbox);
+  reply.state = status == SANDBOX_RUNNING ? "SANDBOX_READY" : "SANDBOX_NOTREADY";
+  reply.info = info;
+  reply.n_info = 1;
+  reply.created_at = &created;
+  if (status == SANDBOX_STOPPED) reply.exited_at = &exited;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void sandbox_ping(ServiceJob *job) {
+  const Containerd__Runtime__Sandbox__V1__PingRequest *request = (const void *)job->request;
+  if (!check_id(job, request->sandbox_id)) return;
+  Containerd__Runtime__Sandbox__V1__PingResponse reply = CONTAINERD__RUNTIME__SANDBOX__V1__PING_RESPONSE__INIT;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void sandbox_platform(ServiceJob *job) {
+  const Containerd__Runtime__Sandbox__V1__PlatformRequest *request = (const void *)job->request;
+  if (!check_id(job, request->sandbox_id)) return;
+  Containerd__Types__Platform platform = CONTAINERD__TYPES__PLATFORM__INIT;
+  Containerd__Runtime__Sandbox__V1__PlatformResponse reply = CONTAINERD__RUNTIME__SANDBOX__V1__PLATFORM_RESPONSE__INIT;
+  platform.os = "linux";
+  platform.architecture = "amd64";
+  reply.platform = &platform;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void sandbox_shutdown(ServiceJob *job) {
+  const Containerd__Runtime__Sandbox__V1__ShutdownSandboxRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  if (!check_id(job, request->sandbox_id)) return;
+  SandboxStatus status = sandbox_get_status(sandbox);
+  if (status == SANDBOX_RUNNING || status == SANDBOX_STARTING) {
+    ttrpc_call_fail(job->call, TTRPC_FAILED_PRECONDITION, "sandbox '%s' is running; stop it first", sandbox->id);
+    return;
+  }
+  sandbox_stop(sandbox, 0);
+  sandbox_remove(sandbox);
+  Containerd__Runtime__Sandbox__V1__ShutdownSandboxResponse reply =
+      CONTAINERD__RUNTIME__SANDBOX__V1__SHUTDOWN_SANDBOX_RESPONSE__INIT;
+  ttrpc_call_reply(job->call, &reply.base);
+  service_quit(job->owner);
+}
+
+static const ServiceMethod methods[] = {
+    {"CreateSandbox", sandbox_create},
+    {"StartSandbox", sandbox_start_method, TRUE},
+    {"StopSandbox", sandbox_stop_method},
+    {"WaitSandbox", sandbox_wait},
+    {"SandboxStatus", sandbox_status},
+    {"PingSandbox", sandbox_ping},
+    {"Platform", sandbox_platform},
+    {"ShutdownSandbox", sandbox_shutdown},
+    {NULL, NULL},
+};
+
+void sandbox_service_add(Owner *owner) {
+  service_add(owner, &containerd__runtime__sandbox__v1__sandbox__descriptor, methods);
+}

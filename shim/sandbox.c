@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/sandbox.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "lib/host.h"
+#include "lib/paths.h"
+#include "proto/shim-sandbox.pb-c.h"
+#include "shim/agent-link.h"
+#include "shim/launch.h"
+#include "shim/sandbox-dir.h"
+#include "shim/store.h"
+#include "shim/times.h"
+
+/* A process that a stop ended, as if its init had been killed (128 + SIGKILL). */
+#define STATUS_KILLED 137
+/* What threads of ended processes may take to notice. */
+#define PROCESS_END_TIMEOUT_MS 2000
+
+Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, kata_settings *settings,
+                     GError **error) {
+  Accelerator accelerator;
+  AgentChannel channel;
+  /* The words are checked when settings are read; here they are one of those known. */
+  static const char *const accelerators[] = {"auto", "kvm", "tcg"};
+  static const char *const channels[] = {"auto", "vsock", "serial"};
+  Accelerator wanted = ACCELERATOR_AUTO;
+  AgentChannel wanted_channel = CHANNEL_AUTO;
+  for (guint i = 0; i < 3; i++) {
+    if (g_strcmp0(settings_get_string(settings, "hypervisor.qemu", "accelerator"), accelerators[i]) == 0)
+      wanted = (Accelerator)i;
+    if (g_strcmp0(settings_get_string(settings, "hypervisor.qemu", "agent_channel"), channels[i]) == 0)
+      wanted_channel = (AgentChannel)i;
+  }
+  if (!host_resolve_accelerator(wanted, &accelerator, error) || !host_resolve_channel(wanted_channel, &channel, error))
+    return NULL;
+  Sandbox *sandbox = g_new0(Sandbox, 1);
+  sandbox->namespace_ = g_strdup(namespace_);
+  sandbox->id = g_strdup(id);
+  sandbox->root = g_strdup(root);
+  sandbox->dir = paths_sandbox_dir(root, id);
+  sandbox->settings = kata_settings_ref(settings);
+  sandbox->accelerator = accelerator;
+  sandbox->channel = channel;
+  sandbox->timeline = timeline_new();
+  sandbox->created_at = g_get_real_time();
+  sandbox->status = SANDBOX_CREATED;
+  g_mutex_init(&sandbox->lock);
+  g_cond_init(&sandbox->changed);
+  g_mutex_init(&sandbox->teardown);
+  g_mutex_init(&sandbox->store);
+  sandbox->containers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)container_unref);
+  sandbox->waiters = g_ptr_array_new();
+  return sandbox;
+}
+
+SandboxStatus sandbox_get_status(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  SandboxStatus status = sandbox->status;
+  g_mutex_unlock(&sandbox->lock);
+  return status;
+}
+
+TtrpcClient *sandbox_get_agent(Sandbox *sandbox, GError **error) {
+  g_mutex_lock(&sandbox->lock);
+  TtrpcClient *agent = sandbox->agent != NULL ? ttrpc_client_ref(sandbox->agent) : NULL;
+  SandboxStatus status = sandbox->status;
+  g_mutex_unlock(&sandbox->lock);
+  if (agent == NULL)
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
+                status == SANDBOX_STOPPED ? "the guest of sandbox '%s' has ended" : "sandbox '%s' has not been started",
+                sandbox->id);
+  return agent;
+}
+
+guint32 sandbox_get_hypervisor_pid(Sandbox *sandbox) {
+  return sandbox_get_status(sandbox) == SANDBOX_RUNNING ? (guint32)vm_get_pid(sandbox->vm) : 0;
+}
+
+/* ---- containers ---- */
+
+Container *sandbox_find_container(Sandbox *sandbox, const char *id, GError **error) {
+  g_mutex_lock(&sandbox->lock);
+  Container *container = g_hash_table_lookup(sandbox->containers, id);
+  if (container != NULL) container_ref(container);
+  g_mutex_unlock(&sandbox->lock);
+  if (container == NULL) g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "container '%s' does not exist", id);
+  return container;
+}
+
+void sandbox_add_container(Sandbox *sandbox, Container *container) {
+  g_mutex_lock(&sandbox->lock);
+  g_hash_table_insert(sandbox->containers, g_strdup(container->info->id), container_ref(container));
+  g_mutex_unlock(&sandbox->lock);
+}
+
+void sandbox_drop_container(Sandbox *sandbox, const char *id) {
+  g_mutex_lock(&sandbox->lock);
+  g_hash_table_remove(sandbox->containers, id);
+  g_mutex_unlock(&sandbox->lock);
+}
+
+static gint compare_containers(gconstpointer a, gconstpointer b) {
+  const Container *const *left = a, *const *right = b;
+  return strcmp((*left)->info->id, (*right)->info->id);
+}
+
+GPtrArray *sandbox_get_containers(Sandbox *sandbox) {
+  GPtrArray *containers = g_ptr_array_new_with_free_func((GDestroyNotify)container_unref);
+  g_mutex_lock(&sandbox->lock);
+  GHashTableIter iter;
+  gpointer container;
+  g_hash_table_iter_init(&iter, sandbox->containers);
+  while (g_hash_table_iter_next(&iter, NULL, &container)) g_ptr_array_add(containers, container_ref(container));
+  g_mutex_unlock(&sandbox->lock);
+  g_ptr_array_sort(containers, compare_containers);
+  return containers;
+}
+
+guint sandbox_count_containers(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  guint count = g_hash_table_size(sandbox->containers);
+  g_mutex_unlock(&sandbox->lock);
+  return count;
+}
+
+void sandbox_on_process_ended(Process *process, gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  g_autoptr(GError) error = NULL;
+  if (!store_save(sandbox, &error)) g_warning("%s", error->message);
+}
+
+/* ---- start ---- */
+
+static void set_status(Sandbox *sandbox, SandboxStatus status) {
+  g_mutex_lock(&sandbox->lock);
+  sandbox->status = status;
+  g_cond_broadcast(&sandbox->changed);
+  g_mutex_unlock(&sandbox->lock);
+}
+
+static void answer_waiters(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  sandbox->exited_at = g_get_real_time();
+  g_autoptr(GPtrArray) waiters = g_steal_pointer(&sandbox->waiters);
+  sandbox->waiters = g_ptr_array_new();
+  Google__Protobuf__Timestamp when = time_to_message(sandbox->exited_at);
+  g_mutex_unlock(&sandbox->lock);
+  Containerd__Runtime__Sandbox__V1__WaitSandboxResponse reply =
+      CONTAINERD__RUNTIME__SANDBOX__V1__WAIT_SANDBOX_RESPONSE__INIT;
+  reply.exited_at = &when;
+  for (guint i = 0; i < waiters->len; i++) ttrpc_call_reply(waiters->pdata[i], &reply.base);
+}
+
+static void on_waiter_gone(TtrpcCall *call, gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  g_mutex_lock(&sandbox->lock);
+  gboolean was_waiting = g_ptr_array_remove(sandbox->waiters, call);
+  g_mutex_unlock(&sandbox->lock);
+  if (was_waiting) ttrpc_call_fail(call, TTRPC_CANCELLED, "the caller has gone");
+}
+
+void sandbox_add_waiter(Sandbox *sandbox, TtrpcCall *call) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean ended = sandbox->status == SANDBOX_STOPPED;
+  g_ptr_array_add(sandbox->waiters, call);
+  ttrpc_call_set_gone_func(call, on_waiter_gone, sandbox);
+  g_mutex_unlock(&sandbox->lock);
+  if (ended) answer_waiters(sandbox);
+}
+
+gboolean sandbox_start(Sandbox *sandbox, GError **error) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean may_start = sandbox->status == SANDBOX_CREATED;
+  if (may_start) sandbox->status = SANDBOX_STARTING;
+  g_mutex_unlock(&sandbox->lock);
+  if (!may_start) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "sandbox '%s' has been started before", sandbox->id);
+    return FALSE;
+  }
+  if (!launch_run(sandbox, error)) {
+    set_status(sandbox, SANDBOX_STOPPED);
+    sandbox_remove(sandbox);
+    answer_waiters(sandbox);
+    return FALSE;
+  }
+  set_status(sandbox, SANDBOX_RUNNING);
+  g_autoptr(GError) save_error = NULL;
+  if (store_save(sandbox, &save_error)) return TRUE;
+  sandbox_stop(sandbox, 0);
+  sandbox_remove(sandbox);
+  g_propagate_error(error, g_steal_pointer(&save_error));
+  return FALSE;
+}
+
+gboolean sandbox_ensure_started(Sandbox *sandbox, GError **error) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean is_first = sandbox->status == SANDBOX_CREATED;
+  while (sandbox->status == SANDBOX_STARTING) g_cond_wait(&sandbox->changed, &sandbox->lock);
+  SandboxStatus status = sandbox->status;
+  g_mutex_unlock(&sandbox->lock);
+  if (is_first) return sandbox_start(sandbox, error);
+  if (status == SANDBOX_RUNNING) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "sandbox '%s' has stopped", sandbox->id);
+  return FALSE;
+}
+
+void sandbox_cancel_start(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean starting = sandbox->status == SANDBOX_STARTING;
+  if (starting) sandbox->cancelled = TRUE;
+  g_autoptr(TtrpcClient) agent = starting && sandbox->agent != NULL ? ttrpc_client_ref(sandbox->agent) : NULL;
+  g_mutex_unlock(&sandbox->lock);
+  if (agent != NULL) ttrpc_client_close(agent, "the start was given up by its caller");
+}
+
+/* ---- the guest's end ---- */
+
+typedef struct {
+  Sandbox *sandbox;
+  const char *reason;
+} LostJob;
+
+static gpointer lost_thread(gpointer user_data) {
+  g_autofree LostJob *job = user_data;
+  sandbox_guest_lost(job->sandbox, job->reason);
+  return NULL;
+}
+
+static void report_lost(Sandbox *sandbox, const char *reason) {
+  LostJob *job = g_new0(LostJob, 1);
+  job->sandbox = sandbox;
+  job->reason = reason;
+  g_thread_unref(g_thread_new("lost", lost_thread, job));
+}
+
+static gboolean on_machine_ended(gint fd, GIOCondition condition, gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  g_mutex_lock(&sandbox->lock);
+  sandbox->vm_watch = 0;
+  g_mutex_unlock(&sandbox->lock);
+  report_lost(sandbox, "the guest has ended: its hypervisor is gone");
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean on_daemon_ended(gint fd, GIOCondition condition, gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  g_mutex_lock(&sandbox->lock);
+  sandbox->daemon_watch = 0;
+  g_mutex_unlock(&sandbox->lock);
+  report_lost(sandbox, "the guest has lost its files: virtiofsd is gone");
+  return G_SOURCE_REMOVE;
+}
+
+void sandbox_watch(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  sandbox->vm_watch = g_unix_fd_add(vm_get_pidfd(sandbox->vm), G_IO_IN, on_machine_ended, sandbox);
+  if (sandbox->share != NULL)
+    sandbox->daemon_watch = g_unix_fd_add(share_get_daemon_pidfd(sandbox->share), G_IO_IN, on_daemon_ended, sandbox);
+  g_mutex_unlock(&sandbox->lock);
+}
+
+static void clear_source(guint *id) {
+  GSource *source = *id != 0 ? g_main_context_find_source_by_id(NULL, *id) : NULL;
+  if (source != NULL) g_source_destroy(source);
+  *id = 0;
+}
+
+void sandbox_unwatch(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  clear_source(&sandbox->vm_watch);
+  clear_source(&sandbox->daemon_watch);
+  g_mutex_unlock(&sandbox->lock);
+}
+
+/* Everybody who waits for a process of the guest gets an answer. */
+static void end_processes(Sandbox *sandbox, guint32 status) {
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  for (guint i = 0; i < containers->len; i++) {
+    g_autoptr(GPtrArray) processes = container_get_processes(containers->pdata[i]);
+    for (guint k = 0; k < processes->len; k++) process_set_ended(processes->pdata[k], status);
+  }
+}
+
+/* With the teardown lock held, the status being STOPPED. */
+static void take_down(Sandbox *sandbox, const char *reason, guint32 process_status) {
+  sandbox_unwatch(sandbox);
+  g_mutex_lock(&sandbox->lock);
+  g_autoptr(TtrpcClient) agent = g_steal_pointer(&sandbox->agent);
+  g_mutex_unlock(&sandbox->lock);
+  if (sandbox->vm != NULL) vm_destroy(sandbox->vm);
+  if (agent != NULL) ttrpc_client_close(agent, reason);
+  end_processes(sandbox, process_status);
+  if (sandbox->share != NULL) share_stop_daemon(sandbox->share);
+  g_autoptr(GError) error = NULL;
+  if (!store_save(sandbox, &error)) g_warning("%s", error->message);
+  answer_waiters(sandbox);
+}
+
+void sandbox_guest_lost(Sandbox *sandbox, const char *reason) {
+  g_mutex_lock(&sandbox->lock);
+  SandboxStatus status = sandbox->status;
+  if (status == SANDBOX_RUNNING) {
+    sandbox->status = SANDBOX_STOPPED;
+    g_cond_broadcast(&sandbox->changed);
+  }
+  g_autoptr(TtrpcClient) agent =
+      status == SANDBOX_STARTING && sandbox->agent != NULL ? ttrpc_client_ref(sandbox->agent) : NULL;
+  g_mutex_unlock(&sandbox->lock);
+  if (agent != NULL) ttrpc_client_close(agent, reason); /* the start fails and undoes itself */
+  if (status != SANDBOX_RUNNING) return;
+  g_warning("sandbox '%s': %s", sandbox->id, reason);
+  g_mutex_lock(&sandbox->teardown);
+  take_down(sandbox, reason, PROCESS_STATUS_UNKNOWN);
+  g_mutex_unlock(&sandbox->teardown);
+}
+
+/* Asks the guest to power off and waits until QEMU has ended. */
+static void power_off(Sandbox *sandbox, guint timeout_ms) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  if (agent == NULL) return;
+  sandbox_unwatch(sandbox);
+  Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
+  gint64 deadline = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;
+  agent_call(agent, "DestroySandbox", &request.base, timeout_ms, NULL, NULL);
+  gint64 left = (deadline - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
+  struct pollfd machine = {.fd = vm_get_pidfd(sandbox->vm), .events = POLLIN};
+  while (left > 0 && poll(&machine, 1, (int)left) < 0 && errno == EINTR) continue;
+}
+
+void sandbox_stop(Sandbox *sandbox, guint timeout_ms) {
+  sandbox_cancel_start(sandbox);
+  g_mutex_lock(&sandbox->lock);
+  while (sandbox->status == SANDBOX_STARTING) g_cond_wait(&sandbox->changed, &sandbox->lock);
+  SandboxStatus status = sandbox->status;
+  g_mutex_unlock(&sandbox->lock);
+  g_mutex_lock(&sandbox->teardown);
+  if (status == SANDBOX_RUNNING && sandbox_get_status(sandbox) == SANDBOX_RUNNING) {
+    if (timeout_ms > 0) power_off(sandbox, timeout_ms);
+    set_status(sandbox, SANDBOX_STOPPED);
+    end_processes(sandbox, STATUS_KILLED);
+    take_down(sandbox, "the sandbox was stopped", STATUS_KILLED);
+  } else if (status == SANDBOX_CREATED) {
+    set_status(sandbox, SANDBOX_STOPPED);
+    answer_waiters(sandbox);
+  }
+  g_mutex_unlock(&sandbox->teardown);
+}
+
+/* ---- removal ---- */
+
+static void finish_container(Container *container) {
+  g_autoptr(GPtrArray) processes = container_get_processes(container);
+  for (guint i = 0; i < processes->len; i++)
+    if (process_wait_stopped(processes->pdata[i], PROCESS_END_TIMEOUT_MS)) process_finish(processes->pdata[i]);
+}
+
+void sandbox_remove(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->teardown);
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  for (guint i = 0; i < containers->len; i++) finish_container(containers->pdata[i]);
+  g_clear_pointer(&sandbox->share, share_free);
+  g_clear_pointer(&sandbox->vm, vm_free);
+  g_autoptr(GError) error = NULL;
+  if (!sandbox_dir_remove(sandbox->root, sandbox->dir, &error)) g_warning("%s", error->message);
+  g_mutex_unlock(&sandbox->teardown);
+}

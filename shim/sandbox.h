@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The sandbox this process owns: a virtual machine, its share, its agent, its containers. */
+#pragma once
+
+#include <glib.h>
+
+#include "common/ttrpc.h"
+#include "lib/settings.h"
+#include "shim/container.h"
+#include "shim/share.h"
+#include "shim/timeline.h"
+#include "shim/vm.h"
+
+typedef enum { SANDBOX_CREATED, SANDBOX_STARTING, SANDBOX_RUNNING, SANDBOX_STOPPED } SandboxStatus;
+
+typedef struct {
+  /* Fixed once made. */
+  char *namespace_;
+  char *id;
+  char *root;
+  char *dir; /* paths_sandbox_dir() */
+  kata_settings *settings;
+  Accelerator accelerator;
+  AgentChannel channel;
+  Timeline *timeline;
+  gint64 created_at;
+
+  /* Set by the start, then fixed until sandbox_remove(). */
+  guint32 vsock_cid;
+  char *domain_xml;
+  Vm *vm;
+  Share *share;
+
+  GMutex lock; /* guards what follows; never held over a call to the guest or to libvirt */
+  GCond changed;
+  SandboxStatus status;
+  gboolean cancelled;
+  gint64 exited_at;
+  TtrpcClient *agent;
+  GHashTable *containers; /* id -> Container */
+  GPtrArray *waiters;     /* WaitSandbox calls */
+  guint vm_watch, daemon_watch;
+
+  GMutex teardown; /* only one thread takes the machine down */
+  GMutex store;    /* only one thread writes the state file */
+} Sandbox;
+
+/* settings: taken over. */
+Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, kata_settings *settings, GError **error);
+void sandbox_free(Sandbox *sandbox);
+
+SandboxStatus sandbox_get_status(Sandbox *sandbox);
+
+/* Boots the guest. Once; after a failure nothing of the sandbox is left on the host. */
+gboolean sandbox_start(Sandbox *sandbox, GError **error);
+/* The same unless it has been done, or is being done by another thread (then it waits). */
+gboolean sandbox_ensure_started(Sandbox *sandbox, GError **error);
+/* Gives a start up that is under way. */
+void sandbox_cancel_start(Sandbox *sandbox);
+
+/* Ends the guest: by itself within timeout_ms (0: not asked), then by force. Idempotent. */
+void sandbox_stop(Sandbox *sandbox, guint timeout_ms);
+/* The guest has ended, or is of no use any more. */
+void sandbox_guest_lost(Sandbox *sandbox, const char *reason);
+/* Watches QEMU, virtiofsd and the agent from now on. */
+void sandbox_watch(Sandbox *sandbox);
+void sandbox_unwatch(Sandbox *sandbox);
+
+/* Takes everything of a stopped sandbox off the host. Idempotent. */
+void sandbox_remove(Sandbox *sandbox);
+
+/* A new reference to the agent's connection; NULL with an error if there is none. */
+TtrpcClient *sandbox_get_agent(Sandbox *sandbox, GError **error);
+guint32 sandbox_get_hypervisor_pid(Sandbox *sandbox);
+
+Container *sandbox_find_container(Sandbox *sandbox, const char *id, GError **error);
+void sandbox_add_container(Sandbox *sandbox, Container *container);
+void sandbox_drop_container(Sandbox *sandbox, const char *id);
+/* New references, in the order of their ids. */
+GPtrArray *sandbox_get_containers(Sandbox *sandbox);
+guint sandbox_count_containers(Sandbox *sandbox);
+
+/* For Process: the state file follows. */
+void sandbox_on_process_ended(Process *process, gpointer sandbox);
+
+void sandbox_add_waiter(Sandbox *sandbox, TtrpcCall *call);

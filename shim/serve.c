@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/serve.h"
+
+#include <glib-unix.h>
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "lib/paths.h"
+#include "shim/launch.h"
+#include "shim/service.h"
+#include "shim/store.h"
+#include "shim/times.h"
+#include "shim/vm-loop.h"
+
+/* A starter that dies before its first call leaves an owner nobody knows of. */
+#define FIRST_CALL_TIMEOUT_SECONDS 10
+
+static gboolean on_no_call(gpointer user_data) {
+  Owner *owner = user_data;
+  if (sandbox_get_status(owner->sandbox) != SANDBOX_CREATED || service_was_called(owner)) return G_SOURCE_REMOVE;
+  g_warning("nobody has called within %d s: the sandbox is removed", FIRST_CALL_TIMEOUT_SECONDS);
+  sandbox_stop(owner->sandbox, 0);
+  sandbox_remove(owner->sandbox);
+  g_main_loop_quit(owner->loop);
+  return G_SOURCE_REMOVE;
+}
+
+static gpointer end_thread(gpointer user_data) {
+  Owner *owner = user_data;
+  sandbox_stop(owner->sandbox, 0);
+  sandbox_remove(owner->sandbox);
+  service_quit(owner);
+  return NULL;
+}
+
+static gboolean on_terminate(gpointer user_data) {
+  g_message("asked to terminate: the sandbox is stopped and removed");
+  g_thread_unref(g_thread_new("end", end_thread, user_data));
+  return G_SOURCE_CONTINUE;
+}
+
+/* The processes of a restored container go on; what had ended meanwhile the agent still knows. */
+static void attach_container(Container *container, TtrpcClient *agent) {
+  g_autoptr(GPtrArray) processes = container_get_processes(container);
+  for (guint i = 0; i < processes->len; i++) {
+    Process *process = processes->pdata[i];
+    gboolean in_guest = process == container->init || process_get_status(process) == PROCESS_RUNNING;
+    if (in_guest) process_attach(process, agent);
+  }
+}
+
+/* Takes over what an earlier owner left; a guest that is gone by now leaves stopped containers. */
+static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
+  sandbox->vsock_cid = state->vsock_cid;
+  sandbox->created_at = time_from_message(state->created_at);
+  for (size_t i = 0; i < state->n_containers; i++) {
+    g_autoptr(Container) container = container_restore(state->containers[i], sandbox_on_process_ended, sandbox);
+    sandbox_add_container(sandbox, container);
+  }
+  g_autoptr(GError) error = NULL;
+  g_mutex_lock(&sandbox->lock);
+  sandbox->status = SANDBOX_RUNNING;
+  g_mutex_unlock(&sandbox->lock);
+  if (state->qemu_pid == 0 || !launch_adopt(sandbox, state->virtiofsd_pid, &error)) {
+    sandbox_guest_lost(sandbox, error != NULL ? error->message : "the guest has ended while it had no owner");
+    return;
+  }
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  for (guint i = 0; i < containers->len && agent != NULL; i++) attach_container(containers->pdata[i], agent);
+  g_message("sandbox '%s' has been taken over", sandbox->id);
+}
+
+static gpointer adopt_thread(gpointer user_data) {
+  gpointer *data = user_data;
+  Owner *owner = data[0];
+  adopt(owner->sandbox, data[1]);
+  g_autoptr(GError) error = NULL;
+  if (!store_save(owner->sandbox, &error)) g_warning("%s", error->message);
+  g_main_loop_quit(owner->loop);
+  return NULL;
+}
+
+int serve(Sandbox *sandbox, int listen_fd, const Kata__V1__SandboxState *state) {
+  /* Many threads that mostly wait: a heap for each would cost more than it saves. */
+  mallopt(M_ARENA_MAX, 2);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  vm_loop_use_main();
+  Owner *owner = owner_new(sandbox);
+  g_unix_signal_add(SIGTERM, on_terminate, owner);
+  g_unix_signal_add(SIGINT, on_terminate, owner);
+  task_service_add(owner);
+  sandbox_service_add(owner);
+  owner_service_add(owner);
+  if (state != NULL) {
+    /* Callers wait in the socket's backlog until what they ask about is known; the loop already watches the guest. */
+    gpointer data[] = {owner, (gpointer)state};
+    GThread *thread = g_thread_new("adopt", adopt_thread, data);
+    g_main_loop_run(owner->loop);
+    g_thread_join(thread);
+  } else {
+    g_timeout_add_seconds(FIRST_CALL_TIMEOUT_SECONDS, on_no_call, owner);
+  }
+  ttrpc_server_listen(owner->server, listen_fd, TRUE);
+  g_main_loop_run(owner->loop);
+  return 0;
+}

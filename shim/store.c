@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/store.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/protobuf-json.h"
+#include "common/safe-path.h"
+#include "lib/paths.h"
+#include "shim/times.h"
+
+#define STATE_VERSION 1
+#define STATE_LIMIT (64u << 20)
+
+static const char *const status_words[] = {"created", "starting", "running", "stopped"};
+
+static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
+  Kata__V1__SandboxState *state = calloc(1, sizeof *state);
+  kata__v1__sandbox_state__init(state);
+  state->version = STATE_VERSION;
+  state->id = strdup(sandbox->id);
+  state->namespace_ = strdup(sandbox->namespace_);
+  SandboxStatus status = sandbox_get_status(sandbox);
+  state->status = strdup(status_words[status]);
+  state->vsock_cid = sandbox->vsock_cid;
+  if (status != SANDBOX_STOPPED && sandbox->vm != NULL) state->qemu_pid = (guint32)vm_get_pid(sandbox->vm);
+  if (status != SANDBOX_STOPPED && sandbox->share != NULL)
+    state->virtiofsd_pid = (guint32)share_get_daemon_pid(sandbox->share);
+  state->created_at = time_new_message(sandbox->created_at);
+  state->uses_kvm = sandbox->accelerator == ACCELERATOR_KVM;
+  state->uses_vsock = sandbox->channel == CHANNEL_VSOCK;
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  state->containers = calloc(containers->len + 1, sizeof *state->containers);
+  for (guint i = 0; i < containers->len; i++)
+    state->containers[state->n_containers++] = container_to_state(containers->pdata[i]);
+  return state;
+}
+
+gboolean store_save(Sandbox *sandbox, GError **error) {
+  if (!g_file_test(sandbox->dir, G_FILE_TEST_IS_DIR)) return TRUE;
+  /* Whoever writes last has looked last. */
+  g_mutex_lock(&sandbox->store);
+  Kata__V1__SandboxState *state = describe(sandbox);
+  struct json_object *json = protobuf_to_json(&state->base, PROTOBUF_JSON_PROTO);
+  g_autofree char *path = g_build_filename(sandbox->dir, PATHS_STATE, NULL);
+  gboolean saved =
+      safe_write_file(path, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN), -1, 0600, FALSE, error);
+  json_object_put(json);
+  protobuf_c_message_free_unpacked(&state->base, NULL);
+  g_mutex_unlock(&sandbox->store);
+  return saved;
+}
+
+Kata__V1__SandboxState *store_load(const char *sandbox_dir, GError **error) {
+  g_autofree char *path = g_build_filename(sandbox_dir, PATHS_STATE, NULL);
+  gsize length = 0;
+  g_autofree char *text = safe_read_file(path, STATE_LIMIT, &length, error);
+  if (text == NULL) return NULL;
+  struct json_object *json = json_tokener_parse(text);
+  if (json == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "'%s' is not JSON", path);
+    return NULL;
+  }
+  struct json_object *version = NULL;
+  gint64 number = json_object_object_get_ex(json, "version", &version) ? json_object_get_int64(version) : 0;
+  Kata__V1__SandboxState *state = NULL;
+  if (number != STATE_VERSION)
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "'%s' has version %" G_GINT64_FORMAT ", this program knows %d",
+                path, number, STATE_VERSION);
+  else
+    state = (Kata__V1__SandboxState *)protobuf_from_json(json, &kata__v1__sandbox_state__descriptor,
+                                                         PROTOBUF_JSON_PROTO, path, error);
+  json_object_put(json);
+  return state;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* state.json of a sandbox; nothing else writes state. */
+#pragma once
+
+#include <glib.h>
+
+#include "proto/kata-state.pb-c.h"
+#include "shim/sandbox.h"
+
+/* Replaces the file by what is so now. A sandbox whose directory is gone is not written. */
+gboolean store_save(Sandbox *sandbox, GError **error);
+
+/* Free with protobuf_c_message_free_unpacked(). KATA_ERR_NOT_FOUND: there is none; KATA_ERR_UNSUPPORTED: a newer
+ * version wrote it; KATA_ERR_INVALID_ARGUMENT: it is damaged. */
+Kata__V1__SandboxState *store_load(const char *sandbox_dir, GError **error);

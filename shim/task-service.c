@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* containerd.task.v2.Task and v3: containers and processes (protocols: containerd shim v2). */
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/ids.h"
+#include "common/oci.h"
+#include "proto/kata-v1.pb-c.h"
+#include "proto/shim-task-v3.pb-c.h"
+#include "proto/shim-task.pb-c.h"
+#include "shim/agent-link.h"
+#include "shim/container-create.h"
+#include "shim/service.h"
+#include "shim/store.h"
+#include "shim/times.h"
+
+#define OCI_PROCESS_URL "types.containerd.io/opencontainers/runtime-spec/1/Process"
+#define KATA_EXEC_URL "kata.v1.ExecSpec"
+
+/* A task's pid: the caller's process for it if there is one, else the hypervisor, as upstream's shim answers. */
+static guint32 pid_of(Sandbox *sandbox, const Process *process) {
+  guint32 host_pid = process_get_host_pid(process);
+  return host_pid != 0 ? host_pid : sandbox_get_hypervisor_pid(sandbox);
+}
+
+/* Looks a container and one of its processes up; FALSE: the call has been answered. */
+static gboolean find(ServiceJob *job, const char *id, const char *exec_id, Container **ret_container,
+                     Process **ret_process) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Container) container = sandbox_find_container(job->owner->sandbox, id, &error);
+  Process *process = container != NULL ? container_find_process(container, exec_id, &error) : NULL;
+  if (process == NULL) {
+    ttrpc_call_fail_error(job->call, error);
+    return FALSE;
+  }
+  *ret_container = g_steal_pointer(&container);
+  *ret_process = process;
+  return TRUE;
+}
+
+static void answer(ServiceJob *job, gboolean done, const GError *error) {
+  if (done)
+    service_reply_empty(job->call);
+  else
+    ttrpc_call_fail_error(job->call, error);
+}
+
+static gboolean save(Sandbox *sandbox, GError **error) { return store_save(sandbox, error); }
+
+/* ---- create, start, delete ---- */
+
+static void task_create(ServiceJob *job) {
+  const Containerd__Task__V2__CreateTaskRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  gboolean was_started = sandbox_get_status(sandbox) != SANDBOX_CREATED;
+  g_autoptr(GError) error = NULL;
+  gboolean created = container_create(sandbox, request, ttrpc_call_get_peer_pid(job->call), &error);
+  g_autoptr(Container) container = created ? sandbox_find_container(sandbox, request->id, NULL) : NULL;
+  if (g_atomic_int_get(&job->gone)) {
+    /* Nobody will ever ask for what was made on this call's account. */
+    if (container != NULL) container_delete(sandbox, container, NULL);
+    if (!was_started) {
+      sandbox_stop(sandbox, 0);
+      sandbox_remove(sandbox);
+      service_quit(job->owner);
+    }
+    ttrpc_call_fail(job->call, TTRPC_CANCELLED, "the caller has gone");
+    return;
+  }
+  if (container == NULL) {
+    gboolean ended = sandbox_get_status(sandbox) == SANDBOX_STOPPED && !was_started;
+    ttrpc_call_fail_error(job->call, error);
+    if (ended) service_quit(job->owner);
+    return;
+  }
+  Containerd__Task__V2__CreateTaskResponse reply = CONTAINERD__TASK__V2__CREATE_TASK_RESPONSE__INIT;
+  reply.pid = pid_of(sandbox, container->init);
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static gboolean start_init(Sandbox *sandbox, Container *container, GError **error) {
+  const char *status = container_get_status(container);
+  if (strcmp(status, "created") != 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
+                strcmp(status, "stopped") == 0  ? "cannot start a container that has stopped: '%s'"
+                : strcmp(status, "paused") == 0 ? "cannot start a container in the paused state: '%s'"
+                                                : "cannot start an already running container: '%s'",
+                container->info->id);
+    return FALSE;
+  }
+  Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
+  request.container_id = container->info->id;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  if (agent == NULL) return FALSE;
+  timeline_begin(sandbox->timeline, "start");
+  gboolean started = agent_call(agent, "StartContainer", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error);
+  timeline_end(sandbox->timeline, "start");
+  if (started) process_set_running(container->init);
+  return started;
+}
+
+static gboolean start_exec(Sandbox *sandbox, Container *container, Process *process, GError **error) {
+  const char *json = process_get_json(process);
+  g_autoptr(OciProcess) spec = oci_process_parse(json, strlen(json), "process", error);
+  if (spec == NULL) return FALSE;
+  spec->terminal = process_has_terminal(process);
+  Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
+  request.container_id = container->info->id;
+  request.exec_id = (char *)process_get_exec_id(process);
+  request.process = spec;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  if (agent == NULL || !agent_call(agent, "ExecProcess", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error))
+    return FALSE;
+  process_set_running(process);
+  process_attach(process, agent);
+  return TRUE;
+}
+
+static void task_start(ServiceJob *job) {
+  const Containerd__Task__V2__StartRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) process = NULL;
+  if (!find(job, request->id, request->exec_id, &container, &process)) return;
+  g_autoptr(GError) error = NULL;
+  gboolean is_exec = process != container->init;
+  gboolean started = is_exec ? start_exec(sandbox, container, process, &error) : start_init(sandbox, container, &error);
+  if (!started) {
+    if (is_exec) {
+      container_remove_exec(container, request->exec_id);
+      process_set_ended(process, PROCESS_STATUS_UNKNOWN);
+    }
+    ttrpc_call_fail_error(job->call, error);
+    return;
+  }
+  if (!save(sandbox, &error)) g_warning("%s", error->message);
+  Containerd__Task__V2__StartResponse reply = CONTAINERD__TASK__V2__START_RESPONSE__INIT;
+  reply.pid = pid_of(sandbox, process);
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static gboolean delete_exec(Container *container, Process *process, GError **error) {
+  if (process_get_status(process) == PROCESS_RUNNING) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot delete a running process: '%s'",
+                process_get_exec_id(process));
+    return FALSE;
+  }
+  process_set_ended(process, PROCESS_STATUS_UNKNOWN);
+  process_finish(process);
+  container_remove_exec(container, process_get_exec_id(process));
+  return TRUE;
+}
+
+static gboolean delete_init(Sandbox *sandbox, Container *container, GError **error) {
+  const char *status = container_get_status(container);
+  if (strcmp(status, "stopped") != 0 && strcmp(status, "created") != 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot delete container %s that is not stopped: %s",
+                container->info->id, status);
+    return FALSE;
+  }
+  return container_delete(sandbox, container, error);
+}
+
+static void task_delete(ServiceJob *job) {
+  const Containerd__Task__V2__DeleteRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) process = NULL;
+  if (!find(job, request->id, request->exec_id, &container, &process)) return;
+  guint32 pid = pid_of(sandbox, process);
+  g_autoptr(GError) error = NULL;
+  gboolean deleted =
+      process == container->init ? delete_init(sandbox, container, &error) : delete_exec(container, process, &error);
+  if (!deleted) {
+    ttrpc_call_fail_error(job->call, error);
+    return;
+  }
+  Google__Protobuf__Timestamp when = time_to_message(process_get_exited_at(process));
+  Containerd__Task__V2__DeleteResponse reply = CONTAINERD__TASK__V2__DELETE_RESPONSE__INIT;
+  reply.pid = pid;
+  reply.exit_status = process_get_exit_status(process);
+  reply.exited_at = &when;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+/* ---- exec ---- */
+
+static gboolean read_exec_spec(const Google__Protobuf__Any *any, ProcessOptions *options, char **ret_json,
+                               GError **error) {
+  if (any != NULL && strcmp(any->type_url, OCI_PROCESS_URL) == 0) {
+    *ret_json = g_strndup((const char *)any->value.data, any->value.len);
+    return TRUE;
+  }
+  Kata__V1__ExecSpec *spec = any != NULL && strcmp(any->type_url, KATA_EXEC_URL) == 0
+                                 ? kata__v1__exec_spec__unpack(NULL, any->value.len, any->value.data)
+                                 : NULL;
+  if (spec == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "exec: the process is neither an OCI process nor a kata.v1.ExecSpec");
+    return FALSE;
+  }
+  *ret_json = g_strdup(spec->process_json);
+  options->host_pid = spec->host_pid;
+  kata__v1__exec_spec__free_unpacked(spec, NULL);
+  return TRUE;
+}
+
+static gboolean check_exec(Container *container, GError **error) {
+  const char *status = container_get_status(container);
+  if (strcmp(status, "created") == 0 || strcmp(status, "running") == 0) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
+              strcmp(status, "paused") == 0
+                  ? "cannot exec in a paused container (use --ignore-paused to override): '%s'"
+                  : "cannot exec in a stopped container: '%s'",
+              container->info->id);
+  return FALSE;
+}
+
+static gboolean add_exec(ServiceJob *job, Container *container, const Containerd__Task__V2__ExecProcessRequest *request,
+                         GError **error) {
+  ProcessOptions options = {.container_id = request->id,
+                            .exec_id = request->exec_id,
+                            .terminal = request->terminal,
+                            .stdin_uri = request->stdin,
+                            .stdout_uri = request->stdout,
+                            .stderr_uri = request->stderr};
+  g_autofree char *json = NULL;
+  if (!id_check(request->exec_id, "exec", error) || !check_exec(container, error) ||
+      !read_exec_spec(request->spec, &options, &json, error))
+    return FALSE;
+  /* A wrong document is refused here; the text is parsed again when it starts. */
+  g_autoptr(OciProcess) spec = oci_process_parse(json, strlen(json), "process", error);
+  if (spec == NULL) return FALSE;
+  options.process_json = json;
+  g_autoptr(Process) process = process_new(&options, sandbox_on_process_ended, job->owner->sandbox, error);
+  return process != NULL && container_add_exec(container, process, error);
+}
+
+static void task_exec(ServiceJob *job) {
+  const Containerd__Task__V2__ExecProcessRequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) init = NULL;
+  if (!find(job, request->id, "", &container, &init)) return;
+  g_autoptr(GError) error = NULL;
+  answer(job, add_exec(job, container, request, &error), error);
+}
+
+/* ---- what a running process is asked ---- */
+
+static void task_wait(ServiceJob *job) {
+  const Containerd__Task__V2__WaitRequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) process = NULL;
+  if (find(job, request->id, request->exec_id, &container, &process)) process_add_waiter(process, job->call);
+}
+
+static gboolean kill_process(Sandbox *sandbox, Process *process, guint32 signal, gboolean all, GError **error) {
+  ProcessStatus status = process_get_status(process);
+  gboolean is_exec = *process_get_exec_id(process) != '\0';
+  if (status == PROCESS_STOPPED) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "process already finished: '%s'", process_get_agent_id(process));
+    return FALSE;
+  }
+  if (is_exec && status == PROCESS_CREATED) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "process '%s' has not been started",
+                process_get_agent_id(process));
+    return FALSE;
+  }
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  if (agent == NULL) return FALSE;
+  if (signal == SIGKILL) process_expect_end(process);
+  const char *target = all && !is_exec ? "" : process_get_agent_id(process);
+  return agent_signal(agent, process_get_container_id(process), target, signal, error);
+}
+
+static void task_kill(ServiceJob *job) {
+  const Containerd__Task__V2__KillRequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) process = NULL;
+  if (!find(job, request->id, request->exec_id, &container, &process)) return;
+  g_autoptr(GError) error = NULL;
+  answer(job, kill_process(job->owner->sandbox, process, request->signal, request->all, &error), error);
+}
+
+static void task_resize(ServiceJob *job) {
+  const Containerd__Task__V2__ResizePtyRequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) process = NULL;
+  if (!find(job, request->id, request->exec_id, &container, &process)) return;
+  if (!process_has_terminal(process)) { /* as containerd's own shim: nothing to do */
+    service_reply_empty(job->call);
+    return;
+  }
+  Grpc__TtyWinResizeRequest resize = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
+  resize.container_id = request->id;
+  resize.exec_id = (char *)process_get_agent_id(process);
+  resize.row = request->height;
+  resize.column = request->width;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(job->owner->sandbox, &error);
+  gboolean done = agent != NULL && agent_call(agent, "TtyWinResize", &resize.base, AGENT_CALL_TIMEOUT_MS, NULL, &error);
+  answer(job, done, error);
+}
+
+static void task_close_io(ServiceJob *job) {
+  const Containerd__Task__V2__CloseIORequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) process = NULL;
+  if (!find(job, request->id, request->exec_id, &container, &process)) return;
+  if (request->stdin) process_close_stdin(process);
+  service_reply_empty(job->call);
+}
+
+/* ---- the container as a whole ---- */
+
+static gboolean set_paused(Sandbox *sandbox, Container *container, gboolean paused, GError **error) {
+  Grpc__PauseContainerRequest pause = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+  Grpc__ResumeContainerRequest resume = GRPC__RESUME_CONTAINER_REQUEST__INIT;
+  pause.container_id = resume.container_id = container->info->id;
+  const char *status = container_get_status(container);
+  gboolean possible =
+      paused ? strcmp(status, "running") == 0 || strcmp(status, "created") == 0 : strcmp(status, "paused") == 0;
+  if (!possible) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "container not %s: '%s' is %s",
+                paused ? "running" : "paused", container->info->id, status);
+    return FALSE;
+  }
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  if (agent == NULL || !agent_call(agent, paused ? "PauseContainer" : "ResumeContainer",
+                                   paused ? &pause.base : &resume.base, AGENT_CALL_TIMEOUT_MS, NULL, error))
+    return FALSE;
+  g_mutex_lock(&container->lock);
+  container->paused = paused;
+  g_mutex_unlock(&container->lock);
+  return save(sandbox, error);
+}
+
+static void change_paused(ServiceJob *job, const char *id, gboolean paused) {
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) init = NULL;
+  if (!find(job, id, "", &container, &init)) return;
+  g_autoptr(GError) error = NULL;
+  answer(job, set_paused(job->owner->sandbox, container, paused, &error), error);
+}
+
+static void task_pause(ServiceJob *job) {
+  change_paused(job, ((const Containerd__Task__V2__PauseRequest *)(const void *)job->request)->id, TRUE);
+}
+
+static void task_resume(ServiceJob *job) {
+  change_paused(job, ((const Containerd__Task__V2__ResumeRequest *)(const void *)job->request)->id, FALSE);
+}
+
+static gboolean update(Sandbox *sandbox, const Containerd__Task__V2__UpdateTaskRequest *request, GError **error) {
+  const char *json = request->resources != NULL ? (const char *)request->resources->value.data : NULL;
+  g_autoptr(OciResources) resources = oci_resources_parse(
+      json != NULL ? json : "", json != NULL ? request->resources->value.len : 0, "resources", error);
+  if (resources == NULL) return FALSE;
+  Grpc__UpdateContainerRequest call = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+  call.container_id = request->id;
+  call.resources = resources;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  return agent != NULL && agent_call(agent, "UpdateContainer", &call.base, AGENT_CALL_TIMEOUT_MS, NULL, error);
+}
+
+static void task_update(ServiceJob *job) {
+  const Containerd__Task__V2__UpdateTaskRequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) init = NULL;
+  if (!find(job, request->id, "", &container, &init)) return;
+  g_autoptr(GError) error = NULL;
+  answer(job, update(job->owner->sandbox, request, &error), error);
+}
+
+static void task_state(ServiceJob *job) {
+  const Containerd__Task__V2__StateRequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) process = NULL;
+  if (!find(job, request->id, request->exec_id, &container, &process)) return;
+  static const Containerd__Task__V2__Status statuses[] = {CONTAINERD__TASK__V2__STATUS__CREATED,
+                                                          CONTAINERD__TASK__V2__STATUS__RUNNING,
+                                                          CONTAINERD__TASK__V2__STATUS__STOPPED};
+  Containerd__Task__V2__StateResponse reply = CONTAINERD__TASK__V2__STATE_RESPONSE__INIT;
+  reply.id = *request->exec_id != '\0' ? request->exec_id : request->id;
+  reply.bundle = container->info->bundle;
+  reply.pid = pid_of(job->owner->sandbox, process);
+  reply.status = statuses[process_get_status(process)];
+  if (process == container->init && strcmp(container_get_status(container), "paused") == 0)
+    reply.status = CONTAINERD__TASK__V2__STATUS__PAUSED;
+  reply.stdin = (char *)process_get_stream_uri(process, 0);
+  reply.stdout = (char *)process_get_stream_uri(process, 1);
+  reply.stderr = (char *)process_get_stream_uri(process, 2);
+  reply.terminal = process_has_terminal(process);
+  reply.exit_status = process_get_exit_status(process);
+  Google__Protobuf__Timestamp when = time_to_message(process_get_exited_at(process));
+  if (reply.status == CONTAINERD__TASK__V2__STATUS__STOPPED) reply.exited_at = &when;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void task_pids(ServiceJob *job) {
+  const Containerd__Task__V2__PidsRequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) init = NULL;
+  if (!find(job, request->id, "", &container, &init)) return;
+  Containerd__Task__V2__ProcessInfo process = CONTAINERD__TASK__V2__PROCESS_INFO__INIT;
+  Containerd__Task__V2__ProcessInfo *processes[] = {&process};
+  Containerd__Task__V2__PidsResponse reply = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
+  process.pid = pid_of(job->owner->sandbox, init);
+  reply.processes = processes;
+  reply.n_processes = process.pid != 0 ? 1 : 0;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+/* ---- the owner itself ---- */
+
+static void task_connect(ServiceJob *job) {
+  const Containerd__Task__V2__ConnectRequest *request = (const void *)job->request;
+  Containerd__Task__V2__ConnectResponse reply = CONTAINERD__TASK__V2__CONNECT_RESPONSE__INIT;
+  g_autoptr(Container) container = sandbox_find_container(job->owner->sandbox, request->id, NULL);
+  reply.shim_pid = (guint32)getpid();
+  reply.task_pid = container != NULL ? pid_of(job->owner->sandbox, container->init) : 0;
+  reply.version = "v2";
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
+static void task_shutdown(ServiceJob *job) {
+  Sandbox *sandbox = job->owner->sandbox;
+  if (sandbox_count_containers(sandbox) > 0) {
+    service_reply_empty(job->call);
+    return;
+  }
+  sandbox_stop(sandbox, 0);
+  sandbox_remove(sandbox);
+  service_reply_empty(job->call);
+  service_quit(job->owner);
+}
+
+static const ServiceMethod methods[] = {
+    {"Create", task_create, TRUE}, {"Start", task_start},     {"Delete", task_delete},     {"Exec", task_exec},
+    {"Wait", task_wait},           {"Kill", task_kill},       {"ResizePty", task_resize},  {"CloseIO", task_close_io},
+    {"Pause", task_pause},         {"Resume", task_resume},   {"Update", task_update},     {"State", task_state},
+    {"Pids", task_pids},           {"Connect", task_connect}, {"Shutdown", task_shutdown}, {NULL, NULL},
+};
+
+void task_service_add(Owner *owner) {
+  service_add(owner, &containerd__task__v2__task__descriptor, methods);
+  service_add(owner, &containerd__task__v3__task__descriptor, methods);
+}
