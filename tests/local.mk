@@ -9,6 +9,7 @@ include tests/unit/ttrpc.mk
 include tests/unit/common.mk
 include tests/unit/lib.mk
 include tests/unit/shim.mk
+include tests/unit/owner.mk
 include tests/unit/agent.mk
 include tests/unit/katactl.mk
 include tests/golden/local.mk

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Parts of the owner that need no guest.
+if HAVE_CMOCKA
+owner_tests = tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline
+check_PROGRAMS += $(owner_tests)
+TESTS += $(owner_tests)
+
+tests_unit_test_shim_options_SOURCES = tests/unit/test-shim-options.c shim/options.c
+tests_unit_test_shim_options_LDADD = $(TEST_LIBS)
+tests_unit_test_guest_spec_SOURCES = tests/unit/test-guest-spec.c shim/guest-spec.c
+tests_unit_test_guest_spec_LDADD = $(TEST_LIBS)
+tests_unit_test_stream_SOURCES = tests/unit/test-stream.c shim/stream.c
+tests_unit_test_stream_LDADD = $(TEST_LIBS)
+tests_unit_test_timeline_SOURCES = tests/unit/test-timeline.c shim/timeline.c
+tests_unit_test_timeline_LDADD = $(TEST_LIBS)
+endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka.h wants the four above
+#include <cmocka.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "shim/guest-spec.h"
+
+#define PROCESS                                                                              \
+  "\"process\": {\"user\": {\"uid\": 0, \"gid\": 0}, \"args\": [\"true\"], \"cwd\": \"/\", " \
+  "\"apparmorProfile\": \"docker-default\", \"selinuxLabel\": \"s\"}"
+
+static OciSpec *parse(const char *members) {
+  g_autofree char *text = g_strdup_printf("{\"ociVersion\": \"1.0.2\", " PROCESS ", %s}", members);
+  g_autoptr(GError) error = NULL;
+  OciSpec *spec = oci_spec_parse(text, strlen(text), "test", &error);
+  if (spec == NULL) fail_msg("%s", error->message);
+  return spec;
+}
+
+static GPtrArray *rewrite(OciSpec *spec, gboolean *ret_shares_pidns) {
+  gboolean ignored = FALSE;
+  g_autoptr(GError) error = NULL;
+  GPtrArray *shares =
+      guest_spec_rewrite(spec, "c1", "/bundle", ret_shares_pidns != NULL ? ret_shares_pidns : &ignored, &error);
+  if (shares == NULL) fail_msg("%s", error->message);
+  return shares;
+}
+
+static const GuestShare *share_at(GPtrArray *shares, guint i) { return shares->pdata[i]; }
+
+static void test_root(void **state) {
+  g_autoptr(OciSpec) spec = parse("\"root\": {\"path\": \"rootfs/../fs\", \"readonly\": true}");
+  g_autoptr(GPtrArray) shares = rewrite(spec, NULL);
+  assert_int_equal(shares->len, 1);
+  assert_string_equal(share_at(shares, 0)->host_path, "/bundle/fs");
+  assert_string_equal(share_at(shares, 0)->name, "c1");
+  assert_true(share_at(shares, 0)->read_only);
+  assert_string_equal(spec->root->path, GUEST_SHARE_DIR "c1");
+  assert_true(spec->root->readonly);
+  assert_string_equal(spec->process->apparmorprofile, "");
+  assert_string_equal(spec->process->selinuxlabel, "");
+}
+
+static void test_bind_mounts(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"root\": {\"path\": \"/r\"}, \"mounts\": ["
+      "{\"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\"},"
+      "{\"destination\": \"/a\", \"type\": \"bind\", \"source\": \"/host/a\", \"options\": [\"rbind\", \"ro\"]},"
+      "{\"destination\": \"/b\", \"type\": \"none\", \"source\": \"rel/b\", \"options\": [\"bind\"]}]");
+  g_autoptr(GPtrArray) shares = rewrite(spec, NULL);
+  assert_int_equal(shares->len, 3);
+  assert_string_equal(share_at(shares, 1)->host_path, "/host/a");
+  assert_true(share_at(shares, 1)->read_only);
+  assert_string_equal(share_at(shares, 2)->host_path, "/bundle/rel/b");
+  assert_false(share_at(shares, 2)->read_only);
+  assert_string_not_equal(share_at(shares, 1)->name, share_at(shares, 2)->name);
+  assert_string_equal(spec->mounts[0]->source, "proc");
+  for (guint i = 1; i < 3; i++) {
+    g_autofree char *guest = g_strconcat(GUEST_SHARE_DIR, share_at(shares, i)->name, NULL);
+    assert_string_equal(spec->mounts[i]->source, guest);
+  }
+}
+
+static void test_namespaces(void **state) {
+  gboolean shares_pidns = FALSE;
+  g_autoptr(OciSpec) spec = parse(
+      "\"root\": {\"path\": \"/r\"}, \"linux\": {\"cgroupsPath\": \"/machine/c1\", \"mountLabel\": \"m\", "
+      "\"namespaces\": ["
+      "{\"type\": \"pid\", \"path\": \"/proc/1/ns/pid\"}, {\"type\": \"network\", \"path\": \"/run/netns/x\"},"
+      "{\"type\": \"ipc\", \"path\": \"/proc/1/ns/ipc\"}, {\"type\": \"mount\"}, {\"type\": \"cgroup\"}]}");
+  g_autoptr(GPtrArray) shares = rewrite(spec, &shares_pidns);
+  assert_true(shares_pidns);
+  assert_int_equal(spec->linux->n_namespaces, 2);
+  assert_string_equal(spec->linux->namespaces[0]->type, "ipc");
+  assert_string_equal(spec->linux->namespaces[0]->path, "");
+  assert_string_equal(spec->linux->namespaces[1]->type, "mount");
+  assert_string_equal(spec->linux->cgroupspath, "");
+  assert_string_equal(spec->linux->mountlabel, "");
+}
+
+static void test_host_numbers_go(void **state) {
+  gboolean shares_pidns = TRUE;
+  g_autoptr(OciSpec) spec = parse(
+      "\"root\": {\"path\": \"/r\"}, \"linux\": {\"devices\": ["
+      "{\"path\": \"/dev/fuse\", \"type\": \"c\", \"major\": 10, \"minor\": 229},"
+      "{\"path\": \"/dev/sda\", \"type\": \"b\", \"major\": 8, \"minor\": 0}],"
+      "\"resources\": {\"cpu\": {\"cpus\": \"3\", \"mems\": \"1\", \"shares\": 512}, \"pids\": {\"limit\": 7},"
+      "\"blockIO\": {\"weight\": 100}, \"network\": {\"classID\": 1}}}");
+  g_autoptr(GPtrArray) shares = rewrite(spec, &shares_pidns);
+  assert_false(shares_pidns);
+  assert_int_equal(spec->linux->n_devices, 1);
+  assert_string_equal(spec->linux->devices[0]->path, "/dev/fuse");
+  assert_string_equal(spec->linux->resources->cpu->cpus, "");
+  assert_string_equal(spec->linux->resources->cpu->mems, "");
+  assert_int_equal(spec->linux->resources->cpu->shares, 512);
+  assert_int_equal(spec->linux->resources->pids->limit, 7);
+  assert_null(spec->linux->resources->blockio);
+  assert_null(spec->linux->resources->network);
+}
+
+static void test_hooks_are_refused(void **state) {
+  g_autoptr(OciSpec) spec =
+      parse("\"root\": {\"path\": \"/r\"}, \"hooks\": {\"poststop\": [{\"path\": \"/bin/true\"}]}");
+  gboolean ignored = FALSE;
+  g_autoptr(GError) error = NULL;
+  assert_null(guest_spec_rewrite(spec, "c1", "/bundle", &ignored, &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_UNSUPPORTED);
+  assert_non_null(strstr(error->message, "hooks"));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_root),
+      cmocka_unit_test(test_bind_mounts),
+      cmocka_unit_test(test_namespaces),
+      cmocka_unit_test(test_host_numbers_go),
+      cmocka_unit_test(test_hooks_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
