@@ -110,9 +110,11 @@ static gboolean is_present(const ProtobufCMessage *message, const ProtobufCField
     return G_STRUCT_MEMBER(guint32, message, field->quantifier_offset) == field->id;
   }
   if (field->label == PROTOBUF_C_LABEL_OPTIONAL) {
-    gboolean is_pointer = field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_MESSAGE;
-    return is_pointer ? *(const void *const *)value != NULL
-                      : G_STRUCT_MEMBER(protobuf_c_boolean, message, field->quantifier_offset);
+    if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE) {
+      return G_STRUCT_MEMBER(protobuf_c_boolean, message, field->quantifier_offset);
+    }
+    const void *pointer = *(const void *const *)value;
+    return pointer != NULL && pointer != field->default_value;
   }
   return !is_at_default(field, value) || json_name_is_required(message, field, names);
 }

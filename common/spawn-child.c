@@ -90,6 +90,7 @@ G_NORETURN void spawn_child_main(const SpawnPlan *plan) {
   if (options->die_with_parent) die_with(plan->parent);
   char go;
   if (read(plan->report_fd, &go, 1) != 1) _exit(126);
+  if (options->new_session) setsid();
   if (plan->status_fd >= 0) {
     pid_t relay = getpid();
     pid_t pid = _Fork();
@@ -97,7 +98,6 @@ G_NORETURN void spawn_child_main(const SpawnPlan *plan) {
     if (pid > 0) relay_status(plan, pid);
     die_with(relay);
   }
-  if (options->new_session) setsid();
   if (!place_stdio(options)) give_up(plan, SPAWN_STAGE_STDIO);
   for (gsize i = 0; i < options->n_keep_fds; i++) {
     if (fcntl(options->keep_fds[i], F_SETFD, 0) < 0) give_up(plan, SPAWN_STAGE_STDIO);

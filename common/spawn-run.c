@@ -161,7 +161,7 @@ static void kill_program(const Run *run, gboolean is_session) {
   } else {
     kill(run->pid, SIGKILL);
   }
-  if (is_session && run->status_fd < 0) kill(-run->pid, SIGKILL);
+  if (is_session) kill(-run->pid, SIGKILL);
 }
 
 static gboolean reap(const Run *run, int *ret_status) {

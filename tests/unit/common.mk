@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+EXTRA_DIST += tests/unit/every-type.proto tests/unit/old-style.proto tests/data/agent-requests.txt
+
 if HAVE_CMOCKA
-COMMON_TESTS = tests/unit/test-error tests/unit/test-ids tests/unit/test-log tests/unit/test-safe-path tests/unit/test-spawn
+COMMON_TESTS = \
+	tests/unit/test-error tests/unit/test-ids tests/unit/test-log tests/unit/test-protobuf-json \
+	tests/unit/test-safe-path tests/unit/test-spawn
 check_PROGRAMS += $(COMMON_TESTS)
 TESTS += $(COMMON_TESTS)
 
@@ -10,8 +14,24 @@ tests_unit_test_ids_SOURCES = tests/unit/test-ids.c
 tests_unit_test_ids_LDADD = $(TEST_LIBS)
 tests_unit_test_log_SOURCES = tests/unit/test-log.c
 tests_unit_test_log_LDADD = $(TEST_LIBS)
-tests_unit_test_spawn_SOURCES = tests/unit/test-spawn.c
-tests_unit_test_spawn_LDADD = $(TEST_LIBS)
+tests_unit_test_protobuf_json_SOURCES = tests/unit/test-protobuf-json.c
+tests_unit_test_protobuf_json_LDADD = tests/unit/libtestproto.la $(TEST_LIBS)
 tests_unit_test_safe_path_SOURCES = tests/unit/test-safe-path.c
 tests_unit_test_safe_path_LDADD = $(TEST_LIBS)
+tests_unit_test_spawn_SOURCES = tests/unit/test-spawn.c
+tests_unit_test_spawn_LDADD = $(TEST_LIBS)
+
+check_LTLIBRARIES += tests/unit/libtestproto.la
+TEST_PROTO_C = tests/unit/every-type.pb-c.c tests/unit/old-style.pb-c.c
+CLEANFILES += $(TEST_PROTO_C) $(TEST_PROTO_C:.c=.h)
+nodist_tests_unit_libtestproto_la_SOURCES = $(TEST_PROTO_C)
+tests_unit_libtestproto_la_CFLAGS = -std=gnu11 $(PROTOBUF_CFLAGS) $(SAN_CFLAGS)
+tests_unit_libtestproto_la_LIBADD = $(PROTOBUF_LIBS)
+tests/unit/every-type.pb-c.c: tests/unit/every-type.proto
+	@$(MKDIR_P) tests/unit
+	$(AM_V_GEN)$(PROTOC_C) --proto_path=$(srcdir) --c_out=. $<
+tests/unit/old-style.pb-c.c: tests/unit/old-style.proto
+	@$(MKDIR_P) tests/unit
+	$(AM_V_GEN)$(PROTOC_C) --proto_path=$(srcdir) --c_out=. $<
+tests/unit/test-protobuf-json.$(OBJEXT): $(TEST_PROTO_C)
 endif

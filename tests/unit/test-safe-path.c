@@ -337,7 +337,7 @@ static void test_remove_refuses(void **state) {
 static gboolean can_mount(void) {
   static int answer = -1;
   if (answer < 0) {
-    answer = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    answer = unshare(CLONE_NEWNS) == 0 && mount("none", "/", "", MS_REC | MS_PRIVATE, NULL) == 0;
     if (!answer) print_message("mounting needs root\n");
   }
   return answer == 1;
@@ -358,7 +358,7 @@ static void test_remove_stops_at_mounts(void **state) {
   make_folder(tree, "a/mounted");
   g_autofree char *mounted = beneath(tree, "a/mounted");
   /* A bind mount of the same file system, a tmpfs, a mounted file, and the top itself. */
-  assert_int_equal(mount(fixture->outside, mounted, NULL, MS_BIND, NULL), 0);
+  assert_int_equal(mount(fixture->outside, mounted, "", MS_BIND, NULL), 0);
   check_mount_is_named(tree, mounted);
   check_mount_is_named(mounted, mounted);
   assert_true(exists(fixture->outside, "secret"));
@@ -374,7 +374,7 @@ static void test_remove_stops_at_mounts(void **state) {
   g_autofree char *file = beneath(tree, "a/file");
   g_autofree char *secret = beneath(fixture->outside, "secret");
   assert_int_equal(rmdir(mounted), 0);
-  assert_int_equal(mount(secret, file, NULL, MS_BIND, NULL), 0);
+  assert_int_equal(mount(secret, file, "", MS_BIND, NULL), 0);
   check_mount_is_named(tree, file);
   assert_true(exists(fixture->outside, "secret"));
   assert_int_equal(umount(file), 0);
