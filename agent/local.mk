@@ -7,9 +7,21 @@ agent_kata_agent_LDADD = agent/libagent.la
 # All but main(), so that unit tests can link it.
 noinst_LTLIBRARIES += agent/libagent.la
 agent_libagent_la_SOURCES = \
+	agent/cgroup.c agent/cgroup.h \
 	agent/config.c agent/config.h \
+	agent/container-build.c agent/container-private.h agent/container-remove.c agent/container-run.c \
+	agent/container.c agent/container.h \
+	agent/crun.c agent/crun.h \
 	agent/init.c agent/init.h \
 	agent/modules.c agent/modules.h \
+	agent/mount.c agent/mount.h \
 	agent/power.c agent/power.h \
-	agent/service.c agent/service.h
+	agent/process.c agent/process.h \
+	agent/reap.c agent/reap.h \
+	agent/rpc-container.c agent/rpc-process.c agent/rpc-sandbox.c agent/rpc-stream.c agent/rpc.c agent/rpc.h \
+	agent/sandbox.c agent/sandbox.h \
+	agent/service.c agent/service.h \
+	agent/spec.c agent/spec.h \
+	agent/stats.c agent/stats.h \
+	agent/stream.c agent/stream.h
 agent_libagent_la_LIBADD = common/libcommon.la

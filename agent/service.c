@@ -1,12 +1,136 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/service.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/reap.h"
+#include "agent/rpc.h"
+#include "agent/sandbox.h"
+#include "common/error.h"
+#include "common/fds.h"
+#include "common/log.h"
+#include "common/ttrpc.h"
+#include "proto/agent.pb-c.h"
+#include "proto/health.pb-c.h"
+
+/* Every process of a container holds three or four descriptors here. */
+#define DESCRIPTORS_WANTED 65536
+
+static const TtrpcMethod health_methods[] = {
+    {"Check", rpc_check},
+    {"Version", rpc_version},
+    {NULL, NULL},
+};
+
+static const TtrpcMethod agent_methods[] = {
+    {"CreateContainer", rpc_create_container},
+    {"StartContainer", rpc_start_container},
+    {"RemoveContainer", rpc_remove_container},
+    {"ExecProcess", rpc_exec_process},
+    {"SignalProcess", rpc_signal_process},
+    {"WaitProcess", rpc_wait_process},
+    {"UpdateContainer", rpc_update_container},
+    {"StatsContainer", rpc_stats_container},
+    {"PauseContainer", rpc_pause_container},
+    {"ResumeContainer", rpc_resume_container},
+    {"RemoveStaleVirtiofsShareMounts", rpc_remove_stale_mounts},
+    {"WriteStdin", rpc_write_stdin},
+    {"ReadStdout", rpc_read_stdout},
+    {"ReadStderr", rpc_read_stderr},
+    {"CloseStdin", rpc_close_stdin},
+    {"TtyWinResize", rpc_tty_win_resize},
+    {"CreateSandbox", rpc_create_sandbox},
+    {"DestroySandbox", rpc_destroy_sandbox},
+    {"GetGuestDetails", rpc_get_guest_details},
+    {"SetGuestDateTime", rpc_set_guest_date_time},
+    {"ReseedRandomDev", rpc_reseed_random_dev},
+    {NULL, NULL},
+};
+
+static gboolean quit_loop(gpointer loop) {
+  g_main_loop_quit(loop);
+  return G_SOURCE_REMOVE;
+}
+
+/* Answers that are on their way go first. */
+static void stop(gpointer loop) { g_idle_add_full(G_PRIORITY_LOW, quit_loop, loop, NULL); }
+
+/* The second signal does not wait for containers. */
+static gboolean end_asked(int fd, GIOCondition condition, gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  struct signalfd_siginfo info;
+  while (read(fd, &info, sizeof info) > 0) continue;
+  if (!sandbox_destroy(sandbox, sandbox->stop_func, sandbox->stop_data, NULL)) sandbox->stop_func(sandbox->stop_data);
+  return G_SOURCE_CONTINUE;
+}
+
+/* A descriptor that becomes readable when SIGTERM or SIGINT comes. */
+static int open_end_signals(GError **error) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int fd = sigprocmask(SIG_BLOCK, &signals, NULL) < 0 ? -1 : signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (fd < 0) error_set_errno(error, errno, "cannot make a signalfd for SIGTERM");
+  return fd;
+}
+
+static void raise_descriptor_limit(void) {
+  struct rlimit limit = {0};
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANTED) return;
+  struct rlimit wanted = {DESCRIPTORS_WANTED, MAX(limit.rlim_max, DESCRIPTORS_WANTED)};
+  if (setrlimit(RLIMIT_NOFILE, &wanted) == 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Returns FALSE if nobody could reach us. */
+static gboolean open_listeners(TtrpcServer *server, const AgentConfig *config, GError **error) {
+  g_autoptr(GError) listen_error = NULL;
+  autofd int port = config->is_init ? open(AGENT_PORT_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK) : -1;
+  autofd int listener = ttrpc_listen(config->address, &listen_error);
+  if (listener < 0 && port < 0) {
+    g_propagate_error(error, g_steal_pointer(&listen_error));
+    return FALSE;
+  }
+  if (listener >= 0)
+    ttrpc_server_listen(server, fd_steal(&listener), TRUE);
+  else
+    g_info("serving on '%s' alone: %s", AGENT_PORT_PATH, listen_error->message);
+  if (port >= 0) ttrpc_server_add_stream(server, fd_steal(&port), TTRPC_STREAM_PORT);
+  return TRUE;
+}
 
 gboolean service_run(const AgentConfig *config, GError **error) {
+  log_open(STDERR_FILENO, LOG_FORMAT_JSON, config->log_level);
+  signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  raise_descriptor_limit();
+  autofd int end_signals = open_end_signals(error);
+  if (end_signals < 0) return FALSE;
+  g_autoptr(Reaper) reaper = reaper_new(error);
+  if (!reaper) return FALSE;
+
   g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+  g_autoptr(Sandbox) sandbox = sandbox_new(config, reaper);
+  sandbox->stop_func = stop;
+  sandbox->stop_data = loop;
+  g_autoptr(TtrpcServer) server = ttrpc_server_new(NULL);
+  ttrpc_server_add_service(server, &grpc__health__descriptor, health_methods, sandbox);
+  ttrpc_server_add_service(server, &grpc__agent_service__descriptor, agent_methods, sandbox);
+  if (!open_listeners(server, config, error)) return FALSE;
+  guint end_source = g_unix_fd_add(end_signals, G_IO_IN, end_asked, sandbox);
   puts("kata-agent: ready");
   fflush(stdout);
   g_main_loop_run(loop);
+  g_source_remove(end_source);
   return TRUE;
 }

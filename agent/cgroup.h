@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The control groups of containers, version 2 mounted at CGROUP_ROOT. Paths start with '/'. */
+#pragma once
+
+#include <glib.h>
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+/* The longest file of a cgroup that is read. */
+#define CGROUP_FILE_MAX (4u << 20)
+
+/* Kills every process in the cgroup and below. No such cgroup: success. */
+gboolean cgroup_kill(const char *path, GError **error);
+
+/* Removes the cgroup with all below it, and those above that are empty then. */
+void cgroup_remove(const char *path);
+
+/* The content of a file of the cgroup, NULL if there is none. */
+char *cgroup_read(const char *path, const char *file);

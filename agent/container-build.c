@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a container needs before crun comes, and how it goes away. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/cgroup.h"
+#include "agent/container-private.h"
+#include "agent/spec.h"
+#include "common/error.h"
+#include "common/safe-path.h"
+
+/* The containers' own namespaces of these kinds are the sandbox's, which are ours and so crun's. */
+#define SHARED_IPC "/proc/self/ns/ipc"
+#define SHARED_UTS "/proc/self/ns/uts"
+#define SHARED_NETWORK "/proc/self/ns/net"
+
+static gboolean mount_storages(Container *container, const Grpc__CreateContainerRequest *request, GError **error) {
+  for (gsize i = 0; i < request->n_storages; i++) {
+    char *key = NULL;
+    if (!mount_table_add(container->sandbox->mounts, request->storages[i], &key, error)) return FALSE;
+    g_ptr_array_add(container->storages, key);
+  }
+  return TRUE;
+}
+
+static gboolean mount_rootfs(Container *container, const char *source, const char *rootfs, GError **error) {
+  /* A storage may have mounted the root file system there. */
+  if (mkdir(rootfs, 0755) < 0 && errno == EEXIST) return TRUE;
+  if (!mount_bind(source, rootfs, error)) return FALSE;
+  container->is_rootfs_bound = TRUE;
+  return TRUE;
+}
+
+/* The pid namespace to join, *ret_path NULL for one of its own. */
+static gboolean find_pid_namespace(Container *container, gboolean shared, char **ret_path, GError **error) {
+  Sandbox *sandbox = container->sandbox;
+  *ret_path = NULL;
+  if (!shared || !sandbox->pid_namespace_owner) return TRUE;
+  Container *owner = sandbox_find_container(sandbox, sandbox->pid_namespace_owner);
+  if (!owner || !owner->init || !process_is_alive(owner->init)) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
+                "the sandbox's pid namespace ended with its first container '%s'", sandbox->pid_namespace_owner);
+    return FALSE;
+  }
+  *ret_path = g_strdup_printf("/proc/%d/ns/pid", (int)owner->init->pid);
+  return TRUE;
+}
+
+static gboolean write_config(Container *container, const Grpc__CreateContainerRequest *request, const char *rootfs,
+                             GError **error) {
+  g_autofree char *pid_path = NULL;
+  if (!find_pid_namespace(container, request->sandbox_pidns, &pid_path, error)) return FALSE;
+  SpecPlace place = {
+      .container_id = container->id,
+      .rootfs = rootfs,
+      .ipc_path = SHARED_IPC,
+      .uts_path = SHARED_UTS,
+      .network_path = SHARED_NETWORK,
+      .pid_path = pid_path,
+  };
+  g_autoptr(OciSpec) spec = spec_prepare(request->oci, &place, error);
+  if (!spec) return FALSE;
+  g_autofree char *text = oci_spec_to_json(spec);
+  g_autofree char *path = g_build_filename(container->bundle, "config.json", NULL);
+  return safe_write_file(path, text, -1, 0600, FALSE, error);
+}
+
+/* Two containers in one cgroup, or one in the other's, would be killed together. */
+static gboolean check_cgroup(const Container *container, GError **error) {
+  GHashTableIter iter;
+  gpointer value = NULL;
+  g_autofree char *own = g_strconcat(container->cgroup_path, "/", NULL);
+  g_hash_table_iter_init(&iter, container->sandbox->containers);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    const Container *other = value;
+    if (other == container || !other->cgroup_path) continue;
+    g_autofree char *others = g_strconcat(other->cgroup_path, "/", NULL);
+    if (!g_str_has_prefix(own, others) && !g_str_has_prefix(others, own)) continue;
+    g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "cgroup '%s' of container '%s' is in use by container '%s'",
+                container->cgroup_path, container->id, other->id);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean container_build(Container *container, const Grpc__CreateContainerRequest *request, GError **error) {
+  g_autofree char *cgroup_path = spec_get_cgroup_path(request->oci, container->id, error);
+  if (!cgroup_path) return FALSE;
+  g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
+  container->cgroup_path = g_steal_pointer(&cgroup_path);
+  if (!check_cgroup(container, error)) {
+    g_clear_pointer(&container->cgroup_path, g_free);
+    return FALSE;
+  }
+  if (g_mkdir_with_parents(MOUNT_ROOT, 0755) < 0 || g_mkdir_with_parents(CRUN_STATE_DIR, 0700) < 0) {
+    error_set_errno(error, errno, "cannot make '%s'", MOUNT_ROOT);
+    return FALSE;
+  }
+  if (!mount_storages(container, request, error)) return FALSE;
+  if (mkdir(container->bundle, 0755) < 0 && errno != EEXIST) {
+    error_set_errno(error, errno, "cannot make the bundle '%s'", container->bundle);
+    return FALSE;
+  }
+  if (!mount_rootfs(container, request->oci->root->path, rootfs, error)) return FALSE;
+  return write_config(container, request, rootfs, error);
+}
+
+void container_unbuild(Container *container) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
+  if (container->cgroup_path) {
+    cgroup_kill(container->cgroup_path, NULL);
+    cgroup_remove(container->cgroup_path);
+  }
+  if (container->is_rootfs_bound && umount2(rootfs, UMOUNT_NOFOLLOW | MNT_DETACH) < 0)
+    g_warning("cannot unmount '%s': %s", rootfs, g_strerror(errno));
+  container->is_rootfs_bound = FALSE;
+  for (guint i = container->storages->len; i > 0; i--)
+    mount_table_release(container->sandbox->mounts, g_ptr_array_index(container->storages, i - 1));
+  g_ptr_array_set_size(container->storages, 0);
+  if (!safe_remove_tree(container->bundle, &error)) g_warning("%s", error->message);
+}

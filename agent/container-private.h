@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Shared by the container*.c files only. */
+#pragma once
+
+#include "agent/container.h"
+#include "agent/crun.h"
+
+/* One run of crun on behalf of a caller. */
+typedef struct ContainerRun ContainerRun;
+typedef void (*ContainerRunFunc)(ContainerRun *run, const GError *error, pid_t pid);
+
+struct ContainerRun {
+  Container *container;
+  ContainerRunFunc done; /* must call func, or hand it on */
+  ContainerFunc func;
+  gpointer user_data;
+  Process *process;     /* the one that is being made; the container's */
+  CrunConsole *console; /* NULL: it has no terminal */
+};
+
+ContainerRun *container_run_new(Container *container, ContainerRunFunc done, ContainerFunc func, gpointer user_data);
+
+/* Starts crun and owns run from now on. If crun cannot be started done is called at once. */
+void container_run_start(ContainerRun *run, const CrunRequest *request);
+
+/* Starts crun for a new process: opens its streams, or waits for its terminal. verb and its options in arguments. */
+void container_run_start_process(ContainerRun *run, GPtrArray *arguments, const char *document_option,
+                                 const char *document);
+
+/* A process of this container has ended. */
+void container_process_ended(Process *process, gpointer user_data);
+
+/* Mounts and writes everything crun needs. Undone by container_unbuild(), also after a failure. */
+gboolean container_build(Container *container, const Grpc__CreateContainerRequest *request, GError **error);
+void container_unbuild(Container *container);
+
+/* Takes the next step of a removal when nothing stands in its way. container may be gone afterwards. */
+void container_continue_removal(Container *container);
+
+/* As container_remove(), but func is told error. */
+void container_undo_create(Container *container, const GError *error, ContainerFunc func, gpointer user_data);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent/container.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/cgroup.h"
+#include "agent/container-private.h"
+#include "agent/spec.h"
+#include "common/error.h"
+#include "common/ids.h"
+#include "common/protobuf-json.h"
+
+static Container *container_new(Sandbox *sandbox, const char *id) {
+  Container *container = g_new0(Container, 1);
+  container->sandbox = sandbox;
+  container->id = g_strdup(id);
+  container->bundle = g_build_filename(MOUNT_ROOT, id, NULL);
+  container->storages = g_ptr_array_new_with_free_func(g_free);
+  g_queue_init(&container->execs);
+  g_queue_init(&container->removers);
+  return container;
+}
+
+void container_free(Container *container) {
+  if (!container) return;
+  process_free(container->init);
+  while (!g_queue_is_empty(&container->execs)) process_free(g_queue_pop_head(&container->execs));
+  g_ptr_array_unref(container->storages);
+  g_free(container->cgroup_path);
+  g_free(container->bundle);
+  g_free(container->id);
+  g_free(container);
+}
+
+gboolean container_is_stopped(const Container *container) { return container->init && container->init->ended; }
+
+Process *container_find_process(const Container *container, const char *exec_id) {
+  if (!*exec_id || strcmp(exec_id, container->id) == 0) return container->init;
+  for (GList *link = container->execs.head; link; link = link->next) {
+    Process *process = link->data;
+    if (strcmp(process->id, exec_id) == 0) return process;
+  }
+  return NULL;
+}
+
+/* ---- create ---- */
+
+static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateContainerRequest *request, GError **error) {
+  const char *id = request->container_id;
+  if (!id_check(id, "container", error)) return FALSE;
+  if (strcmp(id, "shared") == 0 || strcmp(id, "sandbox") == 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "container id '%s' is reserved", id);
+    return FALSE;
+  }
+  if (g_hash_table_contains(sandbox->containers, id)) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "container '%s' exists already", id);
+    return FALSE;
+  }
+  if (sandbox->is_destroying) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot create container '%s': the sandbox is ending", id);
+    return FALSE;
+  }
+  if (g_hash_table_size(sandbox->containers) >= SANDBOX_CONTAINERS_MAX || request->n_storages > MOUNT_STORAGES_MAX) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED, "too many %s for container '%s'",
+                request->n_storages > MOUNT_STORAGES_MAX ? "storages" : "containers", id);
+    return FALSE;
+  }
+  if (request->n_devices > 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "Failed to find the device handler %s",
+                request->devices[0]->type);
+    return FALSE;
+  }
+  return spec_check(request->oci, error);
+}
+
+static void create_done(ContainerRun *run, const GError *crun_error, pid_t pid) {
+  Container *container = run->container;
+  g_autoptr(GError) error = crun_error ? g_error_copy(crun_error) : NULL;
+  if (error || (run->console && !process_open_terminal(container->init, run->console, &error))) {
+    g_prefix_error(&error, "cannot create container '%s': ", container->id);
+    container_undo_create(container, error, run->func, run->user_data);
+    return;
+  }
+  process_set_started(container->init, pid);
+  if (container->state == CONTAINER_CREATING) container->state = CONTAINER_CREATED;
+  run->func(NULL, run->user_data);
+}
+
+static void take_sandbox_part(Container *container, const Grpc__CreateContainerRequest *request) {
+  Sandbox *sandbox = container->sandbox;
+  if (request->sandbox_pidns && !sandbox->pid_namespace_owner) sandbox->pid_namespace_owner = g_strdup(container->id);
+  g_autoptr(GError) error = NULL;
+  if (!sandbox->has_hostname && !sandbox_set_hostname(sandbox, request->oci->hostname, &error))
+    g_warning("%s", error->message);
+}
+
+void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *request, ContainerFunc func,
+                      gpointer user_data) {
+  g_autoptr(GError) error = NULL;
+  if (!check_request(sandbox, request, &error)) {
+    func(error, user_data);
+    return;
+  }
+  Container *container = container_new(sandbox, request->container_id);
+  g_hash_table_insert(sandbox->containers, container->id, container);
+  container->init =
+      process_new(sandbox->reaper, container->id, request->oci->process->terminal, container_process_ended, container);
+  if (!container_build(container, request, &error)) {
+    g_prefix_error(&error, "cannot create container '%s': ", container->id);
+    container_undo_create(container, error, func, user_data);
+    container_continue_removal(container);
+    return;
+  }
+  take_sandbox_part(container, request);
+  g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
+  g_ptr_array_add(arguments, g_strdup("create"));
+  g_ptr_array_add(arguments, g_strconcat("--bundle=", container->bundle, NULL));
+  ContainerRun *run = container_run_new(container, create_done, func, user_data);
+  run->process = container->init;
+  container_run_start_process(run, arguments, NULL, NULL);
+}
+
+/* ---- state changes ---- */
+
+/* Told to the caller as it is. */
+static void plain_done(ContainerRun *run, const GError *error, pid_t pid) { run->func(error, run->user_data); }
+
+static const char *const state_names[] = {
+    [CONTAINER_CREATING] = "being created", [CONTAINER_CREATED] = "created",        [CONTAINER_RUNNING] = "running",
+    [CONTAINER_PAUSED] = "paused",          [CONTAINER_REMOVING] = "being removed",
+};
+
+static void refuse(const Container *container, const char *what, ContainerFunc func, gpointer user_data) {
+  const char *state = state_names[container->state];
+  if (container_is_stopped(container))
+    state = "stopped";
+  else if (container->runs > 0)
+    state = "busy with another request";
+  g_autoptr(GError) error =
+      g_error_new(KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot %s container '%s': it is %s", what, container->id, state);
+  func(error, user_data);
+}
+
+static void run_verb(Container *container, const char *verb, ContainerRunFunc done, ContainerFunc func,
+                     gpointer user_data) {
+  const char *const arguments[] = {verb, NULL};
+  CrunRequest request = {.arguments = arguments, .id = container->id};
+  container_run_start(container_run_new(container, done, func, user_data), &request);
+}
+
+static void start_done(ContainerRun *run, const GError *error, pid_t pid) {
+  Container *container = run->container;
+  container->is_started |= !error;
+  if (!error && container->state == CONTAINER_CREATED) container->state = CONTAINER_RUNNING;
+  run->func(error, run->user_data);
+}
+
+void container_start(Container *container, ContainerFunc func, gpointer user_data) {
+  if (container->state != CONTAINER_CREATED || container->runs > 0 || container_is_stopped(container))
+    refuse(container, "start", func, user_data);
+  else
+    run_verb(container, "start", start_done, func, user_data);
+}
+
+static void set_unpaused(Container *container) {
+  if (container->state == CONTAINER_PAUSED)
+    container->state = container->is_started ? CONTAINER_RUNNING : CONTAINER_CREATED;
+}
+
+static void pause_done(ContainerRun *run, const GError *error, pid_t pid) {
+  if (error) set_unpaused(run->container);
+  run->func(error, run->user_data);
+}
+
+void container_pause(Container *container, ContainerFunc func, gpointer user_data) {
+  gboolean possible = container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
+  /* A run of crun could be put to sleep with the container it works on. */
+  if (!possible || container->runs > 0 || container_is_stopped(container)) {
+    refuse(container, "pause", func, user_data);
+    return;
+  }
+  container->state = CONTAINER_PAUSED;
+  run_verb(container, "pause", pause_done, func, user_data);
+}
+
+static void resume_done(ContainerRun *run, const GError *error, pid_t pid) {
+  if (!error) set_unpaused(run->container);
+  run->func(error, run->user_data);
+}
+
+void container_resume(Container *container, ContainerFunc func, gpointer user_data) {
+  if (container->state != CONTAINER_PAUSED || container->runs > 0 || container_is_stopped(container))
+    refuse(container, "resume", func, user_data);
+  else
+    run_verb(container, "resume", resume_done, func, user_data);
+}
+
+void container_update(Container *container, const OciResources *resources, ContainerFunc func, gpointer user_data) {
+  if (container->state == CONTAINER_CREATING || container->state == CONTAINER_REMOVING ||
+      container_is_stopped(container)) {
+    refuse(container, "update", func, user_data);
+    return;
+  }
+  if (!resources) {
+    func(NULL, user_data);
+    return;
+  }
+  struct json_object *json = protobuf_to_json(&resources->base, PROTOBUF_JSON_OCI);
+  const char *const arguments[] = {"update", NULL};
+  CrunRequest request = {.arguments = arguments,
+                         .id = container->id,
+                         .document_option = "--resources",
+                         .document = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)};
+  container_run_start(container_run_new(container, plain_done, func, user_data), &request);
+  json_object_put(json);
+}
+
+gboolean container_kill_all(Container *container, GError **error) {
+  if (container->cgroup_path && !cgroup_kill(container->cgroup_path, error)) return FALSE;
+  if (container->init && process_is_alive(container->init)) kill(container->init->pid, SIGKILL);
+  for (GList *link = container->execs.head; link; link = link->next) {
+    Process *process = link->data;
+    if (process_is_alive(process)) kill(process->pid, SIGKILL);
+  }
+  return TRUE;
+}

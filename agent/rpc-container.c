@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Calls about containers. */
+#include "agent/rpc.h"
+#include "agent/stats.h"
+#include "common/error.h"
+
+/* So that milliseconds fit. */
+#define REMOVE_TIMEOUT_MAX_S 86400
+
+void rpc_create_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  container_create(user_data, (const Grpc__CreateContainerRequest *)request, rpc_answer, call);
+}
+
+void rpc_start_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__StartContainerRequest *asked = (const Grpc__StartContainerRequest *)request;
+  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INTERNAL);
+  if (container) container_start(container, rpc_answer, call);
+}
+
+void rpc_remove_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__RemoveContainerRequest *asked = (const Grpc__RemoveContainerRequest *)request;
+  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INTERNAL);
+  if (container) container_remove(container, MIN(asked->timeout, REMOVE_TIMEOUT_MAX_S) * 1000, rpc_answer, call);
+}
+
+void rpc_pause_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__PauseContainerRequest *asked = (const Grpc__PauseContainerRequest *)request;
+  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
+  if (container) container_pause(container, rpc_answer, call);
+}
+
+void rpc_resume_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__ResumeContainerRequest *asked = (const Grpc__ResumeContainerRequest *)request;
+  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
+  if (container) container_resume(container, rpc_answer, call);
+}
+
+void rpc_update_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__UpdateContainerRequest *asked = (const Grpc__UpdateContainerRequest *)request;
+  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
+  if (container) container_update(container, asked->resources, rpc_answer, call);
+}
+
+void rpc_stats_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__StatsContainerRequest *asked = (const Grpc__StatsContainerRequest *)request;
+  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
+  if (!container) return;
+  if (!container->cgroup_path) {
+    ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container '%s' has no cgroup yet", container->id);
+    return;
+  }
+  Grpc__StatsContainerResponse reply = GRPC__STATS_CONTAINER_RESPONSE__INIT;
+  reply.cgroup_stats = stats_of_cgroup(container->cgroup_path);
+  ttrpc_call_reply(call, &reply.base);
+  protobuf_c_message_free_unpacked(&reply.cgroup_stats->base, NULL);
+}

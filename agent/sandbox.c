@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/container.h"
+#include "common/error.h"
+#include "common/ids.h"
+#include "common/safe-path.h"
+#include "common/spawn.h"
+
+#define RESOLV_CONF_DIR MOUNT_ROOT "/sandbox"
+#define RESOLV_CONF RESOLV_CONF_DIR "/resolv.conf"
+/* As many lines as a resolv.conf may sensibly have. */
+#define DNS_LINES_MAX 256
+#define KERNEL_MODULES_MAX 256
+#define MODPROBE_TIMEOUT_MS 30000
+#define MODPROBE_OUTPUT_MAX 65536
+
+Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper) {
+  Sandbox *sandbox = g_new0(Sandbox, 1);
+  sandbox->config = config;
+  sandbox->reaper = reaper;
+  sandbox->mounts = mount_table_new();
+  sandbox->containers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)container_free);
+  return sandbox;
+}
+
+void sandbox_free(Sandbox *sandbox) {
+  if (!sandbox) return;
+  g_hash_table_unref(sandbox->containers);
+  mount_table_free(sandbox->mounts);
+  g_free(sandbox->pid_namespace_owner);
+  g_free(sandbox);
+}
+
+Container *sandbox_find_container(const Sandbox *sandbox, const char *id) {
+  return g_hash_table_lookup(sandbox->containers, id);
+}
+
+/* ---- create ---- */
+
+gboolean sandbox_set_hostname(Sandbox *sandbox, const char *hostname, GError **error) {
+  if (!*hostname) return TRUE;
+  gsize length = MIN(strlen(hostname), SANDBOX_HOSTNAME_MAX);
+  if (sethostname(hostname, length) < 0) {
+    error_set_errno(error, errno, "cannot set the host name '%s'", hostname);
+    return FALSE;
+  }
+  sandbox->has_hostname = TRUE;
+  return TRUE;
+}
+
+static gboolean load_module(const Grpc__KernelModule *module, GError **error) {
+  g_autoptr(GPtrArray) argv = g_ptr_array_new();
+  g_ptr_array_add(argv, (gpointer) "modprobe");
+  g_ptr_array_add(argv, (gpointer) "--");
+  g_ptr_array_add(argv, module->name);
+  for (gsize i = 0; i < module->n_parameters; i++) g_ptr_array_add(argv, module->parameters[i]);
+  g_ptr_array_add(argv, NULL);
+  SpawnOptions options = SPAWN_OPTIONS_INIT;
+  options.argv = (const char *const *)argv->pdata;
+  g_autofree char *said = NULL;
+  int wait_status = 0;
+  if (!spawn_run(&options, NULL, MODPROBE_OUTPUT_MAX, MODPROBE_TIMEOUT_MS, NULL, NULL, &said, &wait_status, error))
+    return FALSE;
+  if (wait_status == 0) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INTERNAL, "cannot load the kernel module '%s': %s", module->name,
+              said && *said ? g_strchomp(said) : "modprobe failed");
+  return FALSE;
+}
+
+static gboolean set_dns(const Sandbox *sandbox, char *const *lines, gsize n_lines, GError **error) {
+  if (n_lines == 0) return TRUE;
+  g_autoptr(GString) text = g_string_new(NULL);
+  for (gsize i = 0; i < n_lines; i++) g_string_append_printf(text, "%s\n", lines[i]);
+  if (!safe_write_file(RESOLV_CONF, text->str, (gssize)text->len, 0644, FALSE, error)) return FALSE;
+  /* As an ordinary process it is not our /etc. */
+  if (!sandbox->config->is_init || access("/etc/resolv.conf", F_OK) < 0) return TRUE;
+  if (mount(RESOLV_CONF, "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0) return TRUE;
+  error_set_errno(error, errno, "cannot put the sandbox's resolv.conf in place");
+  return FALSE;
+}
+
+static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
+  if (*request->sandbox_id && !id_check(request->sandbox_id, "sandbox", error)) return FALSE;
+  if (sandbox->is_created || sandbox->is_destroying) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "this guest has its sandbox already");
+    return FALSE;
+  }
+  if (request->n_storages <= MOUNT_STORAGES_MAX && request->n_dns <= DNS_LINES_MAX &&
+      request->n_kernel_modules <= KERNEL_MODULES_MAX)
+    return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED,
+              "too many storages, name server lines or kernel modules for one sandbox");
+  return FALSE;
+}
+
+static gboolean mount_storages(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
+  for (gsize i = 0; i < request->n_storages; i++) {
+    g_autofree char *key = NULL;
+    if (!mount_table_add(sandbox->mounts, request->storages[i], &key, error)) return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
+  if (!check_request(sandbox, request, error)) return FALSE;
+  if (g_mkdir_with_parents(RESOLV_CONF_DIR, 0755) < 0) {
+    error_set_errno(error, errno, "cannot make '%s'", RESOLV_CONF_DIR);
+    return FALSE;
+  }
+  for (gsize i = 0; i < request->n_kernel_modules; i++)
+    if (!load_module(request->kernel_modules[i], error)) return FALSE;
+  if (*request->guest_hook_path) g_warning("guest hooks in '%s' are not run", request->guest_hook_path);
+  /* What the containers share is what we are in; as an ordinary process we must not be in the host's. */
+  if (!sandbox->config->is_init && unshare(CLONE_NEWIPC | CLONE_NEWUTS) < 0) {
+    error_set_errno(error, errno, "cannot make the sandbox's namespaces");
+    return FALSE;
+  }
+  if (!sandbox_set_hostname(sandbox, request->hostname, error)) return FALSE;
+  if (!mount_storages(sandbox, request, error)) return FALSE;
+  if (!set_dns(sandbox, request->dns, request->n_dns, error)) return FALSE;
+  sandbox->is_created = TRUE;
+  return TRUE;
+}
+
+/* ---- destroy ---- */
+
+typedef struct {
+  guint left; /* containers, and one for the loop that starts */
+  guint timeout;
+  void (*func)(gpointer user_data);
+  gpointer user_data;
+} Ending;
+
+static void ending_told(Ending *ending) {
+  if (!ending->func) return;
+  void (*func)(gpointer) = ending->func;
+  ending->func = NULL;
+  func(ending->user_data);
+}
+
+static void ending_step(Ending *ending) {
+  if (--ending->left > 0) return;
+  if (ending->timeout) g_source_remove(ending->timeout);
+  ending_told(ending);
+  g_free(ending);
+}
+
+static void container_removed(const GError *error, gpointer user_data) { ending_step(user_data); }
+
+static gboolean ending_timed_out(gpointer user_data) {
+  Ending *ending = user_data;
+  ending->timeout = 0;
+  g_warning("%u containers did not end within %d s", ending->left, SANDBOX_DESTROY_MS / 1000);
+  ending_told(ending);
+  return G_SOURCE_REMOVE;
+}
+
+gboolean sandbox_destroy(Sandbox *sandbox, void (*func)(gpointer user_data), gpointer user_data, GError **error) {
+  if (sandbox->is_destroying) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INTERNAL, "the sandbox is being destroyed already");
+    return FALSE;
+  }
+  sandbox->is_destroying = TRUE;
+  Ending *ending = g_new0(Ending, 1);
+  ending->left = 1;
+  ending->func = func;
+  ending->user_data = user_data;
+  ending->timeout = g_timeout_add(SANDBOX_DESTROY_MS, ending_timed_out, ending);
+  g_autoptr(GList) containers = g_hash_table_get_values(sandbox->containers);
+  for (GList *link = containers; link; link = link->next) {
+    ending->left++;
+    container_remove(link->data, 0, container_removed, ending);
+  }
+  ending_step(ending);
+  return TRUE;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the guest is for: one sandbox, its containers and what they share. */
+#pragma once
+
+#include <glib.h>
+
+#include "agent/config.h"
+#include "agent/mount.h"
+#include "agent/reap.h"
+#include "proto/agent.pb-c.h"
+
+/* Containers one guest may hold. */
+#define SANDBOX_CONTAINERS_MAX 1024
+/* How long DestroySandbox waits for containers to end; the guest is powered off then in any case. */
+#define SANDBOX_DESTROY_MS 10000
+/* Host names, as the kernel limits them. */
+#define SANDBOX_HOSTNAME_MAX 64
+
+typedef struct Sandbox Sandbox;
+typedef struct Container Container;
+
+struct Sandbox {
+  const AgentConfig *config;
+  Reaper *reaper;
+  MountTable *mounts;
+  GHashTable *containers; /* id -> Container, owned */
+  gboolean is_created;
+  gboolean is_destroying;
+  gboolean has_hostname;
+  char *pid_namespace_owner;             /* the container whose pid namespace others share; NULL: none yet */
+  void (*stop_func)(gpointer user_data); /* ends the service once the sandbox is destroyed */
+  gpointer stop_data;
+};
+
+/* reaper must outlive it. */
+Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper);
+void sandbox_free(Sandbox *sandbox);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sandbox, sandbox_free)
+
+/* Host name, name servers, modules, storages. */
+gboolean sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error);
+
+/* Names the guest, and so all containers, if nobody has yet. */
+gboolean sandbox_set_hostname(Sandbox *sandbox, const char *hostname, GError **error);
+
+/* Ends all containers; func is called once when that is done, or SANDBOX_DESTROY_MS have passed. */
+gboolean sandbox_destroy(Sandbox *sandbox, void (*func)(gpointer user_data), gpointer user_data, GError **error);
+
+/* NULL: there is none. */
+Container *sandbox_find_container(const Sandbox *sandbox, const char *id);

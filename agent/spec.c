@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent/spec.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/safe-path.h"
+
+#define DEFAULT_VERSION "1.0.2"
+
+static void set_string(char **field, const char *value) {
+  if (*field != (char *)protobuf_c_empty_string) g_free(*field);
+  *field = g_strdup(value);
+}
+
+static gboolean is_empty(const char *text) { return !text || !*text; }
+
+gboolean spec_check(const OciSpec *spec, GError **error) {
+  if (!spec || !spec->process || spec->process->n_args == 0 || is_empty(spec->process->args[0])) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the OCI document has no process to run");
+    return FALSE;
+  }
+  if (!spec->root || !spec->linux) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the OCI document has no '%s'",
+                spec->root ? "linux" : "root");
+    return FALSE;
+  }
+  return safe_path_check(spec->root->path, "root path", error) &&
+         safe_path_check(spec->process->cwd, "working directory", error);
+}
+
+char *spec_get_cgroup_path(const OciSpec *spec, const char *container_id, GError **error) {
+  const char *given = spec->linux ? spec->linux->cgroupspath : NULL;
+  if (is_empty(given)) return g_strconcat("/", container_id, NULL);
+  g_auto(GStrv) parts = g_strsplit_set(given, "/:", -1);
+  g_autoptr(GString) path = g_string_new(NULL);
+  for (char **part = parts; *part; part++)
+    if (**part && strcmp(*part, ".") != 0) g_string_append_printf(path, "/%s", *part);
+  if (path->len == 0 || !safe_path_check(path->str, "cgroupsPath", NULL)) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "invalid cgroupsPath '%s' of container '%s'", given,
+                container_id);
+    return NULL;
+  }
+  return g_string_free(g_steal_pointer(&path), FALSE);
+}
+
+/* Both the short names of namespaces and the long ones are seen. */
+static const char *namespace_type(const char *type) {
+  static const char *const longer[][2] = {{"mnt", "mount"}, {"net", "network"}};
+  for (gsize i = 0; i < G_N_ELEMENTS(longer); i++)
+    if (strcmp(type, longer[i][0]) == 0) return longer[i][1];
+  return type;
+}
+
+static Grpc__LinuxNamespace *namespace_new(const char *type, const char *path) {
+  Grpc__LinuxNamespace *entry = g_new(Grpc__LinuxNamespace, 1);
+  grpc__linux_namespace__init(entry);
+  set_string(&entry->type, type);
+  if (path) set_string(&entry->path, path);
+  return entry;
+}
+
+/* Of the sender's entries only those of mount and user count: the others are the sandbox's, or always new. */
+static void set_namespaces(Grpc__Linux *linux, const SpecPlace *place) {
+  g_autoptr(GPtrArray) entries = g_ptr_array_new();
+  gboolean has_mount = FALSE;
+  for (gsize i = 0; i < linux->n_namespaces; i++) {
+    Grpc__LinuxNamespace *entry = linux->namespaces[i];
+    const char *type = namespace_type(entry->type);
+    gboolean is_mount = strcmp(type, "mount") == 0;
+    if (is_mount || strcmp(type, "user") == 0) {
+      g_ptr_array_add(entries, namespace_new(type, is_empty(entry->path) ? NULL : entry->path));
+      has_mount |= is_mount;
+    }
+    protobuf_c_message_free_unpacked(&entry->base, NULL);
+  }
+  if (!has_mount) g_ptr_array_add(entries, namespace_new("mount", NULL));
+  g_ptr_array_add(entries, namespace_new("pid", place->pid_path));
+  g_ptr_array_add(entries, namespace_new("ipc", place->ipc_path));
+  g_ptr_array_add(entries, namespace_new("uts", place->uts_path));
+  /* Without an entry crun refuses sysctls of the network. */
+  g_ptr_array_add(entries, namespace_new("network", place->network_path));
+  g_ptr_array_add(entries, namespace_new("cgroup", NULL));
+  g_free(linux->namespaces);
+  linux->n_namespaces = entries->len;
+  linux->namespaces = (Grpc__LinuxNamespace **)g_ptr_array_steal(entries, NULL);
+}
+
+/* Kubernetes' emptyDir comes with a type of its own and the option that says what it is; crun goes by the type. */
+static void set_bind_types(OciSpec *spec) {
+  for (gsize i = 0; i < spec->n_mounts; i++) {
+    Grpc__Mount *entry = spec->mounts[i];
+    for (gsize j = 0; j < entry->n_options; j++)
+      if (strcmp(entry->options[j], "bind") == 0 || strcmp(entry->options[j], "rbind") == 0)
+        set_string(&entry->type, "bind");
+  }
+}
+
+static gboolean has_apparmor(void) { return access("/sys/kernel/security/apparmor", F_OK) == 0; }
+
+static gboolean has_selinux(void) { return access("/sys/fs/selinux/enforce", F_OK) == 0; }
+
+void spec_drop_labels(OciProcess *process) {
+  if (!has_apparmor()) process->apparmorprofile = (char *)protobuf_c_empty_string;
+  if (!has_selinux()) process->selinuxlabel = (char *)protobuf_c_empty_string;
+}
+
+static void drop_all_labels(OciSpec *spec) {
+  if (!has_apparmor()) set_string(&spec->process->apparmorprofile, "");
+  if (has_selinux()) return;
+  set_string(&spec->process->selinuxlabel, "");
+  set_string(&spec->linux->mountlabel, "");
+}
+
+OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **error) {
+  if (!spec_check(spec, error)) return NULL;
+  g_autofree char *cgroup_path = spec_get_cgroup_path(spec, place->container_id, error);
+  if (!cgroup_path) return NULL;
+
+  g_autoptr(OciSpec) prepared = oci_spec_copy(spec);
+  if (is_empty(prepared->version)) set_string(&prepared->version, DEFAULT_VERSION);
+  set_string(&prepared->root->path, place->rootfs);
+  set_string(&prepared->linux->cgroupspath, cgroup_path);
+  set_namespaces(prepared->linux, place);
+  set_bind_types(prepared);
+  /* The name is the sandbox's: a container that set it would rename all the others. */
+  set_string(&prepared->hostname, "");
+  drop_all_labels(prepared);
+  /* Cache allocation is for the host to do, on the VM's threads. */
+  if (prepared->linux->intelrdt) {
+    protobuf_c_message_free_unpacked(&prepared->linux->intelrdt->base, NULL);
+    prepared->linux->intelrdt = NULL;
+  }
+  return g_steal_pointer(&prepared);
+}

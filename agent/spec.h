@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From the OCI document the host sends to the one crun gets. */
+#pragma once
+
+#include <glib.h>
+
+#include "common/oci.h"
+
+typedef struct {
+  const char *container_id;
+  /* Where the root file system is mounted. */
+  const char *rootfs;
+  /* The namespaces that all containers of the sandbox are in. */
+  const char *ipc_path;
+  const char *uts_path;
+  const char *network_path;
+  /* NULL: a pid namespace of its own. */
+  const char *pid_path;
+} SpecPlace;
+
+/* Refuses what no container can be made of: no process, no root, paths that are not absolute. */
+gboolean spec_check(const OciSpec *spec, GError **error);
+
+/* Points the labels of security modules this kernel does not have to the empty text. process may be a shallow copy: the
+ * old texts stay their owner's. */
+void spec_drop_labels(OciProcess *process);
+
+/* A copy, changed: root, namespaces, cgroup, labels. */
+OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **error);
+
+/* The path of the container's cgroup below the root of the hierarchy: starts with '/', no ".." in it.
+ * "slice:prefix:name" stands for slice/prefix/name; empty for the container's id. */
+char *spec_get_cgroup_path(const OciSpec *spec, const char *container_id, GError **error);
