@@ -21,6 +21,7 @@ shim_libshimvm_la_SOURCES = \
 	shim/share-tree.c \
 	shim/vm.c shim/vm.h \
 	shim/vm-loop.c shim/vm-loop.h \
+	shim/vm-reap.c shim/vm-reap.h \
 	shim/vm-root.c shim/vm-root.h \
 	shim/vm-strays.c shim/vm-user.h
 shim_libshimvm_la_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS)

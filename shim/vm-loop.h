@@ -14,3 +14,6 @@ void vm_loop_use_main(void);
 
 /* After the last connection is closed: ends the thread. */
 void vm_loop_stop(void);
+
+/* While QEMUs come and go at libvirt's hands: those that have ended are reaped (vm-reap.h). Calls do not nest. */
+void vm_loop_set_reaping(gboolean reaping);

@@ -15,6 +15,6 @@ pid_t vm_root_read_pid(const char *root_dir, const char *domain_name);
 /* The end of what QEMU itself said, over all domains of this root; NULL if it said nothing. */
 char *vm_root_qemu_words(const char *root_dir);
 
-/* While the cache is empty, libvirt's probe takes seconds of a CPU: one process at a time then. Returns a
+/* While the cache is empty, libvirt's probe takes half a second of CPU time: one process at a time then. Returns a
  * descriptor to close when the probe is over, -1 if the cache is filled or nobody else's probe ended in time. */
 int vm_root_lock_cold_cache(const char *cache_dir);

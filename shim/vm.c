@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,8 +68,6 @@ static gboolean connect_embedded(Vm *vm, GError **error) {
   g_autofree char *uri = g_strconcat("qemu:///embed?root=", escaped, NULL);
   g_autofree char *log_path = vm_root_log_path(vm->root_dir);
   if (!vm_loop_start(log_path, error)) return FALSE;
-  /* QEMU's parent ends at once: as subreaper we inherit it and reap it, or it stays until init comes round. */
-  prctl(PR_SET_CHILD_SUBREAPER, 1);
   vm->connection = virConnectOpen(uri);
   /* What parsing and probing left behind is given back: an idle owner's memory counts. */
   malloc_trim(0);
@@ -143,7 +140,7 @@ static void kill_process(Vm *vm) {
   do count = poll(&ended, 1, KILL_WAIT_MS);
   while (count < 0 && errno == EINTR);
   if (count == 0) g_warning("QEMU, process %d, does not end %d ms after SIGKILL", (int)vm->pid, KILL_WAIT_MS);
-  /* libvirt would take a zombie for a living process. */
+  /* An adopted one is init's to reap. */
   siginfo_t info;
   waitid(P_PIDFD, (id_t)vm->pidfd, &info, WEXITED | WNOHANG);
 }
@@ -174,7 +171,9 @@ static void set_ended_error(const Vm *vm, GError **error) {
 gboolean vm_start(Vm *vm, const char *domain_xml, GError **error) {
   if (!check_idle(vm, "start", error)) return FALSE;
   autofd int lock = vm_root_lock_cold_cache(vm->cache_dir);
+  vm_loop_set_reaping(TRUE);
   vm->domain = virDomainCreateXML(vm->connection, domain_xml, VIR_DOMAIN_NONE);
+  vm_loop_set_reaping(FALSE);
   if (vm->domain == NULL) {
     g_autofree char *words = vm_root_qemu_words(vm->root_dir);
     set_libvirt_error(error, KATA_ERR_HOST, "cannot start the virtual machine", words);
@@ -213,8 +212,9 @@ gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GE
 }
 
 /*
- * virDomainDestroy() is not called: it sends SIGTERM and looks every 200 ms, and a killed QEMU needs it no more.
- * libvirt sees the monitor's end and cleans up in a thread of its own; what it writes lies below the root directory.
+ * virDomainDestroy() is not called: it sends SIGTERM and looks every 200 ms whether QEMU has been
+ * reaped. libvirt sees the monitor's end and cleans up in a thread of its own; what it writes lies below the root
+ * directory.
  */
 void vm_destroy(Vm *vm) {
   kill_process(vm);
@@ -231,7 +231,9 @@ gboolean vm_warm_cache(const char *cache_dir, GError **error) {
   if (vm != NULL) {
     autofd int lock = vm_root_lock_cold_cache(cache_dir);
     virResetLastError();
+    vm_loop_set_reaping(TRUE);
     capabilities = virConnectGetDomainCapabilities(vm->connection, NULL, "x86_64", "q35", NULL, 0);
+    vm_loop_set_reaping(FALSE);
     if (capabilities == NULL) set_libvirt_error(error, KATA_ERR_HOST, "cannot ask QEMU what it is capable of", NULL);
   }
   g_clear_pointer(&vm, vm_free);

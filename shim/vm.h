@@ -11,9 +11,9 @@
 typedef struct Vm Vm;
 
 /* Opens the embedded driver with root_dir (made if missing, PATHS_LIBVIRT) as its private root: one
- * per process at a time. cache_dir: capability cache, made if missing, kept across sandboxes, one for each
- * accelerator. libvirt's own warnings go to root_dir/log/libvirt.log. Makes the process a subreaper: QEMU is its child.
- */
+ * per process, for good: libvirt never lets go of it. cache_dir: capability cache, made if missing, kept across
+ * sandboxes, one for each accelerator. libvirt's own warnings go to root_dir/log/libvirt.log. Makes the process a
+ * subreaper (prctl(2)): QEMU is its child. */
 Vm *vm_open(const char *root_dir, const char *cache_dir, GError **error);
 
 /* Starts a transient domain. The error's detail has libvirt's and QEMU's words. */
@@ -31,8 +31,8 @@ int vm_get_pidfd(const Vm *vm);
 /* Attaches a directory shared by a running virtiofsd. */
 gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GError **error);
 
-/* Kills QEMU if it runs, waits until it has ended (at most some seconds) and reaps it; also after it died by itself.
- * Idempotent. libvirt's own cleaning up goes on in a thread of its, inside root_dir, until the process exits. */
+/* Kills QEMU if it runs, waits until it has ended (at most some seconds) and reaps it. Idempotent. libvirt's own
+ * cleaning up goes on in a thread of its, inside root_dir. */
 void vm_destroy(Vm *vm);
 
 /* Closes the connection; a running QEMU stays. */
@@ -50,5 +50,6 @@ guint vm_kill_strays(const char *sandbox_dir);
 /* Whether pid is a QEMU or virtiofsd whose command line names sandbox_dir. */
 gboolean vm_is_ours(pid_t pid, const char *sandbox_dir);
 
-/* Fills the capability cache (over 2 s the first time), so that the first sandbox need not. Uses vm_open(). */
+/* Fills the capability cache (half a second and more), so that the first sandbox need not. Uses vm_open() with a
+ * temporary root, so that the process can have no other. */
 gboolean vm_warm_cache(const char *cache_dir, GError **error);
