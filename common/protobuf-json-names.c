@@ -17,12 +17,12 @@ static const struct {
     {"grpc.Spec", "Windows", NULL},
 };
 
-/* What the specification's schema requires, so that readers refuse a document without it. */
+/* What readers refuse a document without: what the specification's schema requires, and what crun does. */
 static const struct {
   const char *message;
   const char *fields; /* between blanks */
 } oci_required[] = {
-    {"grpc.Spec", " Version "},
+    {"grpc.Spec", " Version Mounts Linux "},
     {"grpc.Process", " Cwd "},
     {"grpc.Box", " Height Width "},
     {"grpc.User", " UID GID "},
@@ -80,13 +80,25 @@ const char *json_name_in_camel_case(const ProtobufCFieldDescriptor *field, char 
   return buffer;
 }
 
+static gboolean is_number_of(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+                             const char *type_name) {
+  return strcmp(message->descriptor->name, type_name) == 0 &&
+         (strcmp(field->name, "Major") == 0 || strcmp(field->name, "Minor") == 0);
+}
+
 /* A FIFO has no device numbers; for the others 0 is one like any other. */
 static gboolean is_device_number(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field) {
-  if (strcmp(message->descriptor->name, "grpc.LinuxDevice") != 0) return FALSE;
-  if (strcmp(field->name, "Major") != 0 && strcmp(field->name, "Minor") != 0) return FALSE;
+  if (!is_number_of(message, field, "grpc.LinuxDevice")) return FALSE;
   const ProtobufCFieldDescriptor *type = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "Type");
   const char *value = type != NULL ? G_STRUCT_MEMBER(const char *, message, type->offset) : NULL;
   return g_strcmp0(value, "p") != 0;
+}
+
+/* runc takes -1 in a device rule as any number; crun does so only if it is absent, as both do. */
+gboolean json_name_is_left_out(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+                               ProtobufJsonNames names) {
+  return names == PROTOBUF_JSON_OCI && is_number_of(message, field, "grpc.LinuxDeviceCgroup") &&
+         G_STRUCT_MEMBER(gint64, message, field->offset) < 0;
 }
 
 gboolean json_name_is_required(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,

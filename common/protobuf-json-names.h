@@ -18,6 +18,10 @@ const char *json_name_in_camel_case(const ProtobufCFieldDescriptor *field, char 
 gboolean json_name_is_required(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
                                ProtobufJsonNames names);
 
+/* Must the field be left out though it is not at its default? */
+gboolean json_name_is_left_out(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+                               ProtobufJsonNames names);
+
 /* map<K, V> is a list of generated messages {K key = 1; V value = 2;}, an object in JSON. */
 gboolean json_name_is_map(const ProtobufCFieldDescriptor *field);
 

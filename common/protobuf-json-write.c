@@ -116,6 +116,7 @@ static gboolean is_present(const ProtobufCMessage *message, const ProtobufCField
     const void *pointer = *(const void *const *)value;
     return pointer != NULL && pointer != field->default_value;
   }
+  if (json_name_is_left_out(message, field, names)) return FALSE;
   return !is_at_default(field, value) || json_name_is_required(message, field, names);
 }
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-EXTRA_DIST += tests/unit/every-type.proto tests/unit/old-style.proto tests/data/agent-requests.txt
+EXTRA_DIST += tests/unit/every-type.proto tests/unit/old-style.proto tests/data/agent-requests.txt \
+	tests/data/oci-everything.json
 
 if HAVE_CMOCKA
 COMMON_TESTS = \
-	tests/unit/test-error tests/unit/test-ids tests/unit/test-log tests/unit/test-protobuf-json \
-	tests/unit/test-safe-path tests/unit/test-spawn
+	tests/unit/test-error tests/unit/test-ids tests/unit/test-log tests/unit/test-oci tests/unit/test-oci-crun \
+	tests/unit/test-protobuf-json tests/unit/test-safe-path tests/unit/test-spawn
 check_PROGRAMS += $(COMMON_TESTS)
 TESTS += $(COMMON_TESTS)
 
@@ -14,6 +15,10 @@ tests_unit_test_ids_SOURCES = tests/unit/test-ids.c
 tests_unit_test_ids_LDADD = $(TEST_LIBS)
 tests_unit_test_log_SOURCES = tests/unit/test-log.c
 tests_unit_test_log_LDADD = $(TEST_LIBS)
+tests_unit_test_oci_SOURCES = tests/unit/test-oci.c
+tests_unit_test_oci_LDADD = $(TEST_LIBS)
+tests_unit_test_oci_crun_SOURCES = tests/unit/test-oci-crun.c
+tests_unit_test_oci_crun_LDADD = $(TEST_LIBS)
 tests_unit_test_protobuf_json_SOURCES = tests/unit/test-protobuf-json.c
 tests_unit_test_protobuf_json_LDADD = tests/unit/libtestproto.la $(TEST_LIBS)
 tests_unit_test_safe_path_SOURCES = tests/unit/test-safe-path.c

@@ -307,7 +307,8 @@ static void test_presence_of_proto2(void **state) {
 
 static void test_oci_names(void **state) {
   const char *text =
-      "{\"ociVersion\": \"1.0.2\", \"process\": {\"cwd\": \"/\", \"oomScoreAdj\": -5, \"user\": {\"uid\": 1, \"gid\": "
+      "{\"ociVersion\": \"1.0.2\", \"mounts\": [], \"process\": {\"cwd\": \"/\", \"oomScoreAdj\": -5, \"user\": "
+      "{\"uid\": 1, \"gid\": "
       "0, "
       "\"additionalGids\": [2]}}, \"linux\": {\"uidMappings\": [{\"hostID\": 0, \"containerID\": 0, \"size\": 0}], "
       "\"resources\": {\"cpu\": {\"shares\": 2}, \"blockIO\": {\"throttleReadIOPSDevice\": [{\"major\": 0, \"minor\": "
@@ -322,7 +323,7 @@ static void test_oci_names(void **state) {
   g_autoptr(ProtobufCMessage) more =
       read_text("{\"ociVersion\": \"1.0.2\", \"windows\": {\"layerFolders\": []}, \"solaris\": 1, \"new\": [[[]]]}",
                 &grpc__spec__descriptor, PROTOBUF_JSON_OCI);
-  check_written(more, PROTOBUF_JSON_OCI, "{\"ociVersion\": \"1.0.2\"}");
+  check_written(more, PROTOBUF_JSON_OCI, "{\"ociVersion\": \"1.0.2\", \"mounts\": [], \"linux\": {}}");
   check_refused("{\"process\": {\"user\": {\"uid\": \"0\"}}}", &grpc__spec__descriptor, PROTOBUF_JSON_OCI,
                 "test: process.user.uid: expected a number, found a string");
 }
@@ -331,7 +332,8 @@ static void test_oci_required(void **state) {
   const char *text =
       "{\"process\": {\"user\": {}, \"rlimits\": [{}], \"consoleSize\": {}}, \"root\": {}, \"mounts\": [{}], "
       "\"hooks\": {\"prestart\": [{}]}, \"linux\": {\"uidMappings\": [{}], \"namespaces\": [{}], "
-      "\"devices\": [{\"type\": \"c\"}, {\"type\": \"p\"}, {}], \"resources\": {\"devices\": [{}], \"pids\": {}, "
+      "\"devices\": [{\"type\": \"c\"}, {\"type\": \"p\"}, {}], \"resources\": {\"devices\": [{\"major\": -1, "
+      "\"minor\": 0}], \"pids\": {}, "
       "\"blockIO\": {\"weightDevice\": [{}]}, \"network\": {\"priorities\": [{}]}}, "
       "\"seccomp\": {\"syscalls\": [{\"args\": [{}]}]}}}";
   g_autoptr(ProtobufCMessage) message = read_text(text, &grpc__spec__descriptor, PROTOBUF_JSON_OCI);
@@ -502,6 +504,14 @@ static void test_round_trip_of_oci(void **state) {
     Grpc__Spec *spec = (Grpc__Spec *)message;
     grpc__solaris__free_unpacked(g_steal_pointer(&spec->solaris), NULL);
     grpc__windows__free_unpacked(g_steal_pointer(&spec->windows), NULL);
+    /* Always there when written. */
+    if (spec->linux == NULL) spec->linux = fill(&grpc__linux__descriptor, chance, 8);
+    /* Which stand for any number, as 0 does, and are left out. */
+    const Grpc__LinuxResources *resources = spec->linux != NULL ? spec->linux->resources : NULL;
+    for (size_t i = 0; resources != NULL && i < resources->n_devices; i++) {
+      resources->devices[i]->major = MAX(resources->devices[i]->major, 0);
+      resources->devices[i]->minor = MAX(resources->devices[i]->minor, 0);
+    }
     check_round_trip(message, PROTOBUF_JSON_OCI);
     check_round_trip(message, PROTOBUF_JSON_PROTO);
   }
