@@ -103,16 +103,24 @@ class World:
             json.dump(config, out)
 
     def command(self, *args):
-        return [f"{BUILDDIR}/katactl", "--root", f"{self.root}/r", *args]
+        return [f"{BUILDDIR}/katactl/katactl", "--root", f"{self.root}/r", *args]
 
     def katactl(self, *args, check=True, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("timeout", 120)
-        done = subprocess.run(self.command(*args), env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              check=False, **options)
+        done = subprocess.run(self.command(*args), env=self.env, stderr=subprocess.PIPE, check=False, **options)
         if check and done.returncode != 0:
             raise AssertionError(f"katactl {' '.join(args)}: exit {done.returncode}: {done.stderr.decode()}")
         return done
+
+    def run_detached(self, bundle, container, *args):
+        """A container that goes on; its streams lead nowhere, since a pipe of ours would stay open with it."""
+        with open(os.devnull, "wb") as null, open(f"{self.root}/stderr", "w+b") as errors:
+            code = subprocess.run(self.command("run", "--detach", "--bundle", bundle, *args, container), env=self.env,
+                                  stdin=subprocess.DEVNULL, stdout=null, stderr=errors, check=False, timeout=120).returncode
+            errors.seek(0)
+            assert code == 0, f"katactl run --detach: exit {code}: {errors.read().decode()}"
 
     def start(self, *args, **options):
         """katactl in the background."""

@@ -104,7 +104,7 @@ def test_virtiofsd_killed_while_running():
 
 def test_dead_guest_is_stopped_until_deleted():
     with World() as world:
-        world.katactl("run", "--detach", "--bundle", world.bundle(["sleep", "100"]), "c1", stdout=None)
+        world.run_detached(world.bundle(["sleep", "100"]), "c1")
         kill(world.find_process("qemu-system"))
         wait_for(lambda: world.state("c1")["status"] == "stopped", 3, "the state to be stopped")
         assert world.state("c1")["pid"] == 0
@@ -150,7 +150,7 @@ def test_owner_killed_keeps_the_streams():
 def test_owner_killed_in_the_middle_of_much_data():
     # Frames are under way in both directions nearly all the time: the new owner must find their beginnings again.
     with World() as world:
-        world.katactl("run", "--detach", "--bundle", world.bundle(["sleep", "100"]), "c1", stdout=None)
+        world.run_detached(world.bundle(["sleep", "100"]), "c1")
         for _ in range(3):
             flood = world.start("exec", "c1", "cat", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
@@ -177,7 +177,7 @@ def test_owner_killed_in_the_middle_of_much_data():
 
 def test_owner_and_guest_killed():
     with World() as world:
-        world.katactl("run", "--detach", "--bundle", world.bundle(["sleep", "100"]), "c1", stdout=None)
+        world.run_detached(world.bundle(["sleep", "100"]), "c1")
         kill(owner_pid(world))
         kill(world.find_process("qemu-system"))
         wait_for(lambda: world.state("c1")["status"] == "stopped", 5, "the state to be stopped")
@@ -188,8 +188,7 @@ def test_owner_and_guest_killed():
 def test_host_process_killed_ends_the_container():
     with World() as world:
         pid_file = f"{world.root}/pid"
-        world.katactl("run", "--detach", "--bundle", world.bundle(["sleep", "100"]), "--pid-file", pid_file, "c1",
-                      stdout=None)
+        world.run_detached(world.bundle(["sleep", "100"]), "c1", "--pid-file", pid_file)
         with open(pid_file, encoding="ascii") as source:
             kill(int(source.read()))
         wait_for(lambda: world.state("c1")["status"] == "stopped", 5, "the container to stop")
@@ -221,8 +220,8 @@ def test_guest_that_never_answers():
 
 def test_two_sandboxes_do_not_meet():
     with World() as bystander, World() as world:
-        bystander.katactl("run", "--detach", "--bundle", bystander.bundle(["sleep", "100"]), "c1", stdout=None)
-        world.katactl("run", "--detach", "--bundle", world.bundle(["sleep", "100"]), "c1", stdout=None)
+        bystander.run_detached(bystander.bundle(["sleep", "100"]), "c1")
+        world.run_detached(world.bundle(["sleep", "100"]), "c1")
         kill(world.find_process("qemu-system"))
         kill(owner_pid(world))
         world.katactl("delete", "--force", "c1")
