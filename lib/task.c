@@ -102,7 +102,7 @@ static char *describe_fd(int fd, const char *name, GError **error) {
 /* A newer caller's struct may be longer, if he uses nothing of what we do not know. */
 static gboolean check_size(const kata_process_io *io, GError **error) {
   enum { SIZE_LIMIT = 4096 };
-  gboolean fits = io->size >= sizeof *io && io->size <= SIZE_LIMIT;
+  gboolean fits = io->size >= sizeof *io && io->size <= SIZE_LIMIT && io->reserved == 0;
   for (gsize i = sizeof *io; fits && i < io->size; i++) fits = ((const char *)io)[i] == 0;
   if (!fits)
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,

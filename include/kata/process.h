@@ -30,11 +30,12 @@ typedef struct kata_process_io {
   /* A process of the caller that stands for this one on the host: its pid is what the state shows,
    * and when it dies first, this process is killed. 0: none. */
   pid_t host_pid;
+  int reserved; /* 0; keeps the struct free of padding */
 } kata_process_io;
 
 /** KATA_PROCESS_IO_INIT: no streams. Since: 0.1 */
 #define KATA_PROCESS_IO_INIT \
-  { sizeof(kata_process_io), -1, -1, -1, 0, 0 }
+  { sizeof(kata_process_io), -1, -1, -1, 0, 0, 0 }
 
 /** kata_process: a handle to one process in a container. Thread rule: as kata_container. Since: 0.1 */
 typedef struct kata_process kata_process;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 if HAVE_CMOCKA
-LIB_TESTS = tests/unit/test-settings tests/unit/test-vm-config
-check_PROGRAMS += $(LIB_TESTS)
+LIB_TESTS = tests/unit/test-settings tests/unit/test-vm-config tests/unit/test-owner-client
+check_PROGRAMS += $(LIB_TESTS) tests/unit/fake-owner
 TESTS += $(LIB_TESTS)
 
 LIB_TEST_LIBS = lib/libcore.la $(TEST_LIBS)
@@ -9,4 +9,8 @@ tests_unit_test_settings_SOURCES = tests/unit/test-settings.c
 tests_unit_test_settings_LDADD = $(LIB_TEST_LIBS)
 tests_unit_test_vm_config_SOURCES = tests/unit/test-vm-config.c
 tests_unit_test_vm_config_LDADD = $(LIB_TEST_LIBS)
+tests_unit_test_owner_client_SOURCES = tests/unit/test-owner-client.c
+tests_unit_test_owner_client_LDADD = $(LIB_TEST_LIBS)
+tests_unit_fake_owner_SOURCES = tests/unit/fake-owner.c
+tests_unit_fake_owner_LDADD = $(LIB_TEST_LIBS)
 endif
