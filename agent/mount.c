@@ -113,7 +113,7 @@ static gboolean place_mount(const Place *place, const char *source, const char *
   /* A bind mount takes its other flags only when it is remounted. */
   unsigned long bind = flags | more_flags;
   if (!(bind & MS_BIND) || (bind & ~(unsigned long)(MS_BIND | MS_REC)) == 0) return TRUE;
-  if (mount(NULL, place->storage->mount_point, NULL, (bind & ~(unsigned long)MS_REC) | MS_REMOUNT, NULL) == 0)
+  if (mount("none", place->storage->mount_point, "none", (bind & ~(unsigned long)MS_REC) | MS_REMOUNT, NULL) == 0)
     return TRUE;
   error_set_errno(error, errno, "cannot set the options of the bind mount '%s'", place->storage->mount_point);
   umount2(place->storage->mount_point, MNT_DETACH);
@@ -301,7 +301,7 @@ gboolean mount_bind(const char *source, const char *target, GError **error) {
   autofd int fd = safe_open(root, source, O_PATH | O_DIRECTORY, 0, error);
   if (fd < 0) return FALSE;
   g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
-  if (mount(path, target, NULL, MS_BIND | MS_REC, NULL) == 0) return TRUE;
+  if (mount(path, target, "none", MS_BIND | MS_REC, NULL) == 0) return TRUE;
   error_set_errno(error, errno, "cannot bind '%s' on '%s'", source, target);
   return FALSE;
 }

@@ -14,6 +14,9 @@
 #include "common/fds.h"
 #include "common/safe-path.h"
 
+/* Pipes are this long unless the kernel's command line says otherwise: a call of the host costs the same for one byte
+ * as for all that fits, and pages are only taken for what is in the pipe. */
+#define PIPE_SIZE (1u << 20)
 /* /proc/PID/status, with room for the longest lists of groups. */
 #define PROC_STATUS_MAX (1u << 20)
 
@@ -64,7 +67,7 @@ static gboolean open_pipe(guint size, int ret_ends[2], GError **error) {
     return FALSE;
   }
   /* A pipe of another size is as good: the limit may be lower here. */
-  if (size > 0) fcntl(ret_ends[1], F_SETPIPE_SZ, (int)size);
+  fcntl(ret_ends[1], F_SETPIPE_SZ, (int)(size > 0 ? size : PIPE_SIZE));
   return TRUE;
 }
 

@@ -42,8 +42,8 @@ Process *process_new(Reaper *reaper, const char *id, gboolean has_terminal, Proc
 void process_free(Process *process);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Process, process_free)
 
-/* Makes the pipes; ret_child gets the ends for the new process, to be closed by the caller. pipe_size: 0 for
- * the kernel's default. */
+/* Makes the pipes; ret_child gets the ends for the new process, to be closed by the caller. pipe_size: 0
+ * for our own choice. */
 gboolean process_open_pipes(Process *process, guint pipe_size, int ret_child[3], GError **error);
 
 /* Takes the terminal crun sent. */

@@ -84,7 +84,7 @@ static gboolean set_dns(const Sandbox *sandbox, char *const *lines, gsize n_line
   if (!safe_write_file(RESOLV_CONF, text->str, (gssize)text->len, 0644, FALSE, error)) return FALSE;
   /* As an ordinary process it is not our /etc. */
   if (!sandbox->config->is_init || access("/etc/resolv.conf", F_OK) < 0) return TRUE;
-  if (mount(RESOLV_CONF, "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0) return TRUE;
+  if (mount(RESOLV_CONF, "/etc/resolv.conf", "none", MS_BIND, NULL) == 0) return TRUE;
   error_set_errno(error, errno, "cannot put the sandbox's resolv.conf in place");
   return FALSE;
 }

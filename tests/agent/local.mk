@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The real agent as an ordinary process, with the real crun; needs root.
 if HAVE_CMOCKA
-AGENT_TESTS = tests/agent/test-lifecycle
+AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
 
@@ -10,4 +10,7 @@ AGENT_HARNESS = tests/agent/harness.c tests/agent/harness.h
 tests_agent_test_lifecycle_SOURCES = tests/agent/test-lifecycle.c $(AGENT_HARNESS)
 tests_agent_test_lifecycle_LDADD = $(TEST_LIBS)
 tests_agent_test_lifecycle_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_streams_SOURCES = tests/agent/test-streams.c $(AGENT_HARNESS)
+tests_agent_test_streams_LDADD = $(TEST_LIBS)
+tests_agent_test_streams_DEPENDENCIES = agent/kata-agent common/libcommon.la
 endif

@@ -13,8 +13,8 @@
 /* Last: it needs the ones before. */
 #include <cmocka.h>
 
-#include "tests/agent/harness.h"
 #include "proto/health.pb-c.h"
+#include "tests/agent/harness.h"
 
 static int start(void **state) {
   harness_start();
