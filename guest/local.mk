@@ -3,7 +3,7 @@
 EXTRA_DIST += guest/mkguest
 guestdir = $(datadir)/kata
 
-.PHONY: guest
+.PHONY: guest clean-guest distclean-guest
 guest: agent/kata-agent$(EXEEXT)
 	$(srcdir)/guest/mkguest --output guest --agent agent/kata-agent$(EXEEXT) --crun '$(CRUN_PATH)' $(MKGUESTFLAGS)
 
@@ -17,8 +17,10 @@ install-data-local:
 uninstall-local:
 	rm -f '$(DESTDIR)$(guestdir)/vmlinuz' '$(DESTDIR)$(guestdir)/initrd.img'
 
-clean-local:
+clean-local: clean-guest
+clean-guest:
 	rm -f guest/vmlinuz guest/initrd.img
 
-distclean-local:
+distclean-local: distclean-guest
+distclean-guest:
 	rm -rf guest/cache

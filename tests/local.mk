@@ -18,3 +18,24 @@ include tests/agent/local.mk
 include tests/vm/local.mk
 include tests/cli/local.mk
 include tests/fuzz/local.mk
+
+# ---- the tests that need no guest, in harder conditions ----
+LIGHT_TESTS = $(filter tests/unit/% tests/golden/% tests/fuzz/%, $(TESTS))
+PROGRAM_TESTS = $(filter-out %.sh %.py, $(LIGHT_TESTS))
+
+.PHONY: check-valgrind check-sanitizers
+check-valgrind: $(BUILT_SOURCES)
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(PROGRAM_TESTS)' TEST_SUITE_LOG=test-suite-valgrind.log \
+	  LOG_COMPILER='$(LIBTOOL) --quiet --mode=execute valgrind' \
+	  LOG_FLAGS='--quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=1'
+
+# A build of its own below this one.
+check-sanitizers:
+	@$(MKDIR_P) sanitizers
+	cd sanitizers && { test -f Makefile || '$(abs_top_srcdir)/configure' --quiet --enable-sanitizers \
+	  $(SANITIZERS_CONFIGURE_FLAGS); } && $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(LIGHT_TESTS)'
+
+distclean-local: distclean-sanitizers
+distclean-sanitizers:
+	rm -rf sanitizers
+.PHONY: distclean-sanitizers
