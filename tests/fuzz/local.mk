@@ -4,16 +4,18 @@
 # more of the tree than common/ and proto/, add those sources to FUZZ_EXTRA_FILES and their library to LDADD.
 #   make check        replays every corpus with the normal compiler
 #   make fuzz-NAME    builds with clang and libFuzzer and runs for FUZZ_SECONDS; finds go to tests/fuzz/new/NAME/
-FUZZ_TARGETS = ttrpc-frame
+FUZZ_TARGETS = ttrpc-frame oci
 FUZZ_EXTRA_FILES =
 
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=tests/fuzz/replay-%)
 FUZZ_REPLAY_LIBS = common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
-check_PROGRAMS += tests/fuzz/replay-ttrpc-frame
-TESTS += tests/fuzz/replay-ttrpc-frame
+check_PROGRAMS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci
+TESTS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci
 
 tests_fuzz_replay_ttrpc_frame_SOURCES = tests/fuzz/fuzz-ttrpc-frame.c tests/fuzz/replay.c
 tests_fuzz_replay_ttrpc_frame_LDADD = $(FUZZ_REPLAY_LIBS)
+tests_fuzz_replay_oci_SOURCES = tests/fuzz/fuzz-oci.c tests/fuzz/replay.c
+tests_fuzz_replay_oci_LDADD = $(FUZZ_REPLAY_LIBS)
 
 EXTRA_DIST += tests/fuzz/corpus
 
