@@ -2,23 +2,18 @@
 #include "shim/launch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
-#include "common/fds.h"
 #include "lib/domain-xml.h"
 #include "lib/host.h"
 #include "lib/paths.h"
 #include "lib/vm-config.h"
 #include "shim/agent-link.h"
+#include "shim/console.h"
 #include "shim/guest-spec.h"
 #include "shim/store.h"
-
-/* What of the guest's console goes into an error. */
-#define CONSOLE_TAIL_BYTES 2048
 
 typedef struct {
   const char *name;
@@ -113,22 +108,6 @@ static void undo_machine(Sandbox *sandbox) {
 
 /* ---- the agent ---- */
 
-static char *console_tail(const Sandbox *sandbox) {
-  g_autofree char *path = in_dir(sandbox, PATHS_CONSOLE_LOG);
-  autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
-  struct stat st;
-  if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0) return NULL;
-  if (st.st_size > CONSOLE_TAIL_BYTES) lseek(fd, -CONSOLE_TAIL_BYTES, SEEK_END);
-  char buffer[CONSOLE_TAIL_BYTES];
-  ssize_t got = fd_read_all(fd, buffer, sizeof buffer);
-  if (got <= 0) return NULL;
-  char *text = g_utf8_make_valid(buffer, got);
-  /* Carriage returns and other control characters are the terminal's, not the reader's. */
-  for (char *at = text; *at != '\0'; at++)
-    if (g_ascii_iscntrl(*at) && *at != '\n') *at = ' ';
-  return text;
-}
-
 static gboolean connect_agent(Sandbox *sandbox, gboolean was_used, int timeout_ms, GError **error) {
   g_autofree char *address = NULL;
   TtrpcStreamKind kind = TTRPC_STREAM_SOCKET;
@@ -156,7 +135,7 @@ static gboolean step_kernel(Sandbox *sandbox, GError **error) {
   gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
   g_autoptr(GError) why = NULL;
   if (connect_agent(sandbox, FALSE, (int)seconds * 1000, &why)) return TRUE;
-  g_autofree char *console = console_tail(sandbox);
+  g_autofree char *console = console_tail(sandbox->dir);
   kata_error_code code = error_get_code(why) == KATA_ERR_TIMEOUT ? KATA_ERR_TIMEOUT : KATA_ERR_GUEST;
   if (code == KATA_ERR_TIMEOUT)
     g_set_error(error, KATA_ERROR, code,
@@ -237,12 +216,21 @@ static gboolean is_cancelled(Sandbox *sandbox, GError **error) {
   return cancelled;
 }
 
+/* A virtiofsd that has died says why on its standard error. */
+static void append_daemon_words(const Sandbox *sandbox, GError *error) {
+  g_autofree char *words = sandbox->share != NULL ? share_dup_daemon_log(sandbox->share) : NULL;
+  if (words == NULL || *g_strstrip(words) == '\0') return;
+  error_append_detail(error, "virtiofsd said:");
+  error_append_detail(error, words);
+}
+
 gboolean launch_run(Sandbox *sandbox, GError **error) {
   for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
     timeline_begin(sandbox->timeline, steps[i].name);
     gboolean done = !is_cancelled(sandbox, error) && steps[i].run(sandbox, error);
     timeline_end(sandbox->timeline, steps[i].name);
     if (done) continue;
+    if (error != NULL) append_daemon_words(sandbox, *error);
     /* The failed step's own undo too: it takes back what was done of it. */
     for (guint k = i + 1; k-- > 0;)
       if (steps[k].undo != NULL) steps[k].undo(sandbox);

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-bin_PROGRAMS += containerd-shim-kata-v2
-containerd_shim_kata_v2_SOURCES = \
+bin_PROGRAMS += shim/containerd-shim-kata-v2
+shim_containerd_shim_kata_v2_SOURCES = \
 	shim/main.c shim/options.c shim/options.h \
 	shim/start.c shim/start.h shim/serve.c shim/serve.h \
 	shim/service.c shim/service.h shim/task-service.c shim/sandbox-service.c shim/owner-service.c \
 	shim/sandbox.c shim/sandbox.h shim/sandbox-dir.c shim/sandbox-dir.h \
+	shim/console.c shim/console.h \
 	shim/launch.c shim/launch.h shim/timeline.c shim/timeline.h \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h \
 	shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
 	shim/store.c shim/store.h shim/times.c shim/times.h
-containerd_shim_kata_v2_CPPFLAGS = $(AM_CPPFLAGS) \
+shim_containerd_shim_kata_v2_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_CACHEDIR='"$(localstatedir)/cache/kata"' -DKATA_SYSCONFDIR='"$(sysconfdir)/kata"'
-containerd_shim_kata_v2_LDADD = shim/libshimvm.la lib/libcore.la $(VIRT_LIBS)
+shim_containerd_shim_kata_v2_LDADD = shim/libshimvm.la lib/libcore.la $(VIRT_LIBS)
 # The machine and its share: a library of their own so that the unit tests link just these.
 noinst_LTLIBRARIES += shim/libshimvm.la
 shim_libshimvm_la_SOURCES = \

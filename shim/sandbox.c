@@ -12,6 +12,7 @@
 #include "lib/paths.h"
 #include "proto/shim-sandbox.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/console.h"
 #include "shim/launch.h"
 #include "shim/sandbox-dir.h"
 #include "shim/store.h"
@@ -275,6 +276,7 @@ void sandbox_unwatch(Sandbox *sandbox) {
   g_mutex_lock(&sandbox->lock);
   clear_source(&sandbox->vm_watch);
   clear_source(&sandbox->daemon_watch);
+  clear_source(&sandbox->console_watch);
   g_mutex_unlock(&sandbox->lock);
 }
 

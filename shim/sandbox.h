@@ -39,7 +39,7 @@ typedef struct {
   TtrpcClient *agent;
   GHashTable *containers; /* id -> Container */
   GPtrArray *waiters;     /* WaitSandbox calls */
-  guint vm_watch, daemon_watch;
+  guint vm_watch, daemon_watch, console_watch;
 
   GMutex teardown; /* only one thread takes the machine down */
   GMutex store;    /* only one thread writes the state file */
