@@ -16,6 +16,7 @@ include tests/golden/local.mk
 include tests/abi/local.mk
 include tests/agent/local.mk
 include tests/vm/local.mk
+include tests/bench/local.mk
 include tests/cli/local.mk
 include tests/fuzz/local.mk
 

@@ -7,7 +7,9 @@ CLI_TESTS = \
 	tests/cli/test-monitor.py \
 	tests/cli/test-terminal.py \
 	tests/cli/test-streams.py \
-	tests/cli/test-bad-luck.py
+	tests/cli/test-bad-luck.py \
+	tests/cli/test-killed-starting.py \
+	tests/cli/test-take-over.py
 dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/kata_cli.py

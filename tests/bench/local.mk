@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Not run by "make check": timed figures belong in no test.
+check_PROGRAMS += tests/bench/measure-run
+tests_bench_measure_run_SOURCES = tests/bench/measure-run.c
+tests_bench_measure_run_LDADD = lib/libkata.la
+EXTRA_DIST += tests/bench/bench.py
+
+.PHONY: bench
+bench: all tests/bench/measure-run
+	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench.py
