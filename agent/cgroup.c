@@ -71,14 +71,17 @@ static void remove_tree(const char *path, guint depth) {
   rmdir(directory);
 }
 
-void cgroup_remove(const char *path) {
+gboolean cgroup_remove(const char *path) {
   remove_tree(path, 0);
+  g_autofree char *own = g_strconcat(CGROUP_ROOT, path, NULL);
+  if (access(own, F_OK) == 0) return FALSE;
   g_autofree char *parent = g_path_get_dirname(path);
   while (strcmp(parent, "/") != 0 && strcmp(parent, ".") != 0) {
     g_autofree char *directory = g_strconcat(CGROUP_ROOT, parent, NULL);
-    if (rmdir(directory) < 0 && errno != ENOENT) return;
+    if (rmdir(directory) < 0 && errno != ENOENT) break;
     char *next = g_path_get_dirname(parent);
     g_free(parent);
     parent = next;
   }
+  return TRUE;
 }

@@ -11,8 +11,9 @@
 /* Kills every process in the cgroup and below. No such cgroup: success. */
 gboolean cgroup_kill(const char *path, GError **error);
 
-/* Removes the cgroup with all below it, and those above that are empty then. */
-void cgroup_remove(const char *path);
+/* Removes the cgroup with all below it, and those above that are empty then. FALSE: processes in it are not quite
+ * dead yet. */
+gboolean cgroup_remove(const char *path);
 
 /* The content of a file of the cgroup, NULL if there is none. */
 char *cgroup_read(const char *path, const char *file);

@@ -112,10 +112,6 @@ gboolean container_build(Container *container, const Grpc__CreateContainerReques
 void container_unbuild(Container *container) {
   g_autoptr(GError) error = NULL;
   g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
-  if (container->cgroup_path) {
-    cgroup_kill(container->cgroup_path, NULL);
-    cgroup_remove(container->cgroup_path);
-  }
   if (container->is_rootfs_bound && umount2(rootfs, UMOUNT_NOFOLLOW | MNT_DETACH) < 0)
     g_warning("cannot unmount '%s': %s", rootfs, g_strerror(errno));
   container->is_rootfs_bound = FALSE;

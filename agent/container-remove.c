@@ -3,9 +3,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/cgroup.h"
 #include "agent/container-private.h"
 #include "common/error.h"
 #include "common/safe-path.h"
+
+/* How long a cgroup whose processes were killed may still hold some. */
+#define CGROUP_TRIES 500
+#define CGROUP_RETRY_MS 10
 
 typedef struct {
   ContainerFunc func;
@@ -61,29 +66,44 @@ static gboolean has_living_process(const Container *container) {
 }
 
 static void delete_done(ContainerRun *run, const GError *error, pid_t pid) {
-  Container *container = run->container;
   run->container->deleted = TRUE;
-  if (!error) return;
-  /* Its own record then is all that is left, and that is known to us. */
-  g_warning("crun could not delete container '%s': %s", container->id, error->message);
-  g_autofree char *state = g_build_filename(CRUN_STATE_DIR "/crun", container->id, NULL);
-  g_autoptr(GError) remove_error = NULL;
-  if (!safe_remove_tree(state, &remove_error)) g_warning("%s", remove_error->message);
+  if (error) g_warning("crun could not delete container '%s': %s", run->container->id, error->message);
 }
 
-/* Returns TRUE if crun knows the container and is at work on it. */
+/* Returns TRUE if crun knows the container, has hooks to run for it, and is at work. */
 static gboolean start_delete(Container *container) {
   g_autofree char *state = g_build_filename(CRUN_STATE_DIR "/crun", container->id, NULL);
-  if (container->deleted || access(state, F_OK) < 0) return FALSE;
+  if (container->deleted || !container->has_stop_hooks || access(state, F_OK) < 0) return FALSE;
   const char *const arguments[] = {"delete", "--force", NULL};
   CrunRequest request = {.arguments = arguments, .id = container->id};
   container_run_start(container_run_new(container, delete_done, NULL, NULL), &request);
   return TRUE;
 }
 
+static gboolean try_again(gpointer user_data) {
+  Container *container = user_data;
+  container->cgroup_timer = 0;
+  container_continue_removal(container);
+  return G_SOURCE_REMOVE;
+}
+
+/* Returns TRUE while killed processes that are not ours to wait for are still going away. */
+static gboolean wait_for_cgroup(Container *container) {
+  if (!container->cgroup_path || !cgroup_kill(container->cgroup_path, NULL) || cgroup_remove(container->cgroup_path))
+    return FALSE;
+  if (container->cgroup_tries++ >= CGROUP_TRIES) {
+    g_warning("cannot remove the cgroup '%s' of container '%s'", container->cgroup_path, container->id);
+    return FALSE;
+  }
+  container->cgroup_timer = g_timeout_add(CGROUP_RETRY_MS, try_again, container);
+  return TRUE;
+}
+
 static void finish(Container *container) {
   GQueue removers = container->removers;
   g_queue_init(&container->removers);
+  g_autoptr(GError) error = NULL;
+  if (!crun_forget(container->id, &error)) g_warning("%s", error->message);
   container_unbuild(container);
   g_hash_table_remove(container->sandbox->containers, container->id);
   while (!g_queue_is_empty(&removers)) {
@@ -93,13 +113,13 @@ static void finish(Container *container) {
 }
 
 void container_continue_removal(Container *container) {
-  if (container->state != CONTAINER_REMOVING || container->runs > 0) return;
+  if (container->state != CONTAINER_REMOVING || container->runs > 0 || container->cgroup_timer) return;
   if (has_living_process(container)) {
     g_autoptr(GError) error = NULL;
     if (!container_kill_all(container, &error)) g_warning("%s", error->message);
     return;
   }
-  if (start_delete(container)) return;
+  if (start_delete(container) || wait_for_cgroup(container)) return;
   finish(container);
 }
 

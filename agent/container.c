@@ -26,6 +26,7 @@ static Container *container_new(Sandbox *sandbox, const char *id) {
 
 void container_free(Container *container) {
   if (!container) return;
+  if (container->cgroup_timer) g_source_remove(container->cgroup_timer);
   process_free(container->init);
   while (!g_queue_is_empty(&container->execs)) process_free(g_queue_pop_head(&container->execs));
   g_ptr_array_unref(container->storages);
@@ -115,6 +116,9 @@ void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *requ
     return;
   }
   take_sandbox_part(container, request);
+  const Grpc__Hooks *hooks = request->oci->hooks;
+  container->has_start_hooks = hooks && hooks->n_poststart > 0;
+  container->has_stop_hooks = hooks && hooks->n_poststop > 0;
   g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
   g_ptr_array_add(arguments, g_strdup("create"));
   g_ptr_array_add(arguments, g_strconcat("--bundle=", container->bundle, NULL));
@@ -151,18 +155,27 @@ static void run_verb(Container *container, const char *verb, ContainerRunFunc do
   container_run_start(container_run_new(container, done, func, user_data), &request);
 }
 
+static void set_started(Container *container) {
+  container->is_started = TRUE;
+  if (container->state == CONTAINER_CREATED) container->state = CONTAINER_RUNNING;
+}
+
 static void start_done(ContainerRun *run, const GError *error, pid_t pid) {
-  Container *container = run->container;
-  container->is_started |= !error;
-  if (!error && container->state == CONTAINER_CREATED) container->state = CONTAINER_RUNNING;
+  if (!error) set_started(run->container);
   run->func(error, run->user_data);
 }
 
 void container_start(Container *container, ContainerFunc func, gpointer user_data) {
-  if (container->state != CONTAINER_CREATED || container->runs > 0 || container_is_stopped(container))
+  if (container->state != CONTAINER_CREATED || container->runs > 0 || container_is_stopped(container)) {
     refuse(container, "start", func, user_data);
-  else
+    return;
+  }
+  if (container->has_start_hooks || !crun_release(container->id)) {
     run_verb(container, "start", start_done, func, user_data);
+    return;
+  }
+  set_started(container);
+  func(NULL, user_data);
 }
 
 static void set_unpaused(Container *container) {

@@ -32,12 +32,16 @@ struct Container {
   ContainerState state;
   gboolean is_started;
   gboolean is_rootfs_bound;
+  gboolean has_start_hooks; /* which only crun can run */
+  gboolean has_stop_hooks;
   GPtrArray *storages; /* keys of the sandbox's mount table */
   Process *init;
-  GQueue execs;     /* Process, oldest first */
-  guint runs;       /* runs of crun that use this container */
-  GQueue removers;  /* who waits for its removal */
-  gboolean deleted; /* by crun */
+  GQueue execs;       /* Process, oldest first */
+  guint runs;         /* runs of crun that use this container */
+  GQueue removers;    /* who waits for its removal */
+  gboolean deleted;   /* by crun, with its hooks */
+  guint cgroup_tries; /* to remove the cgroup */
+  guint cgroup_timer;
 };
 
 /* request must stay until func is called. A failed creation leaves nothing behind. */

@@ -16,6 +16,7 @@
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "common/safe-path.h"
 #include "common/spawn.h"
 
 /* The console's socket must have been connected to and written by a crun that has ended: no time at all, but for a
@@ -168,6 +169,20 @@ gboolean crun_start(Reaper *reaper, const CrunRequest *request, CrunFunc func, g
   reaper_watch(reaper, run->pid, run_ended, run);
   g_steal_pointer(&run);
   return TRUE;
+}
+
+gboolean crun_release(const char *id) {
+  /* The container's first process waits for one byte from here; without this file it counts as started. */
+  g_autofree char *fifo = g_build_filename(CRUN_STATE_DIR "/crun", id, "exec.fifo", NULL);
+  autofd int fd = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+  struct stat info = {0};
+  if (fd < 0 || fstat(fd, &info) < 0 || !S_ISFIFO(info.st_mode)) return FALSE;
+  return unlink(fifo) == 0 && fd_write_all(fd, "", 1);
+}
+
+gboolean crun_forget(const char *id, GError **error) {
+  g_autofree char *state = g_build_filename(CRUN_STATE_DIR "/crun", id, NULL);
+  return safe_remove_tree(state, error);
 }
 
 /* ---- terminals ---- */

@@ -34,6 +34,13 @@ typedef struct {
 /* Starts crun; func is called once from the main loop, unless this fails. */
 gboolean crun_start(Reaper *reaper, const CrunRequest *request, CrunFunc func, gpointer user_data, GError **error);
 
+/* Lets a created container go on to its program, as "crun start" does, but without running a program for that: under an
+ * emulated CPU that is most of the time a start takes. FALSE: it did not work that way; crun must do it. */
+gboolean crun_release(const char *id);
+
+/* Forgets a container that has no process and no cgroup any more, as "crun delete" does. */
+gboolean crun_forget(const char *id, GError **error);
+
 /* crun as if called by hand: "create", "delete". For messages. */
 #define CRUN_VERB(request) ((request)->arguments[0])
 

@@ -37,6 +37,7 @@ static const char *const applets[] = {
 static char *agent_path;
 static pid_t agent_pid;
 static TtrpcClient *the_client;
+static const char *the_rootfs = HARNESS_ROOTFS;
 
 /* ---- the place ---- */
 
@@ -151,6 +152,11 @@ void harness_stop(void) {
   assert_int_equal(wait_status, 0);
 }
 
+void harness_attach(TtrpcClient *client, const char *rootfs) {
+  the_client = client;
+  the_rootfs = rootfs;
+}
+
 TtrpcClient *harness_client(void) { return the_client; }
 
 pid_t harness_agent_pid(void) { return agent_pid; }
@@ -235,7 +241,7 @@ Grpc__Spec *harness_spec(const char *script) {
   spec->process = harness_process(script);
   spec->root = malloc(sizeof *spec->root);
   grpc__root__init(spec->root);
-  set_text(&spec->root->path, HARNESS_ROOTFS);
+  set_text(&spec->root->path, the_rootfs);
   spec->linux = malloc(sizeof *spec->linux);
   grpc__linux__init(spec->linux);
   /* The cgroup tree is the host's: two tests at once must not meet. */

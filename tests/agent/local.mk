@@ -13,4 +13,11 @@ tests_agent_test_lifecycle_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_streams_SOURCES = tests/agent/test-streams.c $(AGENT_HARNESS)
 tests_agent_test_streams_LDADD = $(TEST_LIBS)
 tests_agent_test_streams_DEPENDENCIES = agent/kata-agent common/libcommon.la
+
+# Driven by test-in-guest.sh.
+check_PROGRAMS += tests/agent/guest-containers
+tests_agent_guest_containers_SOURCES = tests/agent/guest-containers.c $(AGENT_HARNESS)
+tests_agent_guest_containers_LDADD = $(TEST_LIBS)
+dist_check_SCRIPTS += tests/agent/test-in-guest.sh
+TESTS += tests/agent/test-in-guest.sh
 endif
