@@ -53,6 +53,7 @@ static JsonObject *parse_json(const char *text, gsize length, const char *where,
                 "%s: %" G_GSIZE_FORMAT " bytes long, at most %u are allowed", where, length, OCI_DOCUMENT_LIMIT);
     return NULL;
   }
+  if (length == 0) text = "";
   const char *nul = find_nul(text, length);
   if (nul != NULL) {
     set_syntax_error(error, where, text, nul - text, "a NUL character is not allowed");

@@ -380,6 +380,7 @@ static void test_load(void **state) {
   if (geteuid() != 0) {
     assert_int_equal(chmod(config, 0), 0);
     check_load_fails(bundle, KATA_ERR_PERMISSION_DENIED, "cannot open ", "/config.json': Permission denied");
+    assert_int_equal(chmod(config, 0600), 0);
   }
   assert_int_equal(truncate(config, OCI_DOCUMENT_LIMIT + 1), 0);
   check_load_fails(bundle, KATA_ERR_RESOURCE_EXHAUSTED, "cannot read ",
