@@ -298,7 +298,10 @@ static void test_signals_are_reset(void **state) {
   int status;
   assert_true(spawn_run(&options, NULL, 1u << 16, PATIENCE_MS, &output, NULL, NULL, &status, NULL));
   assert_non_null(strstr(output, "\nSigBlk:\t0000000000000000\n"));
-  assert_non_null(strstr(output, "\nSigIgn:\t0000000000000000\n"));
+  /* But for 32 and 33, the C library's own, which its posix_spawn() leaves ignored. */
+  const char *ignored = strstr(output, "\nSigIgn:\t");
+  assert_non_null(ignored);
+  assert_true((strtoull(ignored + strlen("\nSigIgn:\t"), NULL, 16) & ~(3ull << 31)) == 0);
   sigprocmask(SIG_SETMASK, NULL, &mask_after);
   assert_true(sigismember(&mask_after, SIGUSR1));
   assert_false(sigismember(&mask_after, SIGUSR2));
