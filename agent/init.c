@@ -217,7 +217,7 @@ static gboolean wait_for_port(AgentConfig *config, GError **error) {
 }
 
 static gboolean start_log(AgentConfig *config, GError **error) {
-  log_open(STDERR_FILENO, LOG_FORMAT_TEXT, config->log_level);
+  log_open(STDERR_FILENO, LOG_FORMAT_JSON, config->log_level);
   return TRUE;
 }
 

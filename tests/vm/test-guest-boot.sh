@@ -8,7 +8,7 @@ call() { "$top_builddir/tests/vm/agent-call" "unix://$tmp/agent.sock" "$1"; }
 # shellcheck disable=SC2046
 boot 'agent.log=debug' $(port)
 wait_for_console 'kata-agent: ready'
-if grep -E 'level=(warning|error)|fatal:' "$tmp/console.log"; then fail 'the agent complained at boot'; fi
+if grep -E '"level":"(warning|error)"|fatal:' "$tmp/console.log"; then fail 'the agent complained at boot'; fi
 
 [ "$(call check)" = 'status 1' ] || fail 'the agent does not say it serves'
 case $(call version) in 'version '[0-9]*) ;; *) fail 'the agent does not say its version' ;; esac
