@@ -28,7 +28,7 @@ def built(room, name):
 
 
 KATACTL = os.environ.get("KATACTL") or built("katactl", "katactl")
-OWNER = os.environ.get("KATA_OWNER") or built("shim", "containerd-shim-kata-v2")
+OWNER = os.environ.get("KATA_OWNER") or built("", "containerd-shim-kata-v2")
 
 
 def skip(reason):
@@ -225,13 +225,16 @@ class CliTest(unittest.TestCase):
     settings = None
     kernel = KERNEL
 
+    def count_faults(self):
+        return len(self._outcome.result.failures) + len(self._outcome.result.errors)
+
     def setUp(self):
+        self.faults_before = self.count_faults()
         self.world = World(self.settings, self.kernel)
         self.addCleanup(self.world.close)
 
     def tearDown(self):
-        outcome = getattr(self, "_outcome", None)
-        if outcome is not None and not outcome.success:
+        if self.count_faults() > self.faults_before:
             print(self.world.owner_log(), file=sys.stderr)
         else:
             self.world.assert_nothing_left()
