@@ -17,8 +17,8 @@ SOURCE = os.path.abspath(os.environ.get("top_srcdir", "."))
 KERNEL = os.path.join(BUILD, "guest/vmlinuz")
 INITRD = os.path.join(BUILD, "guest/initrd.img")
 PR_SET_CHILD_SUBREAPER = 36
-# Far above what a guest needs to start without KVM.
-PATIENCE = 120
+# Far above what a guest needs to start without KVM on a busy machine.
+PATIENCE = 180
 
 
 def built(room, name):
@@ -86,7 +86,10 @@ class World:
         self.config = os.path.join(self.base, "kata.conf")
         lines = ["[hypervisor.qemu]", f'kernel = "{kernel}"', f'initrd = "{INITRD}"', 'accelerator = "tcg"',
                  "default_memory = 256"]
-        for section, key, value in settings or []:
+        settings = settings or []
+        if "dial_timeout" not in [key for _, key, _ in settings]:
+            settings = [*settings, ("agent.kata", "dial_timeout", "150")]
+        for section, key, value in settings:
             lines += [f"[{section}]", f"{key} = {value}"]
         with open(self.config, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")

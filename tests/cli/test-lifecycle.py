@@ -24,8 +24,12 @@ class Run(kata_cli.CliTest):
         self.assertNotEqual(result.stdout, host)
 
     def test_killed_by_a_signal(self):
-        bundle = self.world.bundle("sh", "-c", "kill -9 $$")
-        self.assertEqual(self.world.run("run", "-b", bundle, "c1").returncode, 137)
+        bundle = self.world.bundle("sh", "-c", "echo up; exec sleep 1000")
+        process = self.world.start("run", "-b", bundle, "c1", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        self.ok("kill", "c1", "KILL")
+        self.assertEqual(process.wait(kata_cli.PATIENCE), 137)
+        process.stdout.close()
 
     def test_bundle_is_the_current_directory(self):
         bundle = self.world.bundle("true")

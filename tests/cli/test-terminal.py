@@ -123,7 +123,7 @@ class OwnTerminal(kata_cli.CliTest):
 
     def test_run(self):
         """Typed characters go through, Ctrl-C is the guest's, the size follows, the mode comes back."""
-        script = "trap 'echo caught' INT; echo ready; read line; echo got $line; read line; stty size; exit 3"
+        script = "trap 'echo caught' INT; echo ready; read line || read line; echo got $line; read line; stty size; exit 3"
         pid, master = self.start_on_terminal("run", "--bundle", self.world.bundle("sh", "-c", script, terminal=True),
                                              "c1")
         set_size(master, 90, 30)
