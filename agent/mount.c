@@ -96,8 +96,8 @@ gboolean mount_parse_options(char *const *options, gsize n_options, unsigned lon
 /* What a driver works on. */
 typedef struct {
   const Grpc__Storage *storage;
-  int target_fd;
-  char *target; /* /proc/self/fd/N */
+  char *fd_path; /* /proc/self/fd/N: the mount point as it was found, for mount(2) */
+  char *target;  /* its path without links, to see what is mounted there afterwards */
 } Place;
 
 static gboolean place_mount(const Place *place, const char *source, const char *fstype, char *const *options,
@@ -105,7 +105,7 @@ static gboolean place_mount(const Place *place, const char *source, const char *
   unsigned long flags = 0;
   g_autofree char *data = NULL;
   if (!mount_parse_options(options, n_options, &flags, &data, error)) return FALSE;
-  if (mount(source, place->target, fstype, flags | more_flags, data) < 0) {
+  if (mount(source, place->fd_path, fstype, flags | more_flags, data) < 0) {
     error_set_errno(error, errno, "cannot mount '%s' of type '%s' on '%s'", source, fstype,
                     place->storage->mount_point);
     return FALSE;
@@ -113,10 +113,9 @@ static gboolean place_mount(const Place *place, const char *source, const char *
   /* A bind mount takes its other flags only when it is remounted. */
   unsigned long bind = flags | more_flags;
   if (!(bind & MS_BIND) || (bind & ~(unsigned long)(MS_BIND | MS_REC)) == 0) return TRUE;
-  if (mount("none", place->storage->mount_point, "none", (bind & ~(unsigned long)MS_REC) | MS_REMOUNT, NULL) == 0)
-    return TRUE;
+  if (mount("none", place->target, "none", (bind & ~(unsigned long)MS_REC) | MS_REMOUNT, NULL) == 0) return TRUE;
   error_set_errno(error, errno, "cannot set the options of the bind mount '%s'", place->storage->mount_point);
-  umount2(place->storage->mount_point, MNT_DETACH);
+  umount2(place->target, UMOUNT_NOFOLLOW | MNT_DETACH);
   return FALSE;
 }
 
@@ -177,8 +176,8 @@ static gboolean mount_ephemeral(const Place *place, gboolean *ret_is_mounted, GE
   const char *group = take_option(options, "fsgid=");
   if (!place_mount(place, "tmpfs", "tmpfs", (char **)options->pdata, options->len, 0, error)) return FALSE;
   *ret_is_mounted = TRUE;
-  if (!group || set_group(storage->mount_point, group, error)) return TRUE;
-  umount2(storage->mount_point, MNT_DETACH);
+  if (!group || set_group(place->target, group, error)) return TRUE;
+  umount2(place->target, UMOUNT_NOFOLLOW | MNT_DETACH);
   return FALSE;
 }
 
@@ -247,12 +246,14 @@ static Entry *entry_new(const Grpc__Storage *storage, const char *below, gssize 
   }
   autofd int target = safe_mkdirs(root, below, 0755, error);
   if (target < 0) return NULL;
-  g_autofree char *target_path = g_strdup_printf("/proc/self/fd/%d", target);
-  Place place = {storage, target, target_path};
+  g_autofree char *fd_path = g_strdup_printf("/proc/self/fd/%d", target);
+  g_autofree char *target_path = g_file_read_link(fd_path, error);
+  if (!target_path) return NULL;
+  Place place = {storage, fd_path, target_path};
   gboolean is_mounted = FALSE;
   if (!driver_funcs[driver](&place, &is_mounted, error)) return NULL;
   Entry *entry = g_new0(Entry, 1);
-  entry->target = g_strconcat(MOUNT_ROOT "/", below, NULL);
+  entry->target = g_steal_pointer(&target_path);
   entry->users = 1;
   entry->is_shared = storage->shared;
   entry->is_mounted = is_mounted;

@@ -16,6 +16,18 @@ static void set_string(char **field, const char *value) {
 
 static gboolean is_empty(const char *text) { return !text || !*text; }
 
+/* crun would make something of any letter. */
+static gboolean check_devices(const Grpc__Linux *linux, GError **error) {
+  for (gsize i = 0; i < linux->n_devices; i++) {
+    const char *type = linux->devices[i]->type;
+    if (strlen(type) == 1 && strchr("cbup", *type)) continue;
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "device '%s' has unknown type '%s'",
+                linux->devices[i]->path, type);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 gboolean spec_check(const OciSpec *spec, GError **error) {
   if (!spec || !spec->process || spec->process->n_args == 0 || is_empty(spec->process->args[0])) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the OCI document has no process to run");
@@ -27,7 +39,7 @@ gboolean spec_check(const OciSpec *spec, GError **error) {
     return FALSE;
   }
   return safe_path_check(spec->root->path, "root path", error) &&
-         safe_path_check(spec->process->cwd, "working directory", error);
+         safe_path_check(spec->process->cwd, "working directory", error) && check_devices(spec->linux, error);
 }
 
 char *spec_get_cgroup_path(const OciSpec *spec, const char *container_id, GError **error) {

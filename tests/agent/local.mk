@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The real agent as an ordinary process, with the real crun; needs root.
 if HAVE_CMOCKA
-AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams
+AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
 
@@ -13,6 +13,9 @@ tests_agent_test_lifecycle_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_streams_SOURCES = tests/agent/test-streams.c $(AGENT_HARNESS)
 tests_agent_test_streams_LDADD = $(TEST_LIBS)
 tests_agent_test_streams_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_requests_SOURCES = tests/agent/test-requests.c $(AGENT_HARNESS)
+tests_agent_test_requests_LDADD = $(TEST_LIBS)
+tests_agent_test_requests_DEPENDENCIES = agent/kata-agent common/libcommon.la
 
 # Driven by test-in-guest.sh.
 check_PROGRAMS += tests/agent/guest-containers
