@@ -61,7 +61,8 @@ static char *read_memfd(int fd) {
 
 /* crun's last line is why it gave up, lines before it are what led there. */
 static GError *make_error(const Run *run, int wait_status) {
-  g_autofree char *said = g_utf8_make_valid(read_memfd(run->log), -1);
+  g_autofree char *raw = read_memfd(run->log);
+  g_autofree char *said = g_utf8_make_valid(raw, -1);
   char *reason = strrchr(said, '\n');
   reason = reason ? reason + 1 : said;
   if (run->timed_out)

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Last: it needs the ones before. */
+#include <cmocka.h>
+
+#include "agent/spec.h"
+#include "common/error.h"
+
+#define MINIMAL                                                                    \
+  "\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"/shared/c/rootfs\"},"             \
+  "\"process\":{\"args\":[\"true\"],\"cwd\":\"/\",\"user\":{\"uid\":0,\"gid\":0}," \
+  "\"apparmorProfile\":\"docker-default\"}"
+
+static const SpecPlace place = {
+    .container_id = "c1",
+    .rootfs = "/run/kata-containers/c1/rootfs",
+    .ipc_path = "/ipc",
+    .uts_path = "/uts",
+    .network_path = "/net",
+};
+
+static OciSpec *parse(const char *members) {
+  g_autofree char *text = g_strdup_printf("{" MINIMAL ",%s}", members);
+  g_autoptr(GError) error = NULL;
+  OciSpec *spec = oci_spec_parse(text, strlen(text), "config.json", &error);
+  if (!spec) fail_msg("%s", error->message);
+  return spec;
+}
+
+static const Grpc__LinuxNamespace *find_namespace(const OciSpec *spec, const char *type) {
+  const Grpc__LinuxNamespace *found = NULL;
+  for (gsize i = 0; i < spec->linux->n_namespaces; i++) {
+    if (strcmp(spec->linux->namespaces[i]->type, type) != 0) continue;
+    assert_null(found);
+    found = spec->linux->namespaces[i];
+  }
+  return found;
+}
+
+static void test_namespaces(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"linux\":{\"namespaces\":[{\"type\":\"ipc\"},{\"type\":\"uts\",\"path\":\"/host\"},{\"type\":\"mount\"},"
+      "{\"type\":\"pid\",\"path\":\"/proc/1/ns/pid\"},{\"type\":\"network\",\"path\":\"/var/run/netns/x\"},"
+      "{\"type\":\"cgroup\"}]}");
+  g_autoptr(OciSpec) prepared = spec_prepare(spec, &place, NULL);
+  assert_non_null(prepared);
+  assert_int_equal(prepared->linux->n_namespaces, 6);
+  assert_string_equal(find_namespace(prepared, "mount")->path, "");
+  /* A pid namespace is never the one the sender named. */
+  assert_string_equal(find_namespace(prepared, "pid")->path, "");
+  assert_string_equal(find_namespace(prepared, "ipc")->path, "/ipc");
+  assert_string_equal(find_namespace(prepared, "uts")->path, "/uts");
+  assert_string_equal(find_namespace(prepared, "network")->path, "/net");
+  assert_non_null(find_namespace(prepared, "cgroup"));
+  /* The sender's document is untouched. */
+  assert_string_equal(find_namespace(spec, "pid")->path, "/proc/1/ns/pid");
+}
+
+static void test_shared_pid_namespace(void **state) {
+  g_autoptr(OciSpec) spec = parse("\"linux\":{}");
+  SpecPlace shared = place;
+  shared.pid_path = "/proc/77/ns/pid";
+  g_autoptr(OciSpec) prepared = spec_prepare(spec, &shared, NULL);
+  assert_non_null(prepared);
+  assert_string_equal(find_namespace(prepared, "pid")->path, "/proc/77/ns/pid");
+  assert_non_null(find_namespace(prepared, "mount"));
+}
+
+static void test_rewrites(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"hostname\":\"mine\",\"linux\":{\"intelRdt\":{\"l3CacheSchema\":\"x\"},\"resources\":{\"pids\":{\"limit\":7}}},"
+      "\"mounts\":[{\"destination\":\"/d\",\"type\":\"local\",\"source\":\"/s\",\"options\":[\"rbind\",\"ro\"]},"
+      "{\"destination\":\"/t\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"nosuid\"]}]");
+  g_autoptr(OciSpec) prepared = spec_prepare(spec, &place, NULL);
+  assert_non_null(prepared);
+  assert_string_equal(prepared->root->path, "/run/kata-containers/c1/rootfs");
+  assert_string_equal(prepared->hostname, "");
+  assert_string_equal(prepared->linux->cgroupspath, "/c1");
+  assert_null(prepared->linux->intelrdt);
+  assert_string_equal(prepared->mounts[0]->type, "bind");
+  assert_string_equal(prepared->mounts[1]->type, "tmpfs");
+  assert_int_equal(prepared->linux->resources->pids->limit, 7);
+}
+
+static void check_cgroup_path(const char *given, const char *expected) {
+  g_autofree char *members = g_strdup_printf("\"linux\":{\"cgroupsPath\":\"%s\"}", given);
+  g_autoptr(OciSpec) spec = parse(members);
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path = spec_get_cgroup_path(spec, "c1", &error);
+  if (expected) {
+    assert_non_null(path);
+    assert_string_equal(path, expected);
+  } else {
+    assert_null(path);
+    assert_int_equal(error_get_code(error), KATA_ERR_INVALID_ARGUMENT);
+  }
+}
+
+static void test_cgroup_path(void **state) {
+  check_cgroup_path("", "/c1");
+  check_cgroup_path("/a/b", "/a/b");
+  check_cgroup_path("a//b/", "/a/b");
+  check_cgroup_path("/./a", "/a");
+  check_cgroup_path("system.slice:kata:id", "/system.slice/kata/id");
+  check_cgroup_path("/a/../../b", NULL);
+  check_cgroup_path("..:x:y", NULL);
+  check_cgroup_path("/", NULL);
+  check_cgroup_path("::", NULL);
+}
+
+static void check_refused(OciSpec *spec, const char *text) {
+  g_autoptr(GError) error = NULL;
+  assert_false(spec_check(spec, &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_INVALID_ARGUMENT);
+  if (!strstr(error->message, text)) fail_msg("no '%s' in '%s'", text, error->message);
+}
+
+static void test_refused(void **state) {
+  check_refused(NULL, "no process");
+  g_autoptr(OciSpec) device = parse("\"linux\":{\"devices\":[{\"path\":\"/dev/x\",\"type\":\"c\"}]}");
+  assert_true(spec_check(device, NULL));
+  g_free(device->linux->devices[0]->type);
+  device->linux->devices[0]->type = g_strdup("zebra");
+  check_refused(device, "zebra");
+  g_autoptr(OciSpec) root = parse("\"linux\":{}");
+  g_free(root->root->path);
+  root->root->path = g_strdup("rootfs");
+  check_refused(root, "root path");
+  g_autoptr(OciSpec) args = parse("\"linux\":{}");
+  g_free(args->process->args[0]);
+  args->process->args[0] = g_strdup("");
+  check_refused(args, "no process");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_namespaces), cmocka_unit_test(test_shared_pid_namespace),
+      cmocka_unit_test(test_rewrites),   cmocka_unit_test(test_cgroup_path),
+      cmocka_unit_test(test_refused),
+  };
+  return cmocka_run_group_tests_name("agent-spec", tests, NULL, NULL);
+}
