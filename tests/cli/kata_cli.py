@@ -28,7 +28,7 @@ def built(room, name):
 
 
 KATACTL = os.environ.get("KATACTL") or built("katactl", "katactl")
-OWNER = os.environ.get("KATA_OWNER") or built("", "containerd-shim-kata-v2")
+OWNER = os.environ.get("KATA_OWNER") or built("shim", "containerd-shim-kata-v2")
 
 
 def skip(reason):
