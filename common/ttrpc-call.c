@@ -5,7 +5,6 @@
 
 #include "common/error.h"
 #include "common/ttrpc-connection.h"
-#include "proto/ttrpc.pb-c.h"
 
 TtrpcCall *ttrpc_call_ref(TtrpcCall *call) {
   g_atomic_int_inc(&call->refs);
@@ -159,7 +158,8 @@ void ttrpc_call_start(TtrpcConnection *connection, const TtrpcFrame *frame) {
     return;
   }
   connection->last_id = id;
-  Ttrpc__Request *envelope = (Ttrpc__Request *)ttrpc_unpack(&ttrpc__request__descriptor, frame->body, frame->length);
+  ProtobufCBinaryData payload = {0};
+  Ttrpc__Request *envelope = ttrpc_request_unpack(frame, &payload);
   if (envelope == NULL) {
     refuse(connection, id, TTRPC_INVALID_ARGUMENT, "unmarshal request error: the body is not a ttrpc.Request");
     return;
@@ -167,8 +167,7 @@ void ttrpc_call_start(TtrpcConnection *connection, const TtrpcFrame *frame) {
   const TtrpcService *service = g_hash_table_lookup(connection->server->services, envelope->service);
   const ProtobufCMethodDescriptor *descriptor = NULL;
   const TtrpcMethod *method = service != NULL ? find_method(service, envelope->method, &descriptor) : NULL;
-  ProtobufCMessage *request =
-      method != NULL ? ttrpc_unpack(descriptor->input, envelope->payload.data, envelope->payload.len) : NULL;
+  ProtobufCMessage *request = method != NULL ? ttrpc_unpack(descriptor->input, payload.data, payload.len) : NULL;
   gint64 timeout_ns = envelope->timeout_nano;
   if (service == NULL)
     refuse(connection, id, TTRPC_UNIMPLEMENTED, "service %s", envelope->service);

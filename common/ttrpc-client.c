@@ -17,7 +17,6 @@
 #include "common/ttrpc-message.h"
 #include "common/ttrpc-resync.h"
 #include "common/ttrpc.h"
-#include "proto/ttrpc.pb-c.h"
 
 #define READ_SIZE (16u << 10)
 /* What a peer says in an error is kept to this length. */
@@ -361,9 +360,8 @@ static gboolean set_status(const CallInfo *call, const Google__Rpc__Status *stat
 /* Makes the reply of a frame. */
 static gboolean take_reply(const CallInfo *call, const TtrpcFrame *frame, const ProtobufCMessageDescriptor *type,
                            ProtobufCMessage **ret_reply, GError **error) {
-  Ttrpc__Response *response = NULL;
-  if (frame->type == TTRPC_FRAME_RESPONSE)
-    response = (Ttrpc__Response *)ttrpc_unpack(&ttrpc__response__descriptor, frame->body, frame->length);
+  ProtobufCBinaryData payload = {0};
+  Ttrpc__Response *response = frame->type == TTRPC_FRAME_RESPONSE ? ttrpc_response_unpack(frame, &payload) : NULL;
   if (response == NULL) {
     g_set_error(error, KATA_ERROR, KATA_ERR_IO, "the answer to '%s/%s' is malformed", call->service, call->method);
     return FALSE;
@@ -372,7 +370,7 @@ static gboolean take_reply(const CallInfo *call, const TtrpcFrame *frame, const 
   if (response->status != NULL && response->status->code != TTRPC_OK) {
     ok = set_status(call, response->status, error);
   } else if (ret_reply != NULL) {
-    ProtobufCMessage *reply = ttrpc_unpack(type, response->payload.data, response->payload.len);
+    ProtobufCMessage *reply = ttrpc_unpack(type, payload.data, payload.len);
     ok = reply != NULL;
     if (ok)
       *ret_reply = reply;

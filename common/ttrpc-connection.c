@@ -294,6 +294,13 @@ static void update_source(TtrpcConnection *connection) {
 static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer user_data) {
   g_autoptr(TtrpcConnection) connection = ttrpc_connection_ref(((ConnectionSource *)source)->connection);
   g_source_set_ready_time(source, -1);
+  if (connection->is_dispatching) {
+    /* A handler runs the main loop; polled for again once it returns. */
+    connection->polled = G_IO_HUP | G_IO_ERR;
+    if (connection->fd_tag != NULL) g_source_modify_unix_fd(source, connection->fd_tag, connection->polled);
+    return G_SOURCE_CONTINUE;
+  }
+  connection->is_dispatching = TRUE;
   GIOCondition ready = connection->fd_tag != NULL ? g_source_query_unix_fd(source, connection->fd_tag) : G_IO_IN;
   g_mutex_lock(&connection->lock);
   flush_locked(connection);
@@ -306,6 +313,7 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer user_da
   else if (is_lost)
     forget_peer(connection);
   if (!connection->is_closed) read_frames(connection);
+  connection->is_dispatching = FALSE;
   update_source(connection);
   return G_SOURCE_CONTINUE;
 }
@@ -329,6 +337,8 @@ void ttrpc_connection_open(TtrpcServer *server, int fd, TtrpcStreamKind kind, pi
   fd_set_nonblocking(fd, TRUE, NULL);
   connection->source = g_source_new(&source_funcs, sizeof(ConnectionSource));
   ((ConnectionSource *)connection->source)->connection = connection;
+  /* Otherwise GLib wakes itself up by two writes to its eventfd around every dispatch. */
+  g_source_set_can_recurse(connection->source, TRUE);
   watch_fd(connection, TRUE);
   g_ptr_array_add(server->connections, connection);
   g_source_attach(connection->source, server->context);

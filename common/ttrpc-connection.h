@@ -35,6 +35,7 @@ typedef struct {
   GSource *source;
   gpointer fd_tag; /* NULL while a port's host side is closed */
   GIOCondition polled;
+  gboolean is_dispatching;
   TtrpcParser parser;
   guint8 *buffer; /* TTRPC_READ_SIZE */
   gsize buffer_start, buffer_end;

@@ -10,7 +10,6 @@
 
 #include "common/ttrpc-resync.h"
 #include "common/ttrpc.h"
-#include "proto/ttrpc.pb-c.h"
 
 /* A list of empty messages takes two bytes an entry on the wire and a hundred in memory. */
 #define UNPACK_LIMIT (64u << 20)
@@ -121,6 +120,75 @@ ProtobufCMessage *ttrpc_unpack(const ProtobufCMessageDescriptor *type, const gui
   /* protobuf-c's own allocator is malloc() too, so what this one made may be freed without it. */
   ProtobufCAllocator allocator = {.alloc = limited_alloc, .free = limited_free, .allocator_data = &left};
   return protobuf_c_message_unpack(type, &allocator, length, bytes);
+}
+
+static gboolean read_varint(const guint8 **at, const guint8 *end, guint64 *ret_number) {
+  guint64 number = 0;
+  for (guint shift = 0; shift < 64 && *at < end; shift += 7) {
+    guint8 byte = *(*at)++;
+    number |= (guint64)(byte & 0x7f) << shift;
+    if (byte < 0x80) {
+      *ret_number = number;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* Steps over one field. *ret_start: the content of a length-delimited one. */
+static gboolean skip_field(const guint8 **at, const guint8 *end, guint64 *ret_tag, const guint8 **ret_start) {
+  guint64 size = 0;
+  if (!read_varint(at, end, ret_tag)) return FALSE;
+  switch (*ret_tag & 7) {
+    case 0:
+      *ret_start = *at;
+      return read_varint(at, end, &size);
+    case 1:
+      size = 8;
+      break;
+    case 2:
+      if (!read_varint(at, end, &size)) return FALSE;
+      break;
+    case 5:
+      size = 4;
+      break;
+    default:
+      return FALSE;
+  }
+  *ret_start = *at;
+  if (size > (gsize)(end - *at)) return FALSE;
+  *at += size;
+  return TRUE;
+}
+
+/* Unpacks all fields but the payload; the last payload counts, as always in protobuf. */
+static ProtobufCMessage *unpack_envelope(const ProtobufCMessageDescriptor *type, guint8 payload_tag,
+                                         const TtrpcFrame *frame, ProtobufCBinaryData *ret_payload) {
+  g_autoptr(GByteArray) rest = g_byte_array_new();
+  ProtobufCBinaryData payload = {0};
+  const guint8 *at = frame->body;
+  const guint8 *end = frame->length > 0 ? at + frame->length : at;
+  while (at < end) {
+    const guint8 *field = at;
+    const guint8 *start = NULL;
+    guint64 tag = 0;
+    if (!skip_field(&at, end, &tag, &start)) return NULL;
+    if (tag == payload_tag)
+      payload = (ProtobufCBinaryData){.len = (size_t)(at - start), .data = (uint8_t *)start};
+    else
+      g_byte_array_append(rest, field, (guint)(at - field));
+  }
+  ProtobufCMessage *envelope = ttrpc_unpack(type, rest->data, rest->len);
+  if (envelope != NULL) *ret_payload = payload;
+  return envelope;
+}
+
+Ttrpc__Request *ttrpc_request_unpack(const TtrpcFrame *frame, ProtobufCBinaryData *ret_payload) {
+  return (Ttrpc__Request *)unpack_envelope(&ttrpc__request__descriptor, REQUEST_PAYLOAD_TAG, frame, ret_payload);
+}
+
+Ttrpc__Response *ttrpc_response_unpack(const TtrpcFrame *frame, ProtobufCBinaryData *ret_payload) {
+  return (Ttrpc__Response *)unpack_envelope(&ttrpc__response__descriptor, RESPONSE_PAYLOAD_TAG, frame, ret_payload);
 }
 
 gssize ttrpc_write(int fd, gboolean is_socket, const guint8 *bytes, gsize size) {

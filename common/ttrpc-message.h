@@ -6,6 +6,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "common/ttrpc-frame.h"
+#include "proto/ttrpc.pb-c.h"
 
 /* A frame ready to be written. */
 typedef struct {
@@ -36,6 +37,11 @@ void ttrpc_output_set_stream_id(TtrpcOutput *output, guint32 stream_id);
 /* Unpacks a message that a stranger wrote: memory that a short message can be blown up to is limited. NULL if it is
  * malformed or needs more. Free with protobuf_c_message_free_unpacked(message, NULL). */
 ProtobufCMessage *ttrpc_unpack(const ProtobufCMessageDescriptor *type, const guint8 *bytes, gsize length);
+
+/* The envelope of a frame's body. Its payload is left where it is in the body (the payload member stays empty), as
+ * copies of it would cost more than all the rest of a call. NULL if malformed. */
+Ttrpc__Request *ttrpc_request_unpack(const TtrpcFrame *frame, ProtobufCBinaryData *ret_payload);
+Ttrpc__Response *ttrpc_response_unpack(const TtrpcFrame *frame, ProtobufCBinaryData *ret_payload);
 
 /* Writes what fd takes without blocking: is_socket: see ttrpc_is_socket().
  * Returns bytes written, 0 when the descriptor would block, -1 on failure. */

@@ -45,7 +45,11 @@ typedef enum {
   TTRPC_STREAM_PORT,
 } TtrpcStreamKind;
 
-/* ---- server ---- */
+/* ---- server ----
+ *
+ * All functions of the server are for the thread that runs its context (or, before that runs, for any one thread),
+ * those that answer a call for every thread. A peer that does not read its answers is not read from; a handler is not
+ * called for requests that are malformed, unknown, or out of time. */
 
 typedef struct TtrpcServer TtrpcServer;
 typedef struct TtrpcCall TtrpcCall;
@@ -63,7 +67,7 @@ typedef struct {
 /* context: NULL for the default one. */
 TtrpcServer *ttrpc_server_new(GMainContext *context);
 
-/* Closes listeners and connections; calls not yet answered stay valid until they are. */
+/* Closes listeners and connections, and so runs gone functions; calls not yet answered stay valid until they are. */
 void ttrpc_server_free(TtrpcServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TtrpcServer, ttrpc_server_free)
 
@@ -97,8 +101,10 @@ pid_t ttrpc_call_get_peer_pid(const TtrpcCall *call);
 const char *ttrpc_call_get_method(const TtrpcCall *call);
 /* Monotonic time in microseconds after which the caller no longer waits, 0: none. */
 gint64 ttrpc_call_get_deadline(const TtrpcCall *call);
-/* func runs once, in the server's context, if the peer goes away before the
- * answer; the call must still be answered (the answer is dropped). */
+/* func runs once, in the server's context, if nobody waits for the answer any more: the peer went away, or the call's
+ * deadline passed (the server has then answered DEADLINE_EXCEEDED by itself). The call must still be answered, that
+ * answer is dropped. It never begins to run after the call was answered, but may be running while another thread
+ * answers. Set it from within the handler, or at any later time before the answer. */
 void ttrpc_call_set_gone_func(TtrpcCall *call, void (*func)(TtrpcCall *, gpointer), gpointer user_data);
 
 /* ---- client ---- */
@@ -113,7 +119,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TtrpcClient, ttrpc_client_unref)
 
 /* Only for TTRPC_STREAM_PORT: waits until the peer's side of the port is in
  * step. timeout_ms: -1 for ever. was_used: somebody may have left the peer in
- * the middle of a frame. Must come before any call. */
+ * the middle of a frame. Must come before any call; may be tried again after it failed by KATA_ERR_TIMEOUT.
+ * ttrpc_client_close() from another thread ends it, as does the end of the connection: KATA_ERR_UNAVAILABLE. */
 gboolean ttrpc_client_sync(TtrpcClient *client, gboolean was_used, int timeout_ms, GError **error);
 
 /* Calls service/method and waits. timeout_ms: 0 for none; also sent to the peer.
@@ -135,14 +142,16 @@ gboolean ttrpc_client_invoke(TtrpcClient *client, const ProtobufCServiceDescript
  * thread that has nothing else to do and wants to know of the peer's end at once. */
 void ttrpc_client_pump(TtrpcClient *client);
 
-/* Fails every pending and later call with the given reason (NULL: "connection closed"). Thread-safe, idempotent. */
+/* Shuts the connection and fails every pending and later call with the given reason (NULL: "connection closed").
+ * Thread-safe, idempotent. */
 void ttrpc_client_close(TtrpcClient *client, const char *reason);
 
 /* ---- addresses ---- */
 
-/* Connects to unix:///PATH, vsock://CID:PORT or hvsock:///PATH:PORT, trying
- * again until the peer is there or timeout_ms has passed (0: try once).
- * Returns a connected, close-on-exec descriptor or -1. */
+/* Connects to unix:///PATH (or a bare absolute path), vsock://CID:PORT or hvsock:///PATH:PORT, trying again until the
+ * peer is there or timeout_ms has passed (0: try once; a peer that is there has ten seconds to answer).
+ * Returns a connected, close-on-exec, non-blocking descriptor or -1: KATA_ERR_UNAVAILABLE when nobody is there and
+ * timeout_ms was 0, KATA_ERR_TIMEOUT when nobody came in time. */
 int ttrpc_dial(const char *address, int timeout_ms, GError **error);
 
 /* Listens on unix:///PATH (mode 0600, an old socket nobody answers on is replaced) or

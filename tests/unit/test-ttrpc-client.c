@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Client and server together, and the client against a peer that writes frames by hand. */
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -387,6 +388,116 @@ static void test_expanding_answer(void **state) {
   close(peer);
 }
 
+/* Writes an answer longer than all buffers before it reads anything, and only then reads the request, which is longer
+ * than all buffers, too: whoever writes must read meanwhile. */
+static gpointer write_before_reading(gpointer data) {
+  int peer = GPOINTER_TO_INT(data);
+  g_autofree guint8 *body = g_malloc0(TTRPC_MAX_BODY);
+  body[0] = 0x7a; /* unknown field 15, length-delimited, 4194299 bytes */
+  body[1] = 0xfb;
+  body[2] = body[3] = 0xff;
+  body[4] = 0x01;
+  /* Not before the call is known. */
+  struct pollfd request_comes = {.fd = peer, .events = POLLIN};
+  g_assert(poll(&request_comes, 1, 20000) == 1);
+  raw_write_frame(peer, 1, TTRPC_FRAME_RESPONSE, body, TTRPC_MAX_BODY);
+  g_auto(TtrpcFrame) request = {0};
+  g_assert(raw_read_frame(peer, &request));
+  g_assert(request.length > 4000000);
+  return NULL;
+}
+
+static void test_both_write_first(void **state) {
+  for (int with_pump = 0; with_pump < 2; with_pump++) {
+    int peer;
+    g_autoptr(TtrpcClient) client = make_raw_client(&peer);
+    GThread *pump_thread = with_pump ? g_thread_new("pump", pump, client) : NULL;
+    GThread *thread = g_thread_new("peer", write_before_reading, GINT_TO_POINTER(peer));
+    g_autofree char *text = g_strnfill(4000000, 'a');
+    g_autoptr(GError) error = NULL;
+    Grpc__HealthCheckResponse *reply = call_check(client, text, 20000, &error);
+    if (error != NULL) print_error("%s\n", error->message);
+    assert_non_null(reply);
+    grpc__health_check_response__free_unpacked(reply, NULL);
+    g_thread_join(thread);
+    close(peer);
+    if (pump_thread != NULL) g_thread_join(pump_thread);
+  }
+}
+
+/* The reader's time is up while another caller is stuck writing: that one must take the reading over. */
+static gpointer answer_first_then_read(gpointer data) {
+  int peer = GPOINTER_TO_INT(data);
+  g_auto(TtrpcFrame) first = {0}, second = {0};
+  g_assert(raw_read_frame(peer, &first));
+  g_usleep(150000);
+  g_autofree guint8 *body = g_malloc0(TTRPC_MAX_BODY + 1);
+  raw_write_frame(peer, 99, TTRPC_FRAME_RESPONSE, body, TTRPC_MAX_BODY + 1);
+  g_assert(raw_read_frame(peer, &second));
+  raw_write_frame(peer, 3, TTRPC_FRAME_RESPONSE, NULL, 0);
+  return NULL;
+}
+
+static void test_a_stuck_writer_takes_over_reading(void **state) {
+  int peer;
+  g_autoptr(TtrpcClient) client = make_raw_client(&peer);
+  GThread *peer_thread = g_thread_new("peer", answer_first_then_read, GINT_TO_POINTER(peer));
+  PendingCall reader = {.client = client, .command = "", .timeout_ms = 80};
+  GThread *reader_thread = g_thread_new("reader", run_pending, &reader);
+  g_usleep(30000);
+  g_autofree char *text = g_strnfill(4000000, 'a');
+  PendingCall writer = {.client = client, .command = text, .timeout_ms = 20000};
+  run_pending(&writer);
+  assert_true(writer.ok);
+  g_thread_join(reader_thread);
+  assert_true(g_error_matches(reader.error, KATA_ERROR, KATA_ERR_TIMEOUT));
+  g_clear_error(&reader.error);
+  g_thread_join(peer_thread);
+  close(peer);
+}
+
+/* A call that gives up in the middle of its frame leaves the rest for the next one to write. */
+static void test_time_is_up_while_writing(void **state) {
+  int peer;
+  g_autoptr(TtrpcClient) client = make_raw_client(&peer);
+  g_autofree char *text = g_strnfill(4000000, 'a');
+  g_autoptr(GError) error = NULL;
+  assert_null(call_check(client, text, 50, &error));
+  assert_error(&error, KATA_ERR_TIMEOUT, "'grpc.Health/Check' was not answered within 50 ms");
+  /* Neither the next one can be written in time; of it nothing must be left. */
+  assert_null(call_check(client, "never sent", 20, &error));
+  assert_error(&error, KATA_ERR_TIMEOUT, "'grpc.Health/Check' was not answered within 20 ms");
+  PendingCall call = {.client = client, .command = "short", .timeout_ms = 20000};
+  GThread *thread = g_thread_new("pending", run_pending, &call);
+  g_auto(TtrpcFrame) first = {0}, second = {0};
+  assert_true(raw_read_frame(peer, &first));
+  assert_int_equal(first.stream_id, 1);
+  assert_true(first.length > 4000000);
+  assert_true(raw_read_frame(peer, &second));
+  assert_int_equal(second.stream_id, 3);
+  raw_write_frame(peer, 1, TTRPC_FRAME_RESPONSE, NULL, 0);
+  raw_write_frame(peer, 3, TTRPC_FRAME_RESPONSE, NULL, 0);
+  g_thread_join(thread);
+  assert_true(call.ok);
+  close(peer);
+}
+
+static void test_close_while_writing(void **state) {
+  int peer;
+  g_autoptr(TtrpcClient) client = make_raw_client(&peer);
+  g_autofree char *text = g_strnfill(4000000, 'a');
+  PendingCall calls[2] = {{.client = client, .command = text}, {.client = client, .command = text}};
+  GThread *threads[2];
+  for (int i = 0; i < 2; i++) threads[i] = g_thread_new("pending", run_pending, &calls[i]);
+  g_usleep(30000);
+  ttrpc_client_close(client, "enough");
+  for (int i = 0; i < 2; i++) {
+    g_thread_join(threads[i]);
+    assert_error(&calls[i].error, KATA_ERR_UNAVAILABLE, "cannot call 'grpc.Health/Check': enough");
+  }
+  close(peer);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_call),
@@ -404,6 +515,10 @@ int main(void) {
       cmocka_unit_test(test_oversize_answers),
       cmocka_unit_test(test_an_oversize_answer_is_passed_over),
       cmocka_unit_test(test_expanding_answer),
+      cmocka_unit_test(test_both_write_first),
+      cmocka_unit_test(test_a_stuck_writer_takes_over_reading),
+      cmocka_unit_test(test_time_is_up_while_writing),
+      cmocka_unit_test(test_close_while_writing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

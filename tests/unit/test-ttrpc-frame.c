@@ -234,6 +234,52 @@ static void test_unpack_is_limited(void **state) {
   protobuf_c_message_free_unpacked(message, NULL);
 }
 
+static void test_envelopes(void **state) {
+  const struct {
+    const char *body;
+    gsize size;
+    const char *method; /* NULL: refused */
+    const char *payload;
+  } cases[] = {
+      {"", 0, "", ""},
+      {"\x12\x01M", 3, "M", ""},
+      {"\x12\x01M\x1a\x02pq", 7, "M", "pq"},
+      {"\x1a\x02pq\x12\x01M", 7, "M", "pq"},
+      {"\x1a\x02pq\x12\x01M\x1a\x01r", 10, "M", "r"}, /* the last one counts */
+      {"\x9a\x00\x02pq", 5, "", "pq"},                /* a tag written longer than needed */
+      {"\x79"
+       "12345678\x7d"
+       "1234\x1a\x01r",
+       17, "", "r"}, /* unknown fields */
+      {"\x1a", 1, NULL, NULL},
+      {"\x1a\x03pq", 4, NULL, NULL},
+      {"\x1a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01pq", 13, NULL, NULL},
+      {"\x1a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, NULL, NULL},
+      {"\x79"
+       "1234567",
+       8, NULL, NULL},
+      {"\x7d"
+       "123",
+       4, NULL, NULL},
+      {"\x20\x80", 2, NULL, NULL},
+      {"\x1b\x1c", 2, NULL, NULL}, /* a group */
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    TtrpcFrame frame = {.length = (guint32)cases[i].size};
+    /* Exactly so many bytes, for a memory checker. */
+    g_autofree guint8 *body = g_memdup2(cases[i].body, cases[i].size);
+    frame.body = body;
+    ProtobufCBinaryData payload = {0};
+    Ttrpc__Request *request = ttrpc_request_unpack(&frame, &payload);
+    assert_int_equal(request != NULL, cases[i].method != NULL);
+    if (request == NULL) continue;
+    assert_string_equal(request->method, cases[i].method);
+    assert_int_equal(payload.len, strlen(cases[i].payload));
+    if (payload.len > 0) assert_memory_equal(payload.data, cases[i].payload, payload.len);
+    ttrpc__request__free_unpacked(request, NULL);
+  }
+}
+
 static void test_sync_bytes(void **state) {
   const guint8 nonce[TTRPC_NONCE_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
   guint8 bytes[TTRPC_SYNC_SIZE];
@@ -258,7 +304,7 @@ int main(void) {
       cmocka_unit_test(test_parser_hunts),   cmocka_unit_test(test_parser_reset),
       cmocka_unit_test(test_marker),         cmocka_unit_test(test_request_bytes),
       cmocka_unit_test(test_response_bytes), cmocka_unit_test(test_unpack_is_limited),
-      cmocka_unit_test(test_sync_bytes),
+      cmocka_unit_test(test_sync_bytes),     cmocka_unit_test(test_envelopes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
