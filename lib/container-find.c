@@ -41,8 +41,8 @@ gboolean container_ask_info(const kata_context *ctx, const char *sandbox_id, con
   request.id = (char *)id;
   g_autoptr(OwnerReply) reply = NULL;
   g_autoptr(GError) problem = NULL;
-  if (!owner_call(ctx, sandbox_id, &kata__v1__owner__descriptor, "Containers", &request.base, OWNER_QUICK_MS, &reply,
-                  &problem)) {
+  if (!owner_ask(ctx, sandbox_id, &kata__v1__owner__descriptor, "Containers", &request.base, OWNER_QUICK_MS, &reply,
+                 &problem)) {
     if (g_error_matches(problem, KATA_ERROR, KATA_ERR_NOT_FOUND))
       set_no_container(id, error);
     else

@@ -116,8 +116,8 @@ char *kata_container_get_stats(kata_container *container, uint32_t flags, kata_e
   if (!api_check(container, "container", flags, 0, &error)) return api_fail_null(err, error);
   request.id = container->id;
   char *json = NULL;
-  if (!owner_call(container->ctx, container->sandbox_id, &kata__v1__owner__descriptor, "AgentStats", &request.base, 0,
-                  &reply, &error) ||
+  if (!owner_ask(container->ctx, container->sandbox_id, &kata__v1__owner__descriptor, "AgentStats", &request.base, 0,
+                 &reply, &error) ||
       (json = stats_to_json(&((Kata__V1__AgentStatsResponse *)reply)->stats, container->id, &error)) == NULL)
     return api_fail_null(err, error);
   return json;

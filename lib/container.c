@@ -173,8 +173,8 @@ static gboolean end_process(const kata_container *container, gboolean force, GEr
 static gboolean is_last(const kata_container *container, gboolean *ret_last, GError **error) {
   Kata__V1__ContainersRequest request = KATA__V1__CONTAINERS_REQUEST__INIT;
   g_autoptr(OwnerReply) reply = NULL;
-  if (!owner_call(container->ctx, container->sandbox_id, &kata__v1__owner__descriptor, "Containers", &request.base,
-                  OWNER_QUICK_MS, &reply, error))
+  if (!owner_ask(container->ctx, container->sandbox_id, &kata__v1__owner__descriptor, "Containers", &request.base,
+                 OWNER_QUICK_MS, &reply, error))
     return FALSE;
   *ret_last = ((Kata__V1__ContainersResponse *)reply)->n_containers == 0;
   return TRUE;

@@ -20,8 +20,10 @@
 /* Mounts, QEMU and virtiofsd may take this long to go. */
 #define GONE_MS 30000
 #define GONE_POLL_MS 5
-/* How often a wait is asked again of a new owner. */
-#define WAIT_RETRIES 8
+/* How often a question is put again to a new owner, and how long an old one gets to end meanwhile: until it has, its
+ * socket takes connections and resets them. */
+#define ASK_RETRIES 8
+#define ASK_AGAIN_US 20000
 
 void owner_reply_free(OwnerReply *reply) {
   if (reply != NULL) protobuf_c_message_free_unpacked(reply, NULL);
@@ -72,15 +74,18 @@ gboolean owner_call(const kata_context *ctx, const char *sandbox_id, const Proto
   return ttrpc_client_invoke(client, service, method, request, timeout_ms, ret_reply, error);
 }
 
-gboolean owner_call_wait(const kata_context *ctx, const char *sandbox_id, const ProtobufCServiceDescriptor *service,
-                         const char *method, const ProtobufCMessage *request, gint64 timeout_ms, OwnerReply **ret_reply,
-                         GError **error) {
+gboolean owner_ask(const kata_context *ctx, const char *sandbox_id, const ProtobufCServiceDescriptor *service,
+                   const char *method, const ProtobufCMessage *request, gint64 timeout_ms, OwnerReply **ret_reply,
+                   GError **error) {
   gint64 deadline = g_get_monotonic_time() + timeout_ms * 1000;
   for (int tries = 1;; tries++) {
     gint64 left = timeout_ms == 0 ? 0 : MAX((deadline - g_get_monotonic_time()) / 1000, 1);
     g_autoptr(GError) problem = NULL;
     if (owner_call(ctx, sandbox_id, service, method, request, left, ret_reply, &problem)) return TRUE;
-    if (g_error_matches(problem, KATA_ERROR, KATA_ERR_UNAVAILABLE) && tries < WAIT_RETRIES) continue;
+    if (g_error_matches(problem, KATA_ERROR, KATA_ERR_UNAVAILABLE) && tries < ASK_RETRIES) {
+      g_usleep(ASK_AGAIN_US);
+      continue;
+    }
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
   }

@@ -15,7 +15,7 @@ void owner_reply_free(OwnerReply *reply);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OwnerReply, owner_reply_free)
 
 /* For calls that answer at once; an owner that does not is stuck. */
-#define OWNER_QUICK_MS 15000
+#define OWNER_QUICK_MS 60000
 
 /* The sandbox's directory is there. */
 gboolean owner_exists(const kata_context *ctx, const char *sandbox_id);
@@ -29,10 +29,10 @@ gboolean owner_call(const kata_context *ctx, const char *sandbox_id, const Proto
                     const char *method, const ProtobufCMessage *request, gint64 timeout_ms, OwnerReply **ret_reply,
                     GError **error);
 
-/* The same for a call that only waits, and so may be asked again when the owner is replaced meanwhile. */
-gboolean owner_call_wait(const kata_context *ctx, const char *sandbox_id, const ProtobufCServiceDescriptor *service,
-                         const char *method, const ProtobufCMessage *request, gint64 timeout_ms, OwnerReply **ret_reply,
-                         GError **error);
+/* The same for a call that changes nothing, and so may be made again when the owner is replaced meanwhile. */
+gboolean owner_ask(const kata_context *ctx, const char *sandbox_id, const ProtobufCServiceDescriptor *service,
+                   const char *method, const ProtobufCMessage *request, gint64 timeout_ms, OwnerReply **ret_reply,
+                   GError **error);
 
 /* Waits until an owner that was told to end has removed the sandbox. */
 gboolean owner_wait_gone(const kata_context *ctx, const char *sandbox_id, GError **error);

@@ -89,7 +89,7 @@ static gboolean get_reply(const kata_context *ctx, const char *id, OwnerReply **
   Containerd__Runtime__Sandbox__V1__SandboxStatusRequest request =
       CONTAINERD__RUNTIME__SANDBOX__V1__SANDBOX_STATUS_REQUEST__INIT;
   request.sandbox_id = (char *)id;
-  return call(ctx, id, "SandboxStatus", &request.base, OWNER_QUICK_MS, ret_reply, error);
+  return owner_ask(ctx, id, SANDBOX_SERVICE, "SandboxStatus", &request.base, OWNER_QUICK_MS, ret_reply, error);
 }
 
 kata_sandbox *kata_sandbox_open(kata_context *ctx, const char *id, uint32_t flags, kata_error **err) {
@@ -157,8 +157,7 @@ int kata_sandbox_wait(kata_sandbox *sandbox, uint32_t timeout_ms, uint32_t flags
       CONTAINERD__RUNTIME__SANDBOX__V1__WAIT_SANDBOX_REQUEST__INIT;
   if (!api_check(sandbox, "sandbox", flags, 0, &error)) return api_fail(err, error);
   request.sandbox_id = sandbox->id;
-  if (!owner_call_wait(sandbox->ctx, sandbox->id, SANDBOX_SERVICE, "WaitSandbox", &request.base, timeout_ms, NULL,
-                       &error))
+  if (!owner_ask(sandbox->ctx, sandbox->id, SANDBOX_SERVICE, "WaitSandbox", &request.base, timeout_ms, NULL, &error))
     return api_fail(err, error);
   return 0;
 }
@@ -216,7 +215,7 @@ char *kata_sandbox_get_domain_xml(kata_sandbox *sandbox, uint32_t flags, kata_er
   g_autoptr(OwnerReply) reply = NULL;
   Kata__V1__DomainXmlRequest request = KATA__V1__DOMAIN_XML_REQUEST__INIT;
   if (!api_check(sandbox, "sandbox", flags, 0, &error) ||
-      !owner_call(sandbox->ctx, sandbox->id, OWNER_SERVICE, "DomainXml", &request.base, OWNER_QUICK_MS, &reply, &error))
+      !owner_ask(sandbox->ctx, sandbox->id, OWNER_SERVICE, "DomainXml", &request.base, OWNER_QUICK_MS, &reply, &error))
     return api_fail_null(err, error);
   return g_strdup(((Kata__V1__DomainXmlResponse *)reply)->xml);
 }
@@ -240,8 +239,8 @@ char *kata_sandbox_get_boot_timeline(kata_sandbox *sandbox, uint32_t flags, kata
   g_autoptr(OwnerReply) reply = NULL;
   Kata__V1__BootTimelineRequest request = KATA__V1__BOOT_TIMELINE_REQUEST__INIT;
   if (!api_check(sandbox, "sandbox", flags, 0, &error) ||
-      !owner_call(sandbox->ctx, sandbox->id, OWNER_SERVICE, "BootTimeline", &request.base, OWNER_QUICK_MS, &reply,
-                  &error))
+      !owner_ask(sandbox->ctx, sandbox->id, OWNER_SERVICE, "BootTimeline", &request.base, OWNER_QUICK_MS, &reply,
+                 &error))
     return api_fail_null(err, error);
   return timeline_to_json((Kata__V1__BootTimelineResponse *)reply);
 }

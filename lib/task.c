@@ -44,8 +44,8 @@ gboolean task_wait(const TaskTarget *target, guint timeout_ms, int *ret_status, 
   request.id = (char *)target->container_id;
   request.exec_id = (char *)target->exec_id;
   g_autoptr(OwnerReply) reply = NULL;
-  if (!owner_call_wait(target->ctx, target->sandbox_id, &containerd__task__v2__task__descriptor, "Wait", &request.base,
-                       timeout_ms, &reply, error))
+  if (!owner_ask(target->ctx, target->sandbox_id, &containerd__task__v2__task__descriptor, "Wait", &request.base,
+                 timeout_ms, &reply, error))
     return FALSE;
   if (ret_status != NULL) *ret_status = (int)((Containerd__Task__V2__WaitResponse *)reply)->exit_status;
   return TRUE;

@@ -55,6 +55,10 @@ class TakeOver(kata_cli.CliTest):
                                      stderr=subprocess.DEVNULL)
             noise = self.world.start("exec", "c1", "cat", "/dev/zero", stdin=subprocess.DEVNULL,
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(flood.wait)
+            self.addCleanup(noise.wait)
+            self.addCleanup(flood.kill)
+            self.addCleanup(noise.kill)
             os.set_blocking(flood.stdin.fileno(), False)
             end = time.monotonic() + 2
             while time.monotonic() < end:
