@@ -8,6 +8,7 @@
 #define AGENT_PORT_PATH "/dev/virtio-ports/kata.agent.0"
 
 typedef struct {
+  gint64 began_at;           /* when this process began, g_get_monotonic_time(): in a guest, since its boot */
   gboolean is_init;          /* PID 1 of a guest; FALSE: an ordinary process, for tests */
   GLogLevelFlags log_level;  /* agent.log: lines less grave are dropped */
   char *address;             /* agent.server_addr or --listen: where to serve beside the virtio-serial port */
