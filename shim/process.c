@@ -80,22 +80,33 @@ Process *process_new(const ProcessOptions *options, ProcessEndedFunc ended, gpoi
   return g_steal_pointer(&process);
 }
 
-/* Opens a stream again if it is still what it was: through its own URI, or through the host process, which
- * inherited the descriptor under the same number. */
-static Stream *restore_stream(const Kata__V1__StreamState *state, guint32 host_pid, gboolean input) {
-  if (state == NULL || *state->uri == '\0') return NULL;
-  g_autofree char *from_host = NULL;
-  const char *number = strrchr(state->uri, '/');
-  if (g_str_has_prefix(state->uri, "pidfd://") && host_pid != 0)
-    from_host = g_strdup_printf("pidfd://%u%s", host_pid, number);
-  const char *candidates[] = {state->uri, from_host};
-  for (guint i = 0; i < G_N_ELEMENTS(candidates); i++) {
-    Stream *stream = NULL;
-    if (candidates[i] == NULL || !stream_open(candidates[i], input, &stream, NULL) || stream == NULL) continue;
-    if (strcmp(stream_get_identity(stream), state->identity) == 0) return stream;
-    stream_free(stream);
+/* Opens what the URI names if it is still what it was. */
+static Stream *open_same(const char *uri, gboolean input, const char *identity) {
+  Stream *stream = NULL;
+  if (!stream_open(uri, input, &stream, NULL) || stream == NULL) return NULL;
+  if (strcmp(stream_get_identity(stream), identity) == 0) return stream;
+  stream_free(stream);
+  return NULL;
+}
+
+/* The caller may be gone, but its host process has inherited the descriptor, under whatever number. */
+static Stream *find_in_host_process(guint32 host_pid, gboolean input, const char *identity) {
+  g_autofree char *path = g_strdup_printf("/proc/%u/fd", host_pid);
+  g_autoptr(GDir) descriptors = g_dir_open(path, 0, NULL);
+  const char *number;
+  while (descriptors != NULL && (number = g_dir_read_name(descriptors)) != NULL) {
+    g_autofree char *uri = g_strdup_printf("pidfd://%u/%s", host_pid, number);
+    Stream *stream = open_same(uri, input, identity);
+    if (stream != NULL) return stream;
   }
   return NULL;
+}
+
+static Stream *restore_stream(const Kata__V1__StreamState *state, guint32 host_pid, gboolean input) {
+  if (state == NULL || *state->uri == '\0') return NULL;
+  Stream *stream = open_same(state->uri, input, state->identity);
+  if (stream != NULL || host_pid == 0 || !g_str_has_prefix(state->uri, "pidfd://")) return stream;
+  return find_in_host_process(host_pid, input, state->identity);
 }
 
 Process *process_restore(const char *container_id, const Kata__V1__ProcessState *state, ProcessEndedFunc ended,
