@@ -34,6 +34,9 @@ void container_process_ended(Process *process, gpointer user_data);
 gboolean container_build(Container *container, const Grpc__CreateContainerRequest *request, GError **error);
 void container_unbuild(Container *container);
 
+/* Pauses it if somebody wants that and nothing stands in its way. */
+void container_continue_pause(Container *container);
+
 /* Takes the next step of a removal when nothing stands in its way. container may be gone afterwards. */
 void container_continue_removal(Container *container);
 

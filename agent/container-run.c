@@ -26,6 +26,7 @@ static void run_ended(const GError *error, pid_t pid, gpointer user_data) {
   crun_console_free(run->console);
   g_free(run);
   container->runs--;
+  container_continue_pause(container);
   container_continue_removal(container);
 }
 
@@ -106,9 +107,10 @@ static gboolean check_exec(Container *container, const char *exec_id, const OciP
     return FALSE;
   }
   if (!safe_path_check(description->cwd, "working directory", error)) return FALSE;
-  if (container->state != CONTAINER_RUNNING || container_is_stopped(container)) {
+  gboolean is_pausing = container->state == CONTAINER_PAUSED || !g_queue_is_empty(&container->pausers);
+  if (container->state != CONTAINER_RUNNING || is_pausing || container_is_stopped(container)) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot start process '%s': container '%s' is %s", exec_id,
-                container->id, container->state == CONTAINER_PAUSED ? "paused" : "not running");
+                container->id, is_pausing ? "paused" : "not running");
     return FALSE;
   }
   if (g_queue_get_length(&container->execs) - count_ended(container) >= CONTAINER_EXECS_MAX) {

@@ -20,6 +20,7 @@ static Container *container_new(Sandbox *sandbox, const char *id) {
   container->bundle = g_build_filename(MOUNT_ROOT, id, NULL);
   container->storages = g_ptr_array_new_with_free_func(g_free);
   g_queue_init(&container->execs);
+  g_queue_init(&container->pausers);
   g_queue_init(&container->removers);
   return container;
 }
@@ -188,15 +189,30 @@ static void pause_done(ContainerRun *run, const GError *error, pid_t pid) {
   run->func(error, run->user_data);
 }
 
+typedef struct {
+  ContainerFunc func;
+  gpointer user_data;
+} Pauser;
+
 void container_pause(Container *container, ContainerFunc func, gpointer user_data) {
-  gboolean possible = container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
-  /* A run of crun could be put to sleep with the container it works on. */
-  if (!possible || container->runs > 0 || container_is_stopped(container)) {
-    refuse(container, "pause", func, user_data);
-    return;
+  Pauser *pauser = g_new(Pauser, 1);
+  *pauser = (Pauser){func, user_data};
+  g_queue_push_tail(&container->pausers, pauser);
+  container_continue_pause(container);
+}
+
+void container_continue_pause(Container *container) {
+  /* A run of crun would be put to sleep with the container it works on. */
+  while (container->runs == 0 && !g_queue_is_empty(&container->pausers)) {
+    g_autofree Pauser *pauser = g_queue_pop_head(&container->pausers);
+    gboolean possible = container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
+    if (!possible || container_is_stopped(container)) {
+      refuse(container, "pause", pauser->func, pauser->user_data);
+      continue;
+    }
+    container->state = CONTAINER_PAUSED;
+    run_verb(container, "pause", pause_done, pauser->func, pauser->user_data);
   }
-  container->state = CONTAINER_PAUSED;
-  run_verb(container, "pause", pause_done, func, user_data);
 }
 
 static void resume_done(ContainerRun *run, const GError *error, pid_t pid) {
@@ -205,7 +221,7 @@ static void resume_done(ContainerRun *run, const GError *error, pid_t pid) {
 }
 
 void container_resume(Container *container, ContainerFunc func, gpointer user_data) {
-  if (container->state != CONTAINER_PAUSED || container->runs > 0 || container_is_stopped(container))
+  if (container->state != CONTAINER_PAUSED || container_is_stopped(container))
     refuse(container, "resume", func, user_data);
   else
     run_verb(container, "resume", resume_done, func, user_data);

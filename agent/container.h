@@ -37,6 +37,7 @@ struct Container {
   GPtrArray *storages; /* keys of the sandbox's mount table */
   Process *init;
   GQueue execs;       /* Process, oldest first */
+  GQueue pausers;     /* who waits for the runs of crun to end, to pause it */
   guint runs;         /* runs of crun that use this container */
   GQueue removers;    /* who waits for its removal */
   gboolean deleted;   /* by crun, with its hooks */

@@ -295,6 +295,41 @@ static void test_states(void **state) {
   harness_remove("states");
 }
 
+static gpointer exec_in_thread(gpointer exec_id) {
+  g_autoptr(Grpc__Process) process = harness_process("exit 0");
+  Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
+  request.container_id = (char *)"races";
+  request.exec_id = exec_id;
+  request.process = process;
+  GError *error = NULL;
+  ProtobufCMessage *reply = harness_call("ExecProcess", &request.base, &error);
+  if (reply) protobuf_c_message_free_unpacked(reply, NULL);
+  return error;
+}
+
+/* A pause that comes while a process is being started waits for that. */
+static void test_pause_during_exec(void **state) {
+  Grpc__PauseContainerRequest pause_request = GRPC__PAUSE_CONTAINER_REQUEST__INIT;
+  Grpc__ResumeContainerRequest resume_request = GRPC__RESUME_CONTAINER_REQUEST__INIT;
+  pause_request.container_id = resume_request.container_id = (char *)"races";
+  harness_create("races", "sleep 1000");
+  harness_start_container("races");
+  for (int i = 0; i < 10; i++) {
+    g_autofree char *id = g_strdup_printf("e%d", i);
+    GThread *thread = g_thread_new("exec", exec_in_thread, id);
+    g_usleep(3000);
+    harness_must("PauseContainer", &pause_request.base);
+    harness_must("ResumeContainer", &resume_request.base);
+    g_autoptr(GError) error = g_thread_join(thread);
+    /* One that came when the pause was already asked for is refused. */
+    if (error)
+      assert_non_null(strstr(error->message, "paused"));
+    else
+      assert_int_equal(harness_wait("races", id), 0);
+  }
+  harness_remove("races");
+}
+
 static void test_remove_running(void **state) {
   harness_create("busy", "sleep 1000 & trap '' TERM; sleep 1000");
   harness_start_container("busy");
@@ -497,6 +532,7 @@ static int run_all(void) {
       cmocka_unit_test(test_unknown_ids),
       cmocka_unit_test(test_states),
       cmocka_unit_test(test_remove_running),
+      cmocka_unit_test(test_pause_during_exec),
       cmocka_unit_test(test_stats),
       cmocka_unit_test(test_update),
       cmocka_unit_test(test_failed_creates),
