@@ -19,23 +19,29 @@
 #define WAITER_STACK (256u << 10)
 #define FIRST_FREE_FD 3
 
-/* Moves the two descriptors the monitor keeps to 3 and 4 and closes all others; 0 to 2 become /dev/null, so that the
- * caller's readers get their end of file when the container's streams end and not when the monitor does. */
-static gboolean keep_descriptors(int *go_fd, int *terminal_fd) {
-  int go = fcntl(*go_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD + 2);
-  int terminal = *terminal_fd >= 0 ? fcntl(*terminal_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD + 2) : -1;
+static void close_between(int first, int last) {
+  if (first <= last) close_range((unsigned)first, (unsigned)last, 0);
+}
+
+/* Of those above the standard streams; other: may be -1. */
+static void close_all_but(int one, int other) {
+  int low = MIN(one, other), high = MAX(one, other);
+  close_between(FIRST_FREE_FD, low - 1);
+  close_between(MAX(FIRST_FREE_FD, low + 1), high - 1);
+  close_range((unsigned)high + 1, ~0U, 0);
+}
+
+/* What the container's streams are stays open under its own number: a new owner, which takes over from one that was
+ * killed, finds it here; and it goes with the monitor, when the container has ended. All else would only keep the
+ * caller's readers from their end of file. */
+static gboolean keep_descriptors(int go_fd, int terminal_fd) {
+  close_all_but(go_fd, terminal_fd);
+  if (terminal_fd < 0) return TRUE;
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (go < 0 || null < 0 || (*terminal_fd >= 0 && terminal < 0)) return FALSE;
-  for (int fd = 0; fd < FIRST_FREE_FD; fd++) {
-    if (dup2(null, fd) < 0) return FALSE;
-  }
-  *go_fd = dup3(go, FIRST_FREE_FD, O_CLOEXEC);
-  int kept = FIRST_FREE_FD + 1;
-  if (terminal >= 0) {
-    *terminal_fd = dup3(terminal, FIRST_FREE_FD + 1, O_CLOEXEC);
-    kept++;
-  }
-  return *go_fd >= 0 && close_range((unsigned)kept, ~0U, 0) == 0;
+  gboolean is_done = null >= 0;
+  for (int fd = 0; fd < FIRST_FREE_FD && is_done; fd++) is_done = dup2(null, fd) >= 0;
+  fd_clear(&null);
+  return is_done;
 }
 
 static gboolean wait_for_go(int fd) {
@@ -95,7 +101,7 @@ static int run_monitor(kata_context *context, const char *container_id, const ch
   setsid();
   prctl(PR_SET_PDEATHSIG, 0);
   prctl(PR_SET_NAME, "kata-monitor");
-  if (!keep_descriptors(&go_fd, &terminal_fd) || chdir("/") < 0) return SUBJECT_STATUS_UNKNOWN;
+  if (!keep_descriptors(go_fd, terminal_fd) || chdir("/") < 0) return SUBJECT_STATUS_UNKNOWN;
   if (terminal_fd >= 0) ioctl(terminal_fd, TIOCSCTTY, 0);
   if (!wait_for_go(go_fd)) return SUBJECT_STATUS_UNKNOWN;
   close(go_fd);

@@ -77,12 +77,16 @@ class Monitor(kata_cli.CliTest):
         self.world.wait_status("c1", "stopped")
         self.ok("delete", "c1")
 
-    def test_it_holds_nothing(self):
+    def test_it_holds_only_the_streams(self):
         read_end, write_end = os.pipe()
-        pid = self.create("sh", "-c", "echo text", stdout=write_end)
+        other_read, other_write = os.pipe()
+        pid = self.create("sh", "-c", "echo text", stdout=write_end, pass_fds=[other_write])
         os.close(write_end)
-        held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-        self.assertFalse([name for name in held if name.startswith("pipe:")], held)
+        os.close(other_write)
+        self.assertEqual(os.read(other_read, 1), b"")
+        os.close(other_read)
+        held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        self.assertEqual(len([name for name in held if name.startswith("pipe:")]), 1, held)
         self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
         self.ok("start", "c1")
         with os.fdopen(read_end, "rb") as file:

@@ -177,25 +177,61 @@ static void test_ends_with_its_starter(void **state) {
   close(ends[1]);
 }
 
-/* Readers of pipes that the monitor inherited get their end of file while it lives. */
-static void test_keeps_no_descriptors(void **state) {
-  int ends[2];
+static void assert_end_of_file(int fd) {
   char byte = 0;
-  assert_int_equal(pipe2(ends, 0), 0);
-  autofd int read_end = ends[0];
+  assert_int_equal(read(fd, &byte, 1), 0);
+}
+
+/* Of pipes that it inherited it keeps those that are the container's streams, as long as that lives. */
+static void test_keeps_only_the_streams(void **state) {
+  int streams[2], others[2];
+  assert_int_equal(pipe2(streams, O_CLOEXEC | O_NONBLOCK), 0);
+  assert_int_equal(pipe2(others, O_CLOEXEC), 0);
   int saved = dup(STDOUT_FILENO);
   fflush(stdout);
-  assert_true(dup2(ends[1], STDOUT_FILENO) >= 0);
+  assert_true(dup2(streams[1], STDOUT_FILENO) >= 0);
   pid_t pid = start_released(NULL, -1);
   assert_true(dup2(saved, STDOUT_FILENO) >= 0);
   close(saved);
-  close(ends[1]);
-  assert_int_equal(read(read_end, &byte, 1), 0);
+  close(streams[1]);
+  close(others[1]);
+  assert_end_of_file(others[0]);
   assert_logged("open c1 -\n");
+  char byte = 0;
+  assert_int_equal(read(streams[0], &byte, 1), -1);
+  assert_int_equal(errno, EAGAIN);
   assert_int_equal(getsid(pid), pid);
   g_autofree char *cwd_path = g_strdup_printf("/proc/%d/cwd", (int)pid);
   g_autofree char *cwd = g_file_read_link(cwd_path, NULL);
   assert_string_equal(cwd, "/");
+  end_container(0);
+  assert_exits(pid, 0);
+  assert_end_of_file(streams[0]);
+  close(streams[0]);
+  close(others[0]);
+}
+
+/* With a terminal it is the terminal alone, under the number it had. */
+static void test_keeps_only_the_terminal(void **state) {
+  int others[2];
+  autofd int master = -1;
+  autofd int slave = -1;
+  g_autofree char *name = NULL;
+  assert_true(console_open_pair(&master, &slave, &name, NULL));
+  assert_int_equal(pipe2(others, O_CLOEXEC), 0);
+  int saved = dup(STDERR_FILENO);
+  fflush(stderr);
+  assert_true(dup2(others[1], STDERR_FILENO) >= 0);
+  pid_t pid = start_released(NULL, slave);
+  assert_true(dup2(saved, STDERR_FILENO) >= 0);
+  close(saved);
+  close(others[1]);
+  assert_end_of_file(others[0]);
+  close(others[0]);
+  assert_logged("open c1 -\n");
+  g_autofree char *link = g_strdup_printf("/proc/%d/fd/%d", (int)pid, slave);
+  g_autofree char *target = g_file_read_link(link, NULL);
+  assert_string_equal(target, name);
   end_container(0);
   assert_exits(pid, 0);
 }
@@ -246,7 +282,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_passes_signals_on, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_ends_without_go_ahead, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_ends_with_its_starter, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_keeps_no_descriptors, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_keeps_only_the_streams, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_keeps_only_the_terminal, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_follows_the_terminal, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_passes_a_hang_up_on, set_up, tear_down),
   };
