@@ -278,7 +278,10 @@ static void copy_output(Process *process, AgentOutput output, Stream *stream) {
     const void *bytes = g_bytes_get_data(data, &size);
     if (size == 0) return;
     /* Once nobody reads, the process is still kept from filling its pipe. */
-    if (readable) readable = stream_write(stream, process->cancel_output, bytes, size);
+    if (!readable || (readable = stream_write(stream, process->cancel_output, bytes, size))) continue;
+    /* What its own write would have met with on the host. */
+    if (errno == EPIPE)
+      agent_signal(process->agent, process->container_id, process_get_agent_id(process), SIGPIPE, NULL);
   }
 }
 

@@ -223,7 +223,23 @@ def fill_rootfs(rootfs):
             os.symlink("busybox", link)
 
 
-class CliTest(unittest.TestCase):
+class Assertions(unittest.TestCase):
+    """What katactl's callers rely on; self.world is the subclass's."""
+
+    def ok(self, *args, **options):
+        """Succeeds, and says nothing on standard error."""
+        result = self.world.run_attached(*args, **options)
+        self.assertEqual((result.returncode, result.stderr), (0, ""), f"katactl {' '.join(args)}\n{result.stdout}")
+        return result.stdout
+
+    def fails(self, text, *args, status=1, **options):
+        result = self.world.run_attached(*args, **options)
+        self.assertEqual(result.returncode, status, f"katactl {' '.join(args)}\n{result.stdout}{result.stderr}")
+        self.assertIn(text, result.stderr)
+        return result.stderr
+
+
+class CliTest(Assertions):
     """One world for each test; a test that succeeds leaves nothing."""
     settings = None
     kernel = KERNEL
@@ -242,17 +258,22 @@ class CliTest(unittest.TestCase):
         else:
             self.world.assert_nothing_left()
 
-    def ok(self, *args, **options):
-        """Succeeds, and says nothing on standard error."""
-        result = self.world.run_attached(*args, **options)
-        self.assertEqual((result.returncode, result.stderr), (0, ""), f"katactl {' '.join(args)}\n{result.stdout}")
-        return result.stdout
 
-    def fails(self, text, *args, status=1, **options):
-        result = self.world.run_attached(*args, **options)
-        self.assertEqual(result.returncode, status, f"katactl {' '.join(args)}\n{result.stdout}{result.stderr}")
-        self.assertIn(text, result.stderr)
-        return result.stderr
+class OneContainerTest(Assertions):
+    """One running container "c1" for all tests of the class: a guest's start takes longer than most tests."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World()
+        cls.addClassCleanup(cls.world.close)
+        result = cls.world.run_attached("run", "-d", "--bundle", cls.world.bundle("sleep", "100000"), "c1")
+        assert result.returncode == 0, result.stderr
+
+    @classmethod
+    def tearDownClass(cls):
+        result = cls.world.run("delete", "--force", "c1")
+        assert result.returncode == 0, result.stderr
+        cls.world.assert_nothing_left()
 
 
 def main(*requirements):

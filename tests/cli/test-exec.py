@@ -8,15 +8,7 @@ import subprocess
 import kata_cli
 
 
-class Exec(kata_cli.CliTest):
-    def setUp(self):
-        super().setUp()
-        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
-
-    def tearDown(self):
-        self.ok("delete", "--force", "c1")
-        super().tearDown()
-
+class Exec(kata_cli.OneContainerTest):
     def write(self, name, document):
         path = self.world.path(name)
         with open(path, "w", encoding="utf-8") as file:

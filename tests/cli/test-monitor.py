@@ -42,13 +42,6 @@ class Monitor(kata_cli.CliTest):
         self.assertEqual(self.world.state("c1")["status"], "stopped")
         self.ok("delete", "c1")
 
-    def test_killed_container(self):
-        pid = self.create("sleep", "1000")
-        self.ok("start", "c1")
-        self.ok("kill", "c1", "KILL")
-        self.assertEqual(self.wait(pid), 137)
-        self.ok("delete", "c1")
-
     def test_signals_are_passed_on(self):
         output = self.world.path("out")
         with open(output, "w", encoding="utf-8") as file:

@@ -41,6 +41,21 @@ def read_until(fd, pattern, seconds=kata_cli.PATIENCE):
     return seen
 
 
+def start_on_terminal(world, *args):
+    """katactl in a session of its own whose terminal we hold the master of."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execve(kata_cli.KATACTL, ["katactl", *args], world.env)
+    return pid, master
+
+
+def finish(pid, master):
+    """What comes to the end, and the exit status."""
+    rest = read_until(master, None)
+    os.close(master)
+    return rest, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 class ConsoleSocket:
     """What conmon and containerd's shims listen with."""
 
@@ -63,7 +78,7 @@ class ConsoleSocket:
         return descriptors[0]
 
 
-class Detached(kata_cli.CliTest):
+class Created(kata_cli.CliTest):
     def test_create(self):
         kata_cli.become_subreaper()
         bundle = self.world.bundle("sh", "-c", "stty size; read line; echo got $line; stty size; exit 5", terminal=True)
@@ -89,9 +104,10 @@ class Detached(kata_cli.CliTest):
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 5)
         self.ok("delete", "c1")
 
-    def test_exec_and_hang_up(self):
+
+class OnOneContainer(kata_cli.OneContainerTest):
+    def test_detached_exec_and_hang_up(self):
         kata_cli.become_subreaper()
-        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
         pid_file = self.world.path("pid")
         console = ConsoleSocket(self.world.path("console.sock"))
         maker = self.world.start("exec", "-d", "-t", "--pid-file", pid_file, "--console-socket",
@@ -104,27 +120,37 @@ class Detached(kata_cli.CliTest):
             pid = int(file.read())
         os.close(master)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 128 + signal.SIGHUP)
-        self.ok("delete", "-f", "c1")
+
+    def test_exec(self):
+        pid, master = start_on_terminal(self.world, "exec", "-t", "c1", "sh", "-c", "echo ready; cat; exit 4")
+        read_until(master, b"ready\r\n")
+        os.write(master, b"text\n\x04")
+        rest, status = finish(pid, master)
+        self.assertIn(b"text\r\ntext\r\n", rest)
+        self.assertEqual(status, 4)
+
+    def test_exec_without_a_terminal_in_the_guest(self):
+        """The terminal stays cooked: Ctrl-C becomes a signal that is passed on, Ctrl-D an end of file."""
+        pid, master = start_on_terminal(self.world, "exec", "c1", "sh", "-c", "trap 'echo caught; exit 6' INT; "
+                                        "echo ready; while :; do sleep 0.1; done")
+        read_until(master, b"ready\r\n")
+        os.write(master, b"\x03")
+        rest, status = finish(pid, master)
+        self.assertIn(b"caught", rest)
+        self.assertEqual(status, 6)
+        pid, master = start_on_terminal(self.world, "exec", "c1", "sh", "-c", "echo ready; wc -c")
+        read_until(master, b"ready\r\n")
+        os.write(master, b"12345\n\x04")
+        rest, status = finish(pid, master)
+        self.assertIn(b"6\r\n", rest)
+        self.assertEqual(status, 0)
 
 
 class OwnTerminal(kata_cli.CliTest):
-    def start_on_terminal(self, *args):
-        """katactl in a session of its own whose terminal we hold the master of."""
-        pid, master = pty.fork()
-        if pid == 0:
-            os.execve(kata_cli.KATACTL, ["katactl", *args], self.world.env)
-        return pid, master
-
-    def finish(self, pid, master, expected):
-        rest = read_until(master, None)
-        os.close(master)
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), expected)
-        return rest
-
     def test_run(self):
         """Typed characters go through, Ctrl-C is the guest's, the size follows, the mode comes back."""
         script = "trap 'echo caught' INT; echo ready; read line || read line; echo got $line; read line; stty size; exit 3"
-        pid, master = self.start_on_terminal("run", "--bundle", self.world.bundle("sh", "-c", script, terminal=True),
+        pid, master = start_on_terminal(self.world, "run", "--bundle", self.world.bundle("sh", "-c", script, terminal=True),
                                              "c1")
         set_size(master, 90, 30)
         before = termios.tcgetattr(master)
@@ -140,23 +166,7 @@ class OwnTerminal(kata_cli.CliTest):
         read_until(master, b"31 91\r\n")
         kata_cli.wait_for(lambda: termios.tcgetattr(master)[3] & termios.ECHO, "the mode to come back")
         self.assertEqual(termios.tcgetattr(master)[3], before[3])
-        self.finish(pid, master, 3)
-
-    def test_exec(self):
-        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
-        pid, master = self.start_on_terminal("exec", "-t", "c1", "sh", "-c", "echo ready; cat; exit 4")
-        read_until(master, b"ready\r\n")
-        os.write(master, b"text\n\x04")
-        self.assertIn(b"text\r\ntext\r\n", self.finish(pid, master, 4))
-        self.ok("delete", "-f", "c1")
-
-    def test_without_a_terminal_in_the_guest(self):
-        """The terminal stays cooked: Ctrl-C becomes a signal that is passed on."""
-        pid, master = self.start_on_terminal("run", "--bundle", self.world.bundle(
-            "sh", "-c", "trap 'echo caught; exit 6' INT; echo ready; while :; do sleep 0.1; done"), "c1")
-        read_until(master, b"ready\r\n")
-        os.write(master, b"\x03")
-        self.assertIn(b"caught", self.finish(pid, master, 6))
+        self.assertEqual(finish(pid, master)[1], 3)
 
 
 if __name__ == "__main__":
