@@ -58,7 +58,8 @@ void init_power_off(const char *reason) {
   sync_with_limit();
   reboot(RB_POWER_OFF);
   write_console("kata-agent: cannot power off\n");
-  for (;;) pause();
+  /* The kernel panics without its PID 1, which ends the machine too (panic=-1). */
+  _exit(EXIT_FAILURE);
 }
 
 static void on_crash(int signal_number) {
