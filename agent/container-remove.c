@@ -105,6 +105,9 @@ static void finish(Container *container) {
   g_autoptr(GError) error = NULL;
   if (!crun_forget(container->id, &error)) g_warning("%s", error->message);
   container_unbuild(container);
+  /* Its pid namespace is gone, or never was: the next container that wants to share one begins it. */
+  if (g_strcmp0(container->sandbox->pid_namespace_owner, container->id) == 0)
+    g_clear_pointer(&container->sandbox->pid_namespace_owner, g_free);
   g_hash_table_remove(container->sandbox->containers, container->id);
   while (!g_queue_is_empty(&removers)) {
     g_autoptr(Remover) remover = g_queue_pop_head(&removers);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,6 +40,13 @@ static pid_t agent_pid;
 static TtrpcClient *the_client;
 static const char *the_rootfs = HARNESS_ROOTFS;
 
+/* The cgroup tree is the host's: two tests at once must not meet. */
+static const char *cgroup_prefix(void) {
+  static char *prefix;
+  if (!prefix) prefix = g_strdup_printf("kata-test-%08x-", g_random_int());
+  return prefix;
+}
+
 /* ---- the place ---- */
 
 static gboolean try(gboolean done, const char *what) {
@@ -47,7 +55,7 @@ static gboolean try(gboolean done, const char *what) {
 }
 
 static gboolean make_place(void) {
-  return try(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "make mounts private") &&
+  return try(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0, "make mounts private") &&
          try(mount("proc", "/proc", "proc", 0, NULL) == 0, "mount /proc") &&
          try(umount2("/sys/fs/cgroup", MNT_DETACH) == 0 || errno == EINVAL, "unmount the host's cgroups") &&
          try(mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) == 0, "mount cgroup v2") &&
@@ -78,6 +86,19 @@ static int run_inside(int (*func)(void)) {
   return func();
 }
 
+/* After a test that failed; the processes have ended with their namespace. */
+static void remove_cgroups(void) {
+  g_autoptr(GDir) root = g_dir_open("/sys/fs/cgroup", 0, NULL);
+  const char *name = NULL;
+  while (root && (name = g_dir_read_name(root))) {
+    if (!g_str_has_prefix(name, cgroup_prefix())) continue;
+    g_autofree char *parent = g_build_filename("/sys/fs/cgroup", name, NULL);
+    g_autofree char *child = g_build_filename(parent, "c", NULL);
+    rmdir(child);
+    rmdir(parent);
+  }
+}
+
 static gboolean have_program(const char *name) {
   g_autofree char *path = g_find_program_in_path(name);
   if (!path) fprintf(stderr, "skipped: there is no '%s'\n", name);
@@ -100,14 +121,17 @@ int harness_run(int (*func)(void)) {
   if (!try(unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0, "unshare"))
     return SKIPPED;
   fflush(NULL);
+  cgroup_prefix();
   pid_t inside = fork();
   if (inside == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     int status = run_inside(func);
     g_free(agent_path);
     exit(status);
   }
   int wait_status = 0;
   while (waitpid(inside, &wait_status, 0) < 0 && errno == EINTR) continue;
+  remove_cgroups();
   /* Without the leak checker: it needs a helper process, and no process can be made in a namespace that has ended. */
   _exit(WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 1);
 }
@@ -244,9 +268,7 @@ Grpc__Spec *harness_spec(const char *script) {
   set_text(&spec->root->path, the_rootfs);
   spec->linux = malloc(sizeof *spec->linux);
   grpc__linux__init(spec->linux);
-  /* The cgroup tree is the host's: two tests at once must not meet. */
-  char cgroup[64];
-  snprintf(cgroup, sizeof cgroup, "/kata-test-%ld/%d", (long)g_get_real_time(), serial++);
+  g_autofree char *cgroup = g_strdup_printf("/%s%d/c", cgroup_prefix(), serial++);
   set_text(&spec->linux->cgroupspath, cgroup);
   add_namespace(spec->linux, "mount");
   add_namespace(spec->linux, "ipc");
@@ -409,7 +431,7 @@ char *harness_leftovers(void) {
   list_directory(text, HARNESS_RUN "/kata-containers", "");
   list_directory(text, HARNESS_RUN "/kata-agent", "");
   list_directory(text, HARNESS_RUN "/kata-agent/crun", "");
-  list_directory(text, "/sys/fs/cgroup", "kata-test");
+  list_directory(text, "/sys/fs/cgroup", cgroup_prefix());
   list_processes(text);
   return g_string_free(text, FALSE);
 }

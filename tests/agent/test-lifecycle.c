@@ -148,6 +148,9 @@ static void test_exec(void **state) {
   assert_int_equal(harness_wait("exec", "one"), 10);
   harness_exec("exec", "killed", "kill -9 $$; sleep 100");
   assert_int_equal(harness_wait("exec", "killed"), 137);
+  harness_exec("exec", "fds", "echo /proc/self/fd/*");
+  g_autoptr(GString) fds = harness_read_all("exec", "fds", FALSE);
+  assert_string_equal(fds->str, "/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3\n");
   harness_exec("exec", "two", "sleep 1000");
 
   g_autoptr(Grpc__Process) process = harness_process("true");
@@ -445,6 +448,8 @@ static void test_failed_creates(void **state) {
 }
 
 static void test_removal_leaves_nothing(void **state) {
+  /* As in a pod, where it is part of the share. */
+  assert_int_equal(g_mkdir_with_parents("/run/kata-containers/shared/containers/sandbox/rootfs/local", 0755), 0);
   g_autofree char *before = harness_leftovers();
   g_autoptr(Grpc__Spec) spec = harness_spec("echo kept > /data/file; sleep 1000");
   harness_add_mount(spec, "/data", "bind", "/run/kata-containers/sandbox/ephemeral/d");
@@ -452,7 +457,20 @@ static void test_removal_leaves_nothing(void **state) {
   spec->mounts[spec->n_mounts - 1]->n_options = 1;
   spec->mounts[spec->n_mounts - 1]->options = options;
   Grpc__Storage storage = GRPC__STORAGE__INIT;
-  Grpc__Storage *list[] = {&storage};
+  Grpc__Storage bound = GRPC__STORAGE__INIT;
+  Grpc__Storage local = GRPC__STORAGE__INIT;
+  Grpc__Storage *list[] = {&storage, &bound, &local};
+  char *bound_options[] = {(char *)"ro"};
+  bound.driver = (char *)"bind";
+  bound.source = (char *)"/etc";
+  bound.n_options = 1;
+  bound.options = bound_options;
+  bound.mount_point = (char *)"/run/kata-containers/sandbox/storage/etc";
+  char *local_options[] = {(char *)"mode=0777"};
+  local.driver = (char *)"local";
+  local.n_options = 1;
+  local.options = local_options;
+  local.mount_point = (char *)"/run/kata-containers/shared/containers/sandbox/rootfs/local/l";
   storage.driver = (char *)"ephemeral";
   storage.fstype = (char *)"tmpfs";
   char *storage_options[] = {(char *)"mode=1777", (char *)"size=1m", (char *)"noexec", (char *)"fsgid=77"};
@@ -462,14 +480,19 @@ static void test_removal_leaves_nothing(void **state) {
   Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
   request.container_id = (char *)"traces";
   request.oci = spec;
-  request.n_storages = 1;
+  request.n_storages = G_N_ELEMENTS(list);
   request.storages = list;
   harness_must("CreateContainer", &request.base);
   harness_start_container("traces");
+  assert_int_equal(access("/run/kata-containers/sandbox/storage/etc/passwd", R_OK), 0);
+  assert_int_equal(access("/run/kata-containers/sandbox/storage/etc/passwd", W_OK), -1);
+  assert_int_equal(errno, EROFS);
   struct stat info;
   assert_int_equal(stat(storage.mount_point, &info), 0);
   assert_int_equal(info.st_gid, 77);
   assert_int_equal(info.st_mode & 07777, 03777);
+  assert_int_equal(stat(local.mount_point, &info), 0);
+  assert_int_equal(info.st_mode & 07777, 0777);
   harness_remove("traces");
   spec->mounts[spec->n_mounts - 1]->n_options = 0;
   spec->mounts[spec->n_mounts - 1]->options = NULL;
@@ -484,6 +507,11 @@ static void test_shared_pid_namespace(void **state) {
   request.sandbox_pidns = TRUE;
   request.container_id = (char *)"pod";
   request.oci = first;
+  /* One that fails leaves no namespace for others. */
+  char *cwd = first->process->cwd;
+  first->process->cwd = (char *)"/etc/passwd";
+  harness_must_fail("CreateContainer", &request.base, TTRPC_INTERNAL, "");
+  first->process->cwd = cwd;
   harness_must("CreateContainer", &request.base);
   harness_start_container("pod");
   request.container_id = (char *)"member";
