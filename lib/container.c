@@ -149,7 +149,9 @@ int kata_container_close_stdin(kata_container *container, kata_error **err) {
 static gboolean kill_and_wait(const kata_container *container, GError **error) {
   TaskTarget target = container_target(container, "");
   g_autoptr(GError) problem = NULL;
-  if (!task_kill(&target, 9, TRUE, &problem) && !g_error_matches(problem, KATA_ERROR, KATA_ERR_NOT_FOUND)) {
+  /* A guest that dies at this moment takes the process with it: the owner answers the wait. */
+  if (!task_kill(&target, 9, TRUE, &problem) && !g_error_matches(problem, KATA_ERROR, KATA_ERR_NOT_FOUND) &&
+      !g_error_matches(problem, KATA_ERROR, KATA_ERR_UNAVAILABLE)) {
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
   }

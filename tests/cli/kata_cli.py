@@ -84,13 +84,13 @@ class World:
         self.root = os.path.join(self.base, "r")
         os.mkdir(self.root)
         self.config = os.path.join(self.base, "kata.conf")
-        lines = ["[hypervisor.qemu]", f'kernel = "{kernel}"', f'initrd = "{INITRD}"', 'accelerator = "tcg"',
-                 "default_memory = 256"]
-        settings = settings or []
-        if "dial_timeout" not in [key for _, key, _ in settings]:
-            settings = [*settings, ("agent.kata", "dial_timeout", "150")]
-        for section, key, value in settings:
-            lines += [f"[{section}]", f"{key} = {value}"]
+        values = {("hypervisor.qemu", "kernel"): f'"{kernel}"', ("hypervisor.qemu", "initrd"): f'"{INITRD}"',
+                  ("hypervisor.qemu", "accelerator"): '"tcg"', ("hypervisor.qemu", "default_memory"): "256",
+                  ("agent.kata", "dial_timeout"): "150"}
+        values.update({(section, key): value for section, key, value in settings or []})
+        lines = []
+        for section in sorted({section for section, _ in values}, reverse=True):
+            lines += [f"[{section}]"] + [f"{key} = {value}" for (at, key), value in values.items() if at == section]
         with open(self.config, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
         self.env = dict(os.environ, KATA_ROOT=self.root, KATA_CONFIG=self.config, KATA_OWNER=OWNER,
