@@ -40,11 +40,12 @@ static gboolean find(ServiceJob *job, const char *id, const char *exec_id, Conta
   return TRUE;
 }
 
-static void answer(ServiceJob *job, gboolean done, const GError *error) {
+/* error by address: it is set while the arguments are evaluated. */
+static void answer(ServiceJob *job, gboolean done, GError *const *error) {
   if (done)
     service_reply_empty(job->call);
   else
-    ttrpc_call_fail_error(job->call, error);
+    ttrpc_call_fail_error(job->call, *error);
 }
 
 static gboolean save(Sandbox *sandbox, GError **error) { return store_save(sandbox, error); }
@@ -244,7 +245,7 @@ static void task_exec(ServiceJob *job) {
   g_autoptr(Process) init = NULL;
   if (!find(job, request->id, "", &container, &init)) return;
   g_autoptr(GError) error = NULL;
-  answer(job, add_exec(job, container, request, &error), error);
+  answer(job, add_exec(job, container, request, &error), &error);
 }
 
 /* ---- what a running process is asked ---- */
@@ -281,7 +282,7 @@ static void task_kill(ServiceJob *job) {
   g_autoptr(Process) process = NULL;
   if (!find(job, request->id, request->exec_id, &container, &process)) return;
   g_autoptr(GError) error = NULL;
-  answer(job, kill_process(job->owner->sandbox, process, request->signal, request->all, &error), error);
+  answer(job, kill_process(job->owner->sandbox, process, request->signal, request->all, &error), &error);
 }
 
 static void task_resize(ServiceJob *job) {
@@ -301,7 +302,7 @@ static void task_resize(ServiceJob *job) {
   g_autoptr(GError) error = NULL;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(job->owner->sandbox, &error);
   gboolean done = agent != NULL && agent_call(agent, "TtyWinResize", &resize.base, AGENT_CALL_TIMEOUT_MS, NULL, &error);
-  answer(job, done, error);
+  answer(job, done, &error);
 }
 
 static void task_close_io(ServiceJob *job) {
@@ -342,7 +343,7 @@ static void change_paused(ServiceJob *job, const char *id, gboolean paused) {
   g_autoptr(Process) init = NULL;
   if (!find(job, id, "", &container, &init)) return;
   g_autoptr(GError) error = NULL;
-  answer(job, set_paused(job->owner->sandbox, container, paused, &error), error);
+  answer(job, set_paused(job->owner->sandbox, container, paused, &error), &error);
 }
 
 static void task_pause(ServiceJob *job) {
@@ -371,7 +372,7 @@ static void task_update(ServiceJob *job) {
   g_autoptr(Process) init = NULL;
   if (!find(job, request->id, "", &container, &init)) return;
   g_autoptr(GError) error = NULL;
-  answer(job, update(job->owner->sandbox, request, &error), error);
+  answer(job, update(job->owner->sandbox, request, &error), &error);
 }
 
 static void task_state(ServiceJob *job) {
