@@ -257,23 +257,29 @@ static void task_wait(ServiceJob *job) {
   if (find(job, request->id, request->exec_id, &container, &process)) process_add_waiter(process, job->call);
 }
 
+static gboolean set_finished(const Process *process, GError **error) {
+  g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "process already finished: '%s'", process_get_agent_id(process));
+  return FALSE;
+}
+
 static gboolean kill_process(Sandbox *sandbox, Process *process, guint32 signal, gboolean all, GError **error) {
   ProcessStatus status = process_get_status(process);
   gboolean is_exec = *process_get_exec_id(process) != '\0';
-  if (status == PROCESS_STOPPED) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "process already finished: '%s'", process_get_agent_id(process));
-    return FALSE;
-  }
+  if (status == PROCESS_STOPPED) return set_finished(process, error);
   if (is_exec && status == PROCESS_CREATED) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "process '%s' has not been started",
                 process_get_agent_id(process));
     return FALSE;
   }
-  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  if (agent == NULL) return FALSE;
-  if (signal == SIGKILL) process_expect_end(process);
+  g_autoptr(GError) why = NULL;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, &why);
   const char *target = all && !is_exec ? "" : process_get_agent_id(process);
-  return agent_signal(agent, process_get_container_id(process), target, signal, error);
+  if (signal == SIGKILL) process_expect_end(process);
+  if (agent != NULL && agent_signal(agent, process_get_container_id(process), target, signal, &why)) return TRUE;
+  /* A guest that ends takes its processes along, even if they are not all told off yet. */
+  if (sandbox_get_status(sandbox) == SANDBOX_STOPPED) return set_finished(process, error);
+  g_propagate_error(error, g_steal_pointer(&why));
+  return FALSE;
 }
 
 static void task_kill(ServiceJob *job) {
