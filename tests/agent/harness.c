@@ -105,6 +105,11 @@ static gboolean have_program(const char *name) {
   return path != NULL;
 }
 
+static char *find_agent(const char *build) {
+  g_autofree char *root = g_canonicalize_filename(build, NULL);
+  return g_build_filename(root, "agent/kata-agent", NULL);
+}
+
 int harness_run(int (*func)(void)) {
   if (geteuid() != 0) {
     fprintf(stderr, "skipped: needs root\n");
@@ -112,8 +117,7 @@ int harness_run(int (*func)(void)) {
   }
   if (!have_program("crun") || !have_program(BUSYBOX)) return SKIPPED;
   const char *build = g_getenv("top_builddir");
-  g_autofree char *root = g_canonicalize_filename(build ? build : ".", NULL);
-  agent_path = g_build_filename(root, "agent/kata-agent", NULL);
+  agent_path = find_agent(build ? build : ".");
   if (!g_file_test(agent_path, G_FILE_TEST_IS_EXECUTABLE)) {
     fprintf(stderr, "there is no agent '%s'\n", agent_path);
     return 1;
