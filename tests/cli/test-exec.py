@@ -34,7 +34,7 @@ class Exec(kata_cli.OneContainerTest):
         self.assertEqual((result.returncode, result.stdout), (4, "y\n/etc\n"))
 
         # What cannot be started.
-        pid_file = self.world.path("pid")
+        pid_file = self.world.path("no-pid")
         missing = "(?i)executable file not found in|no such file or directory"
         for command in ("none", "/bin/none"):
             for flags in ([], ["-d", "--pid-file", pid_file]):

@@ -73,7 +73,8 @@ class Monitor(kata_cli.CliTest):
     def test_it_holds_only_the_streams(self):
         read_end, write_end = os.pipe()
         other_read, other_write = os.pipe()
-        pid = self.create("sh", "-c", "echo text", stdout=write_end, pass_fds=[other_write])
+        pid = self.create("sh", "-c", "echo text", stdout=write_end, stderr=subprocess.DEVNULL,
+                          pass_fds=[other_write])
         os.close(write_end)
         os.close(other_write)
         self.assertEqual(os.read(other_read, 1), b"")
