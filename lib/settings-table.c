@@ -104,13 +104,6 @@ const SettingKey setting_keys[] = {
      .words = "never|none|auto|always",
      .doc = "How long the guest may trust what it has read; \"never\" and \"none\" mean the same."},
     {.section = QEMU,
-     .key = "enable_annotations",
-     .type = SETTING_LIST,
-     .preset = "[]",
-     .doc =
-         "Keys of this section that a container's annotations may change: regular expressions, each matching a whole "
-         "name."},
-    {.section = QEMU,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,
      .preset = "false",
@@ -131,7 +124,7 @@ const SettingKey setting_keys[] = {
      .key = "debug_console_enabled",
      .type = SETTING_BOOLEAN,
      .preset = "false",
-     .doc = "The agent offers a shell in the guest."},
+     .doc = "Asks the agent for a shell in the guest, which Kata Containers' own agent can give."},
     {.section = AGENT,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,
@@ -149,11 +142,6 @@ const SettingKey setting_keys[] = {
      .min = 1,
      .max = TIMEOUT_MAX_S,
      .doc = "Seconds that making a container may take."},
-    {.section = RUNTIME,
-     .key = "sandbox_cgroup_only",
-     .type = SETTING_BOOLEAN,
-     .preset = "false",
-     .doc = "The hypervisor and its helpers all live in the sandbox's own cgroup."},
 };
 
 const gsize n_setting_keys = G_N_ELEMENTS(setting_keys);

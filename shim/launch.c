@@ -53,15 +53,29 @@ static gboolean step_check(Sandbox *sandbox, GError **error) {
 
 /* ---- the share ---- */
 
+/* The settings' own arguments come last, so that they win. */
+static GPtrArray *share_daemon_args(const kata_settings *settings) {
+  const char *cache = settings_get_string(settings, "hypervisor.qemu", "virtio_fs_cache");
+  /* "never" is the word of virtiofsd in Rust, "none" of QEMU's in C; the former takes both after -o. */
+  GPtrArray *args = g_ptr_array_new_with_free_func(g_free);
+  g_ptr_array_add(args, g_strdup("-o"));
+  g_ptr_array_add(args, g_strconcat("cache=", g_str_equal(cache, "never") ? "none" : cache, NULL));
+  const char *const *extra = settings_get_strv(settings, "hypervisor.qemu", "virtio_fs_extra_args");
+  for (; *extra != NULL; extra++) g_ptr_array_add(args, g_strdup(*extra));
+  g_ptr_array_add(args, NULL);
+  return args;
+}
+
 static gboolean step_share(Sandbox *sandbox, GError **error) {
   if (!shares_files(sandbox)) return TRUE;
   g_autofree char *directory = in_dir(sandbox, PATHS_SHARE);
   g_autofree char *socket = in_dir(sandbox, PATHS_VIRTIOFS_SOCKET);
   sandbox->share = share_new(directory, error);
   if (sandbox->share == NULL) return FALSE;
+  g_autoptr(GPtrArray) args = share_daemon_args(sandbox->settings);
   return share_start_daemon(sandbox->share,
                             settings_get_string(sandbox->settings, "hypervisor.qemu", "virtio_fs_daemon"), socket,
-                            settings_get_strv(sandbox->settings, "hypervisor.qemu", "virtio_fs_extra_args"), error);
+                            (const char *const *)args->pdata, error);
 }
 
 static void undo_share(Sandbox *sandbox) {
@@ -169,6 +183,30 @@ static gpointer pump_thread(gpointer user_data) {
 /* Somebody always listens to the agent, so that its end is noticed at once. */
 static void start_pump(Sandbox *sandbox) { g_thread_unref(g_thread_new("agent", pump_thread, sandbox)); }
 
+static void kernel_module_free(gpointer data) {
+  Grpc__KernelModule *module = data;
+  g_free(module->name);
+  g_strfreev(module->parameters);
+  g_free(module);
+}
+
+/* "NAME PARAMETER..." each. */
+static GPtrArray *kernel_modules(const kata_settings *settings) {
+  GPtrArray *modules = g_ptr_array_new_with_free_func(kernel_module_free);
+  const char *const *line = settings_get_strv(settings, "agent.kata", "kernel_modules");
+  for (; *line != NULL; line++) {
+    g_auto(GStrv) words = g_strsplit(*line, " ", -1);
+    if (words[0] == NULL || *words[0] == '\0') continue;
+    Grpc__KernelModule *module = g_new(Grpc__KernelModule, 1);
+    grpc__kernel_module__init(module);
+    module->name = g_strdup(words[0]);
+    module->parameters = g_strdupv(words + 1);
+    module->n_parameters = g_strv_length(module->parameters);
+    g_ptr_array_add(modules, module);
+  }
+  return modules;
+}
+
 static gboolean step_agent(Sandbox *sandbox, GError **error) {
   char *shm_options[] = {"noexec", "nosuid", "nodev", "mode=1777", "size=67108864"};
   Grpc__Storage share = GRPC__STORAGE__INIT, shm = GRPC__STORAGE__INIT;
@@ -187,6 +225,9 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   request.sandbox_id = sandbox->id;
   request.storages = storages;
   request.n_storages = shares_files(sandbox) ? 2 : 1;
+  g_autoptr(GPtrArray) modules = kernel_modules(sandbox->settings);
+  request.kernel_modules = (Grpc__KernelModule **)modules->pdata;
+  request.n_kernel_modules = modules->len;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   start_pump(sandbox);

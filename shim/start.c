@@ -162,7 +162,8 @@ static gboolean leave_owner(Sandbox *sandbox, int lock_fd, int listen_fd, const 
       _exit(1);
     }
     fd_clear(&ready[1]);
-    log_open(STDERR_FILENO, LOG_FORMAT_TEXT, debug ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_MESSAGE);
+    gboolean wordy = debug || settings_get_bool(sandbox->settings, "runtime", "enable_debug");
+    log_open(STDERR_FILENO, LOG_FORMAT_TEXT, wordy ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_MESSAGE);
     _exit(serve(sandbox, listen_fd, state));
   }
   fd_clear(&ready[1]);
