@@ -20,9 +20,11 @@ typedef struct kata_agent kata_agent;
  * kata_agent_connect: connects.
  * @address: vsock://CID:PORT, unix:///PATH, or hvsock:///PATH:PORT (the CONNECT line of Firecracker
  * and Cloud Hypervisor); upstream's agent listens on vsock port 1024.
- * @timeout_ms: how long to try; 0: once.
+ * @timeout_ms: how long to try, in milliseconds; 0: once.
  * @flags: 0.
- * Returns: a connection to be released with kata_agent_unref(), or NULL. Since: 0.1
+ * Returns: a connection to be released with kata_agent_unref(), or NULL.
+ * Errors: KATA_ERR_INVALID_ARGUMENT for another form of address, KATA_ERR_UNAVAILABLE when nobody
+ * listens there. Since: 0.1
  */
 kata_agent *kata_agent_connect(const char *address, uint32_t timeout_ms, uint32_t flags, kata_error **err);
 
@@ -36,8 +38,9 @@ void kata_agent_unref(kata_agent *agent);
  * kata_agent_call: one call.
  * @method: "Service.Method": AgentService.CreateContainer, Health.Check and so on.
  * @request_json: the request in protobuf's JSON form (names as in the .proto files, bytes as base64); NULL: empty.
- * @timeout_ms: 0: no limit; also told to the agent.
+ * @timeout_ms: in milliseconds, also told to the agent; 0: no limit.
  * @flags: 0.
+ * Request and reply hold at most 4 MiB each on the wire (containerd's ttRPC, messageLengthMax).
  * @ret_reply_json: the reply, to be released with kata_free(); may be NULL.
  * Returns: 0 or -1.
  * Errors: KATA_ERR_INVALID_ARGUMENT naming the wrong member, KATA_ERR_NOT_FOUND for an unknown method,

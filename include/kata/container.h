@@ -45,8 +45,12 @@ typedef enum kata_container_status {
 kata_container *kata_container_create(kata_sandbox *sandbox, const char *id, const char *bundle,
                                       const kata_process_io *io, uint32_t flags, kata_error **err);
 
-/** kata_container_open: a handle to a container that exists below the context's root. Errors: KATA_ERR_NOT_FOUND.
- * Since: 0.1 */
+/**
+ * kata_container_open: a handle to a container that exists below the context's root.
+ * @flags: 0.
+ * Returns: a handle to be released with kata_container_unref(), or NULL.
+ * Errors: KATA_ERR_NOT_FOUND; what a dead sandbox left of it is removed then. Since: 0.1
+ */
 kata_container *kata_container_open(kata_context *ctx, const char *id, uint32_t flags, kata_error **err);
 
 /** kata_container_ref: one more holder. Returns @container. Since: 0.1 */
@@ -61,11 +65,20 @@ const char *kata_container_get_id(const kata_container *container);
 /** kata_container_get_sandbox_id: Returns: text owned by the handle. Since: 0.1 */
 const char *kata_container_get_sandbox_id(const kata_container *container);
 
-/** kata_container_list: the ids of all containers below the context's root, sorted. As kata_sandbox_list(). Since: 0.1
+/**
+ * kata_container_list: the ids of all containers below the context's root, sorted by their bytes.
+ * @flags: 0.
+ * Returns: a NULL-terminated array to be released with kata_strv_free(), or NULL. Since: 0.1
  */
 char **kata_container_list(kata_context *ctx, uint32_t flags, kata_error **err);
 
-/** kata_container_start: lets the container's process run. Errors: KATA_ERR_INVALID_STATE. Since: 0.1 */
+/**
+ * kata_container_start: lets the container's process run.
+ * @flags: 0.
+ * Returns: 0 or -1.
+ * Errors: KATA_ERR_INVALID_STATE when it has been started before; what the guest said, such as a program that is not
+ * there. Since: 0.1
+ */
 int kata_container_start(kata_container *container, uint32_t flags, kata_error **err);
 
 /** KATA_KILL_ALL: to every process of the container, not only its first. Since: 0.1 */
@@ -73,17 +86,18 @@ int kata_container_start(kata_container *container, uint32_t flags, kata_error *
 
 /**
  * kata_container_kill: sends a signal.
- * @signal: its Linux number, signal(7).
+ * @signal: its Linux number, signal(7); 0 only asks whether the process is there.
  * @flags: 0 or KATA_KILL_ALL.
+ * Returns: 0 or -1.
  * Errors: KATA_ERR_NOT_FOUND when the process has ended. Since: 0.1
  */
 int kata_container_kill(kata_container *container, int signal, uint32_t flags, kata_error **err);
 
 /**
  * kata_container_wait: waits until the container's process has ended.
- * @timeout_ms: 0: no limit.
- * @ret_status: its exit code, 128 plus the signal's number if one killed it; may be NULL.
- * Returns: 0 or -1. Errors: KATA_ERR_TIMEOUT; KATA_ERR_GUEST when the guest died. Since: 0.1
+ * @timeout_ms: in milliseconds; 0: no limit.
+ * @ret_status: its exit code, 128 plus the signal's number if one killed it, so 137 when its guest died; may be NULL.
+ * Returns: 0 or -1. Errors: KATA_ERR_TIMEOUT; KATA_ERR_NOT_FOUND when it was deleted. Since: 0.1
  */
 int kata_container_wait(kata_container *container, uint32_t timeout_ms, int *ret_status, kata_error **err);
 
@@ -93,50 +107,63 @@ int kata_container_wait(kata_container *container, uint32_t timeout_ms, int *ret
 #define KATA_CONTAINER_DELETE_SANDBOX (1u << 1)
 
 /**
- * kata_container_delete: removes a stopped (or only created) container.
+ * kata_container_delete: removes a stopped (or only created) container. The handle is still to be released.
+ * @flags: of KATA_CONTAINER_DELETE_FORCE and KATA_CONTAINER_DELETE_SANDBOX; with the former a container that
+ * is not there is a success.
  * @ret_status: its exit code; may be NULL.
- * Errors: KATA_ERR_INVALID_STATE while it runs, unless KATA_CONTAINER_DELETE_FORCE is set. Since: 0.1
+ * Returns: 0 or -1.
+ * Errors: KATA_ERR_INVALID_STATE while it runs, unless KATA_CONTAINER_DELETE_FORCE is set; KATA_ERR_NOT_FOUND;
+ * KATA_ERR_TIMEOUT when it has not ended 10 s after it was killed (as long as runc waits). Since: 0.1
  */
 int kata_container_delete(kata_container *container, uint32_t flags, int *ret_status, kata_error **err);
 
-/** kata_container_get_status: Returns: a kata_container_status, or -1. Since: 0.1 */
+/** kata_container_get_status: Returns: a kata_container_status, or -1. Errors: KATA_ERR_NOT_FOUND. Since: 0.1 */
 int kata_container_get_status(kata_container *container, kata_error **err);
 
 /**
  * kata_container_get_state: the OCI runtime specification's state document, with the members
- * that runc adds: rootfs, created, owner.
+ * that runc adds: rootfs, created, owner; indented by two blanks, without a newline at its end.
+ * @flags: 0.
  * Returns: JSON to be released with kata_free(), or NULL. Since: 0.1
  */
 char *kata_container_get_state(kata_container *container, uint32_t flags, kata_error **err);
 
 /**
  * kata_container_get_process_template: config.json's process object, for an exec that differs from it only in part.
+ * @flags: 0.
  * Returns: JSON to be released with kata_free(), or NULL. Since: 0.1
  */
 char *kata_container_get_process_template(kata_container *container, uint32_t flags, kata_error **err);
 
-/** kata_container_pause: freezes its processes. Errors: KATA_ERR_INVALID_STATE. Since: 0.1 */
+/** kata_container_pause: freezes its processes. @flags: 0. Errors: KATA_ERR_INVALID_STATE unless it runs. Since: 0.1 */
 int kata_container_pause(kata_container *container, uint32_t flags, kata_error **err);
 
-/** kata_container_resume: lets them go on. Errors: KATA_ERR_INVALID_STATE. Since: 0.1 */
+/** kata_container_resume: lets them go on. @flags: 0. Errors: KATA_ERR_INVALID_STATE unless paused. Since: 0.1 */
 int kata_container_resume(kata_container *container, uint32_t flags, kata_error **err);
 
 /**
  * kata_container_update: changes limits.
- * @resources_json: an OCI linux.resources object. Since: 0.1
+ * @resources_json: an OCI linux.resources object; limits it does not name stay.
+ * @flags: 0.
+ * Returns: 0 or -1. Errors: KATA_ERR_INVALID_ARGUMENT naming the member. Since: 0.1
  */
 int kata_container_update(kata_container *container, const char *resources_json, uint32_t flags, kata_error **err);
 
 /**
  * kata_container_get_stats: counters of the container's cgroup in the guest.
+ * @flags: 0.
  * Returns: JSON, the agent protocol's StatsContainerResponse, to be released with kata_free(), or NULL. Since: 0.1
  */
 char *kata_container_get_stats(kata_container *container, uint32_t flags, kata_error **err);
 
-/** kata_container_resize: sets the size of the container's terminal in characters. Since: 0.1 */
+/**
+ * kata_container_resize: sets the size of the container's terminal.
+ * @columns, @rows: in characters, up to 65535 (struct winsize).
+ * Returns: 0, also when it has no terminal, or -1. Errors: KATA_ERR_INVALID_ARGUMENT. Since: 0.1
+ */
 int kata_container_resize(kata_container *container, uint32_t columns, uint32_t rows, kata_error **err);
 
-/** kata_container_close_stdin: the container reads end of file after what it was sent. Since: 0.1 */
+/** kata_container_close_stdin: the container reads end of file after what it was sent. Returns: 0 or -1. Since: 0.1 */
 int kata_container_close_stdin(kata_container *container, kata_error **err);
 
 #ifdef __cplusplus

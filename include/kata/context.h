@@ -22,11 +22,12 @@ typedef struct kata_context kata_context;
 /**
  * kata_context_new: makes a context with the defaults: root /run/kata, settings from
  * /etc/kata/kata.conf and /etc/kata/conf.d, the owner program libkata was built with.
- * The environment variables KATA_ROOT, KATA_CONFIG and KATA_OWNER stand in for the defaults.
+ * The environment variables KATA_ROOT, KATA_CONFIG and KATA_OWNER stand in for the defaults, but
+ * not in a program that runs with more rights than its user (secure_getenv(3)).
  * @flags: 0.
  * @err: where to store an error, or NULL.
  * Returns: a context to be released with kata_context_unref(), or NULL.
- * Errors: KATA_ERR_INVALID_ARGUMENT for an unknown flag. Since: 0.1
+ * Errors: KATA_ERR_INVALID_ARGUMENT for a variable that is no absolute path. Since: 0.1
  */
 kata_context *kata_context_new(uint32_t flags, kata_error **err);
 
@@ -40,7 +41,7 @@ void kata_context_unref(kata_context *ctx);
  * kata_context_set_root: keeps sandboxes below another directory; contexts with different
  * roots see nothing of each other.
  * @path: absolute, not "/", at most 48 bytes (unix socket paths hold 107 bytes, sun_path of
- * unix(7), and the sockets of a sandbox lie up to 59 bytes below the root); copied.
+ * unix(7), and the sockets of a sandbox, libvirt's among them, lie up to 57 bytes below the root); copied.
  * Returns: 0, or -1 with KATA_ERR_INVALID_ARGUMENT. Since: 0.1
  */
 int kata_context_set_root(kata_context *ctx, const char *path, kata_error **err);
@@ -50,7 +51,8 @@ const char *kata_context_get_root(const kata_context *ctx);
 
 /**
  * kata_context_set_config_file: reads settings from this file instead of the default one.
- * @path: absolute; copied. It is read when a sandbox is created.
+ * @path: absolute; copied. It is read, with the *.conf files of conf.d beside it, when a sandbox is created, and must
+ * be there then.
  * Returns: 0, or -1 with KATA_ERR_INVALID_ARGUMENT. Since: 0.1
  */
 int kata_context_set_config_file(kata_context *ctx, const char *path, kata_error **err);
@@ -76,7 +78,7 @@ int kata_context_set_owner_program(kata_context *ctx, const char *path, kata_err
  */
 char *kata_host_check(kata_context *ctx, uint32_t flags, kata_error **err);
 
-/** kata_free: releases text and arrays that libkata returned. @memory: may be NULL. Since: 0.1 */
+/** kata_free: releases text that libkata returned. @memory: may be NULL. Since: 0.1 */
 void kata_free(void *memory);
 
 /** kata_strv_free: releases a NULL-terminated array of texts. @array: may be NULL. Since: 0.1 */

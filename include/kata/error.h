@@ -32,18 +32,21 @@ typedef enum kata_error_code {
   KATA_ERR_CANCELLED = 15           /* given up at the caller's wish */
 } kata_error_code;
 
-/** An error. Opaque; made by libkata, freed by the caller with kata_error_free(). */
+/**
+ * kata_error: an error. Opaque; made by libkata, freed by the caller with kata_error_free().
+ * Thread rule: it never changes; any thread may read it until it is freed. Since: 0.1
+ */
 typedef struct kata_error kata_error;
 
 /**
  * kata_error_get_code: the kind of failure.
- * @err: an error, or NULL (then KATA_ERR_NONE is returned).
- * Thread rule: safe from any thread as long as nobody frees @err. Since: 0.1
+ * @err: an error, or NULL (then KATA_ERR_NONE is returned). Since: 0.1
  */
 kata_error_code kata_error_get_code(const kata_error *err);
 
 /**
  * kata_error_get_message: one line saying what was tried, on what, and why it failed.
+ * Starts in lower case and has no full stop, so that it can stand after "PROGRAM: ".
  * @err: an error, or NULL (then "no error" is returned).
  * Returns: text owned by @err. Since: 0.1
  */

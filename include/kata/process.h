@@ -71,22 +71,33 @@ void kata_process_unref(kata_process *process);
 /** kata_process_get_id: the exec id. Returns: text owned by the handle. Since: 0.1 */
 const char *kata_process_get_id(const kata_process *process);
 
-/** kata_process_start: runs it. Errors: what the guest said, such as a program that is not there. Since: 0.1 */
+/**
+ * kata_process_start: runs it.
+ * @flags: 0.
+ * Returns: 0 or -1.
+ * Errors: KATA_ERR_INVALID_STATE when it has been started before; what the guest said, such as a program that is not
+ * there. Since: 0.1
+ */
 int kata_process_start(kata_process *process, uint32_t flags, kata_error **err);
 
-/** kata_process_kill: sends a signal. As kata_container_kill(). Since: 0.1 */
+/** kata_process_kill: sends a signal. @flags: 0; all else as kata_container_kill(). Since: 0.1 */
 int kata_process_kill(kata_process *process, int signal, uint32_t flags, kata_error **err);
 
 /** kata_process_wait: as kata_container_wait(). Since: 0.1 */
 int kata_process_wait(kata_process *process, uint32_t timeout_ms, int *ret_status, kata_error **err);
 
-/** kata_process_delete: forgets an ended process. @ret_status: its exit code; may be NULL. Since: 0.1 */
+/**
+ * kata_process_delete: forgets an ended process. The handle is still to be released.
+ * @flags: 0.
+ * @ret_status: its exit code; may be NULL.
+ * Returns: 0 or -1. Errors: KATA_ERR_INVALID_STATE while it runs, KATA_ERR_NOT_FOUND. Since: 0.1
+ */
 int kata_process_delete(kata_process *process, uint32_t flags, int *ret_status, kata_error **err);
 
-/** kata_process_resize: sets the size of its terminal in characters. Since: 0.1 */
+/** kata_process_resize: sets the size of its terminal. As kata_container_resize(). Since: 0.1 */
 int kata_process_resize(kata_process *process, uint32_t columns, uint32_t rows, kata_error **err);
 
-/** kata_process_close_stdin: it reads end of file after what it was sent. Since: 0.1 */
+/** kata_process_close_stdin: it reads end of file after what it was sent. Returns: 0 or -1. Since: 0.1 */
 int kata_process_close_stdin(kata_process *process, kata_error **err);
 
 #ifdef __cplusplus

@@ -30,7 +30,7 @@ typedef enum kata_sandbox_status {
 /**
  * kata_sandbox_create: starts a sandbox's owner; the virtual machine starts with
  * kata_sandbox_start() or with the first container.
- * @ctx: the context.
+ * @ctx: the context; the handle holds it.
  * @id: 1 to 128 characters out of A-Z a-z 0-9 _ + . -, unique below the context's root.
  * @settings: set over those of the context's settings file, or NULL.
  * @flags: 0.
@@ -43,8 +43,11 @@ kata_sandbox *kata_sandbox_create(kata_context *ctx, const char *id, const kata_
 
 /**
  * kata_sandbox_open: a handle to a sandbox that exists. If its owner was killed and its virtual
- * machine still runs, a new owner takes it over.
- * Errors: KATA_ERR_NOT_FOUND. Since: 0.1
+ * machine still runs, a new owner takes it over; so does every other call that finds no owner.
+ * @flags: 0.
+ * Returns: a handle to be released with kata_sandbox_unref(), or NULL.
+ * Errors: KATA_ERR_NOT_FOUND, also when its virtual machine has ended together with its owner: then what was left
+ * of it is removed. Since: 0.1
  */
 kata_sandbox *kata_sandbox_open(kata_context *ctx, const char *id, uint32_t flags, kata_error **err);
 
@@ -58,13 +61,17 @@ void kata_sandbox_unref(kata_sandbox *sandbox);
 const char *kata_sandbox_get_id(const kata_sandbox *sandbox);
 
 /**
- * kata_sandbox_list: the ids of all sandboxes below the context's root, sorted.
+ * kata_sandbox_list: the ids of all sandboxes below the context's root, sorted by their bytes.
+ * @flags: 0.
  * Returns: a NULL-terminated array to be released with kata_strv_free(), or NULL. Since: 0.1
  */
 char **kata_sandbox_list(kata_context *ctx, uint32_t flags, kata_error **err);
 
 /**
- * kata_sandbox_start: boots the virtual machine and waits until its agent answers.
+ * kata_sandbox_start: boots the virtual machine and waits until its agent answers, at most as
+ * long as the setting dial_timeout says.
+ * @flags: 0.
+ * Returns: 0 or -1.
  * Errors: KATA_ERR_INVALID_STATE when it has been started before; KATA_ERR_HOST; KATA_ERR_GUEST and
  * KATA_ERR_TIMEOUT with the guest's last console lines as the detail. After an error nothing
  * of the sandbox is left. Since: 0.1
@@ -73,7 +80,10 @@ int kata_sandbox_start(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
 
 /**
  * kata_sandbox_stop: ends the virtual machine, killing what runs in it. A stopped sandbox: success.
- * @timeout_ms: how long the guest may take to power off by itself before it is killed; 0: killed at once. Since: 0.1
+ * @timeout_ms: how long the guest may take to power off by itself before it is killed, in milliseconds
+ * rounded up to seconds; 0: killed at once.
+ * @flags: 0.
+ * Returns: 0 or -1. Errors: KATA_ERR_NOT_FOUND. Since: 0.1
  */
 int kata_sandbox_stop(kata_sandbox *sandbox, uint32_t timeout_ms, uint32_t flags, kata_error **err);
 
@@ -81,8 +91,12 @@ int kata_sandbox_stop(kata_sandbox *sandbox, uint32_t timeout_ms, uint32_t flags
 #define KATA_SANDBOX_DELETE_FORCE (1u << 0)
 
 /**
- * kata_sandbox_delete: ends the owner and removes all that is on the host of the sandbox.
- * Errors: KATA_ERR_INVALID_STATE while it runs, unless KATA_SANDBOX_DELETE_FORCE is set. Since: 0.1
+ * kata_sandbox_delete: ends the owner and removes all that is on the host of the sandbox. The handle is
+ * still to be released.
+ * @flags: 0 or KATA_SANDBOX_DELETE_FORCE.
+ * Returns: 0 once everything is gone, or -1.
+ * Errors: KATA_ERR_INVALID_STATE while it runs, unless KATA_SANDBOX_DELETE_FORCE is set; KATA_ERR_NOT_FOUND;
+ * KATA_ERR_TIMEOUT when something of it is still there after 30 s. Since: 0.1
  */
 int kata_sandbox_delete(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
 
@@ -91,19 +105,23 @@ int kata_sandbox_get_status(kata_sandbox *sandbox, kata_error **err);
 
 /**
  * kata_sandbox_wait: waits until the virtual machine has ended.
- * @timeout_ms: 0: no limit.
- * Returns: 0 or -1. Errors: KATA_ERR_TIMEOUT. Since: 0.1
+ * @timeout_ms: in milliseconds; 0: no limit.
+ * @flags: 0.
+ * Returns: 0 or -1. Errors: KATA_ERR_TIMEOUT, KATA_ERR_NOT_FOUND. Since: 0.1
  */
 int kata_sandbox_wait(kata_sandbox *sandbox, uint32_t timeout_ms, uint32_t flags, kata_error **err);
 
 /**
  * kata_sandbox_get_domain_xml: the libvirt domain XML the guest was started from.
- * Returns: text to be released with kata_free(), or NULL. Since: 0.1
+ * @flags: 0.
+ * Returns: text to be released with kata_free(), or NULL.
+ * Errors: KATA_ERR_INVALID_STATE before the start. Since: 0.1
  */
 char *kata_sandbox_get_domain_xml(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
 
 /**
  * kata_sandbox_get_boot_timeline: what each step of the start took.
+ * @flags: 0.
  * Returns: JSON, an array of {"name", "begin_us", "end_us"} with times in microseconds since the
  * owner was asked to start, to be released with kata_free(), or NULL. Since: 0.1
  */

@@ -34,7 +34,8 @@ void kata_settings_unref(kata_settings *settings);
 
 /**
  * kata_settings_load_file: takes over what a file says; keys it does not name keep their value.
- * @path: the file.
+ * Drop-ins beside the file are not read.
+ * @path: the file, of at most 1 MiB.
  * @flags: 0.
  * Returns: 0, or -1 and nothing has changed.
  * Errors: KATA_ERR_CONFIG naming file, line, key and what is allowed; KATA_ERR_NOT_FOUND and
@@ -46,8 +47,9 @@ int kata_settings_load_file(kata_settings *settings, const char *path, uint32_t 
  * kata_settings_set: sets one key.
  * @section: such as "hypervisor.qemu".
  * @key: such as "default_vcpus".
- * @value: as it would stand in kata.conf: 4, true, "text", ["a", "b"].
- * Returns: 0, or -1 and nothing has changed. Errors: KATA_ERR_CONFIG. Since: 0.1
+ * @value: as it would stand in kata.conf: 4, true, "text", ["a", "b"]; a text has its quotes.
+ * Returns: 0, or -1 and nothing has changed.
+ * Errors: KATA_ERR_CONFIG naming the key and what is allowed. Since: 0.1
  */
 int kata_settings_set(kata_settings *settings, const char *section, const char *key, const char *value,
                       kata_error **err);
@@ -59,8 +61,9 @@ int kata_settings_set(kata_settings *settings, const char *section, const char *
 char *kata_settings_get(const kata_settings *settings, const char *section, const char *key, kata_error **err);
 
 /**
- * kata_settings_to_text: every key that is not at its default, in the form of kata.conf.
- * Returns: text to be released with kata_free(). Since: 0.1
+ * kata_settings_to_text: every key that a file or kata_settings_set() has named, in the form of kata.conf.
+ * @settings: may be NULL.
+ * Returns: text to be released with kata_free(), "" if none was named. Since: 0.1
  */
 char *kata_settings_to_text(const kata_settings *settings);
 
