@@ -9,7 +9,8 @@ CLI_TESTS = \
 	tests/cli/test-streams.py \
 	tests/cli/test-bad-luck.py \
 	tests/cli/test-killed-starting.py \
-	tests/cli/test-take-over.py
+	tests/cli/test-take-over.py \
+	tests/cli/test-example.py
 dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/kata_cli.py
