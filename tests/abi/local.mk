@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+dist_check_SCRIPTS += tests/abi/headers.sh tests/abi/symbols.py
+TESTS += tests/abi/headers.sh tests/abi/symbols.py
+
+# The leak checker of a sanitizer counts memory in its own way.
+if !SANITIZERS
+check_PROGRAMS += tests/abi/dlopen
+TESTS += tests/abi/dlopen.sh
+endif
+dist_check_SCRIPTS += tests/abi/dlopen.sh
+tests_abi_dlopen_SOURCES = tests/abi/dlopen.c
+tests_abi_dlopen_LDADD = -ldl -lpthread
+
+check_PROGRAMS += tests/abi/print-settings
+dist_check_SCRIPTS += tests/abi/settings-page.sh
+TESTS += tests/abi/settings-page.sh
+tests_abi_print_settings_SOURCES = tests/abi/print-settings.c
+tests_abi_print_settings_CPPFLAGS = $(lib_libcore_la_CPPFLAGS)
+tests_abi_print_settings_LDADD = lib/libcore.la $(GLIB_LIBS)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 if HAVE_CMOCKA
-LIB_TESTS = tests/unit/test-settings tests/unit/test-vm-config tests/unit/test-owner-client
+LIB_TESTS = tests/unit/test-settings tests/unit/test-vm-config tests/unit/test-owner-client tests/unit/test-api
 check_PROGRAMS += $(LIB_TESTS) tests/unit/fake-owner
 TESTS += $(LIB_TESTS)
 
@@ -13,4 +13,6 @@ tests_unit_test_owner_client_SOURCES = tests/unit/test-owner-client.c
 tests_unit_test_owner_client_LDADD = $(LIB_TEST_LIBS)
 tests_unit_fake_owner_SOURCES = tests/unit/fake-owner.c
 tests_unit_fake_owner_LDADD = $(LIB_TEST_LIBS)
+tests_unit_test_api_SOURCES = tests/unit/test-api.c
+tests_unit_test_api_LDADD = lib/libkata.la $(CMOCKA_LIBS)
 endif
