@@ -4,25 +4,27 @@
 # more of the tree than common/ and proto/, add those sources to FUZZ_EXTRA_FILES and their library to LDADD.
 #   make check        replays every corpus with the normal compiler
 #   make fuzz-NAME    builds with clang and libFuzzer and runs for FUZZ_SECONDS; finds go to tests/fuzz/new/NAME/
-FUZZ_TARGETS = ttrpc-frame oci
-FUZZ_EXTRA_FILES =
+FUZZ_TARGETS = ttrpc-frame oci settings
+FUZZ_EXTRA_FILES = lib/context.c lib/error.c lib/paths.c $(filter lib/settings%.c,$(lib_libcore_la_SOURCES))
 
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=tests/fuzz/replay-%)
 FUZZ_REPLAY_LIBS = common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
-check_PROGRAMS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci
-TESTS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci
+check_PROGRAMS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci tests/fuzz/replay-settings
+TESTS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci tests/fuzz/replay-settings
 
 tests_fuzz_replay_ttrpc_frame_SOURCES = tests/fuzz/fuzz-ttrpc-frame.c tests/fuzz/replay.c
 tests_fuzz_replay_ttrpc_frame_LDADD = $(FUZZ_REPLAY_LIBS)
 tests_fuzz_replay_oci_SOURCES = tests/fuzz/fuzz-oci.c tests/fuzz/replay.c
 tests_fuzz_replay_oci_LDADD = $(FUZZ_REPLAY_LIBS)
+tests_fuzz_replay_settings_SOURCES = tests/fuzz/fuzz-settings.c tests/fuzz/replay.c
+tests_fuzz_replay_settings_LDADD = lib/libcore.la $(FUZZ_REPLAY_LIBS)
 
 EXTRA_DIST += tests/fuzz/corpus
 
 FUZZ_CC = clang
 FUZZ_SECONDS = 120
 FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-FUZZ_COMPILE = $(FUZZ_CC) -std=gnu11 $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(DEFS) $(AM_CPPFLAGS) \
+FUZZ_COMPILE = $(FUZZ_CC) -std=gnu11 $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(DEFS) $(lib_libcore_la_CPPFLAGS) \
 	-I$(top_builddir)/proto $(GLIB_CFLAGS) $(JSON_CFLAGS) $(PROTOBUF_CFLAGS)
 FUZZ_OBJECTS = $(patsubst %.c,tests/fuzz/obj/%.o,$(filter %.c,$(common_libcommon_la_SOURCES)) $(PROTO_C) $(FUZZ_EXTRA_FILES))
 
