@@ -2,8 +2,8 @@
 # TEST_LIBS: what a unit test of internal functions links.
 TEST_LIBS = common/libcommon.la $(CMOCKA_LIBS) $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
 
-dist_check_SCRIPTS += scripts/check-layers.py
-TESTS += scripts/check-layers.py
+dist_check_SCRIPTS += scripts/check-layers.py scripts/check-agent-table.py
+TESTS += scripts/check-layers.py scripts/check-agent-table.py
 
 # A test that hangs fails, and the others get their turn.
 TEST_LIMIT = timeout -k 10 900

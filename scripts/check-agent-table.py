@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Holds docs/AGENT.md together with the agent and its tests: every call of the protocol, every storage driver, every
+type of device, every option and every field of the OCI document has a row, and every row names tests that exist and
+that "make check" runs."""
+import os
+import re
+import sys
+
+TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+TABLE = "docs/AGENT.md"
+
+# What has no row yet. Nothing may be added here that is in the agent's reach.
+MISSING = set("""
+AgentService.UpdateEphemeralMounts
+AgentService.RemoveStaleVirtiofsShareMounts
+AgentService.GetDiagnosticData
+AgentService.UpdateInterface
+AgentService.UpdateRoutes
+AgentService.ListInterfaces
+AgentService.ListRoutes
+AgentService.AddARPNeighbors
+AgentService.GetIPTables
+AgentService.SetIPTables
+AgentService.GetMetrics
+AgentService.MemAgentMemcgSet
+AgentService.MemAgentCompactSet
+AgentService.OnlineCPUMem
+AgentService.ReseedRandomDev
+AgentService.MemHotplugByProbe
+AgentService.SetGuestDateTime
+AgentService.CopyFile
+AgentService.GetOOMEvent
+AgentService.AddSwap
+AgentService.AddSwapPath
+AgentService.GetVolumeStats
+AgentService.ResizeVolume
+AgentService.SetPolicy
+virtio-fs
+ephemeral
+local
+bind
+Process.Terminal
+Process.ConsoleSize
+Process.User
+Process.Args
+Process.Env
+Process.Cwd
+Process.Capabilities
+Process.Rlimits
+Process.NoNewPrivileges
+Process.ApparmorProfile
+Process.OOMScoreAdj
+Process.SelinuxLabel
+Linux.UIDMappings
+Linux.GIDMappings
+Linux.Sysctl
+Linux.Resources
+Linux.CgroupsPath
+Linux.Namespaces
+Linux.Devices
+Linux.Seccomp
+Linux.RootfsPropagation
+Linux.MaskedPaths
+Linux.ReadonlyPaths
+Linux.MountLabel
+Linux.IntelRdt
+Box.Height
+Box.Width
+User.UID
+User.GID
+User.AdditionalGids
+User.Username
+LinuxCapabilities.Bounding
+LinuxCapabilities.Effective
+LinuxCapabilities.Inheritable
+LinuxCapabilities.Permitted
+LinuxCapabilities.Ambient
+POSIXRlimit.Type
+POSIXRlimit.Hard
+POSIXRlimit.Soft
+LinuxIDMapping.HostID
+LinuxIDMapping.ContainerID
+LinuxIDMapping.Size
+LinuxResources.Devices
+LinuxResources.Memory
+LinuxResources.CPU
+LinuxResources.Pids
+LinuxResources.BlockIO
+LinuxResources.HugepageLimits
+LinuxResources.Network
+LinuxNamespace.Type
+LinuxNamespace.Path
+LinuxDevice.Path
+LinuxDevice.Type
+LinuxDevice.Major
+LinuxDevice.Minor
+LinuxDevice.FileMode
+LinuxDevice.UID
+LinuxDevice.GID
+LinuxSeccomp.DefaultAction
+LinuxSeccomp.Architectures
+LinuxSeccomp.Flags
+LinuxSeccomp.Syscalls
+LinuxIntelRdt.L3CacheSchema
+LinuxDeviceCgroup.Allow
+LinuxDeviceCgroup.Type
+LinuxDeviceCgroup.Major
+LinuxDeviceCgroup.Minor
+LinuxDeviceCgroup.Access
+LinuxMemory.Limit
+LinuxMemory.Reservation
+LinuxMemory.Swap
+LinuxMemory.Kernel
+LinuxMemory.KernelTCP
+LinuxMemory.Swappiness
+LinuxMemory.DisableOOMKiller
+LinuxCPU.Shares
+LinuxCPU.Quota
+LinuxCPU.Period
+LinuxCPU.RealtimeRuntime
+LinuxCPU.RealtimePeriod
+LinuxCPU.Cpus
+LinuxCPU.Mems
+LinuxPids.Limit
+LinuxBlockIO.Weight
+LinuxBlockIO.LeafWeight
+LinuxBlockIO.WeightDevice
+LinuxBlockIO.ThrottleReadBpsDevice
+LinuxBlockIO.ThrottleWriteBpsDevice
+LinuxBlockIO.ThrottleReadIOPSDevice
+LinuxBlockIO.ThrottleWriteIOPSDevice
+LinuxHugepageLimit.Pagesize
+LinuxHugepageLimit.Limit
+LinuxNetwork.ClassID
+LinuxNetwork.Priorities
+LinuxSyscall.Names
+LinuxSyscall.Action
+LinuxSyscall.errnoret
+LinuxSyscall.Args
+LinuxWeightDevice.Major
+LinuxWeightDevice.Minor
+LinuxWeightDevice.Weight
+LinuxWeightDevice.LeafWeight
+LinuxThrottleDevice.Major
+LinuxThrottleDevice.Minor
+LinuxThrottleDevice.Rate
+LinuxInterfacePriority.Name
+LinuxInterfacePriority.Priority
+LinuxSeccompArg.Index
+LinuxSeccompArg.Value
+LinuxSeccompArg.ValueTwo
+LinuxSeccompArg.Op
+""".split())
+
+
+def read(path):
+    with open(os.path.join(TOP, path), encoding="utf-8") as source:
+        return source.read()
+
+
+def sources(folder):
+    return "\n".join(read(f"{folder}/{name}") for name in sorted(os.listdir(os.path.join(TOP, folder))) if name.endswith(".c"))
+
+
+def methods():
+    found = []
+    for path in ("proto/agent.proto", "proto/health.proto"):
+        for service, body in re.findall(r"^service (\w+) \{(.*?)^\}", read(path), re.S | re.M):
+            found += [f"{service}.{method}" for method in re.findall(r"^\s*rpc (\w+)\(", body, re.M)]
+    return found
+
+
+def strings_of_table(text, name):
+    """The texts in `name[] = {...}` of a C source that begin an entry."""
+    table = re.search(r"\b" + name + r"\[\]\s*=\s*\{(.*?)\};", text, re.S)
+    if table is None:
+        sys.exit(f"there is no table '{name}' in agent/")
+    return re.findall(r'"([^"]+)"', table.group(1))
+
+
+def oci_fields():
+    """Every field of Process and of Linux, and of what they hold: Message.Field as in proto/oci.proto."""
+    text = re.sub(r"//[^\n]*", "", read("proto/oci.proto"))
+    messages = {}
+    for name, body in re.findall(r"^message (\w+) \{(.*?)^\}", text, re.S | re.M):
+        body = re.sub(r"oneof \w+ \{(.*?)\}", r"\1", body, flags=re.S)
+        messages[name] = re.findall(r"(map<[^>]+>|\w+)\s+(\w+)\s*=\s*\d+;", body)
+    found, todo = [], ["Process", "Linux"]
+    while todo:
+        message = todo.pop(0)
+        for kind, field in messages[message]:
+            found.append(f"{message}.{field}")
+            if kind in messages and kind not in todo and not any(name.startswith(kind + ".") for name in found):
+                todo.append(kind)
+    return found
+
+
+def wanted():
+    agent = sources("agent")
+    return {
+        "Calls": methods(),
+        "Storage drivers": strings_of_table(agent, "mount_drivers"),
+        "Options": sorted(set(re.findall(r'"(agent\.[a-z_]+)"', read("agent/config.c")))),
+        "The OCI document": oci_fields(),
+    }
+
+
+def rows():
+    """Section -> [(name, tests)] of the tables; a row is | `name` | ... | `file:function` ... |"""
+    found, section = {}, None
+    for line in read(TABLE).splitlines():
+        if line.startswith("## "):
+            section = line[3:].strip()
+        if not line.startswith("| `"):
+            continue
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        found.setdefault(section, []).append((cells[0].strip("`"), re.findall(r"`([^`]+)`", cells[-1])))
+    return found
+
+
+def makefiles():
+    text = ""
+    for folder, _, names in os.walk(os.path.join(TOP, "tests")):
+        for name in names:
+            if name.endswith(".mk"):
+                with open(os.path.join(folder, name), encoding="utf-8") as source:
+                    text += source.read()
+    return text
+
+
+def check_test(test, made):
+    path, _, function = test.partition(":")
+    if not os.path.isfile(os.path.join(TOP, path)):
+        return f"no file '{path}'"
+    # A program that a script drives counts as that script.
+    if not re.search(r"(?<![\w/-])" + re.escape(re.sub(r"\.c$", "", path)) + r"(?![\w-])", made):
+        return f"no makefile runs '{path}'"
+    text = read(path)
+    if path.endswith(".c"):
+        if not re.search(r"^static void " + re.escape(function) + r"\(", text, re.M):
+            return f"no function '{function}' in '{path}'"
+        if not re.search(r"cmocka_unit_test\w*\(\s*" + re.escape(function) + r"\b", text):
+            return f"'{path}' does not run '{function}'"
+    elif path.endswith(".py"):
+        if not re.search(r"^\s*def " + re.escape(function) + r"\(", text, re.M):
+            return f"no function '{function}' in '{path}'"
+    elif function and not re.search(r"^" + re.escape(function) + r"\(\)", text, re.M):
+        return f"no function '{function}' in '{path}'"
+    return None
+
+
+def main():
+    problems, made, found = [], makefiles(), rows()
+    missing, count = set(MISSING), 0
+    for section, names in wanted().items():
+        named = [name for name, _ in found.get(section, [])]
+        for name in names:
+            if name in missing:
+                missing.discard(name)
+                if name in named:
+                    problems.append(f"'{name}' has a row: take it from the list in scripts/check-agent-table.py")
+            elif named.count(name) != 1:
+                problems.append(f"section '{section}' has {named.count(name)} rows for '{name}'")
+        problems += [f"section '{section}': '{name}' is nothing of the agent's" for name in named if name not in names]
+    problems += [f"'{name}' is said to be missing, and is nothing of the agent's" for name in sorted(missing)]
+    for section, entries in found.items():
+        for name, tests in entries:
+            count += 1
+            if not tests:
+                problems.append(f"section '{section}': '{name}' has no test")
+            for test in tests:
+                problem = check_test(test, made)
+                if problem:
+                    problems.append(f"section '{section}': '{name}': {problem}")
+    print("\n".join(problems) if problems else f"{count} rows of {TABLE} have their tests; {len(MISSING)} are missing")
+    return 1 if problems or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
