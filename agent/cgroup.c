@@ -28,29 +28,47 @@ char *cgroup_read(const char *path, const char *file) {
   return safe_read_file(name, CGROUP_FILE_MAX, NULL, NULL);
 }
 
-static void kill_listed(const char *path) {
-  g_autofree char *text = cgroup_read(path, "cgroup.procs");
-  g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-  for (char **line = lines; *line; line++) {
-    guint64 pid = 0;
-    if (g_ascii_string_to_unsigned(*line, 10, 2, G_MAXINT, &pid, NULL)) kill((pid_t)pid, SIGKILL);
-  }
-}
+typedef void (*ChildFunc)(const char *path, guint depth, gpointer user_data);
 
-static void for_each_child(const char *path, guint depth, void (*func)(const char *path, guint depth)) {
+static void for_each_child(const char *path, guint depth, ChildFunc func, gpointer user_data) {
   g_autofree char *directory = g_strconcat(CGROUP_ROOT, path, NULL);
   g_autoptr(GDir) children = depth < DEPTH_MAX ? g_dir_open(directory, 0, NULL) : NULL;
   const char *name = NULL;
   while (children && (name = g_dir_read_name(children))) {
     g_autofree char *child = g_strconcat(path, "/", name, NULL);
     g_autofree char *full = g_strconcat(CGROUP_ROOT, child, NULL);
-    if (g_file_test(full, G_FILE_TEST_IS_DIR)) func(child, depth + 1);
+    if (g_file_test(full, G_FILE_TEST_IS_DIR)) func(child, depth + 1, user_data);
   }
 }
 
-static void kill_tree(const char *path, guint depth) {
-  kill_listed(path);
-  for_each_child(path, depth, kill_tree);
+typedef struct {
+  GArray *pids;
+  guint max;
+} Listing;
+
+static void list_tree(const char *path, guint depth, gpointer user_data) {
+  Listing *listing = user_data;
+  g_autofree char *text = cgroup_read(path, "cgroup.procs");
+  for (const char *at = text; at && *at && listing->pids->len < listing->max;) {
+    char *end = NULL;
+    guint64 number = g_ascii_strtoull(at, &end, 10);
+    pid_t pid = (pid_t)number;
+    /* 0: one that this pid namespace does not see. */
+    if (number > 1 && number <= G_MAXINT) g_array_append_val(listing->pids, pid);
+    at = *end ? end + 1 : end;
+  }
+  for_each_child(path, depth, list_tree, listing);
+}
+
+GArray *cgroup_list(const char *path, guint max) {
+  Listing listing = {.pids = g_array_new(FALSE, FALSE, sizeof(pid_t)), .max = max};
+  list_tree(path, 0, &listing);
+  return listing.pids;
+}
+
+static void kill_tree(const char *path) {
+  g_autoptr(GArray) pids = cgroup_list(path, G_MAXUINT);
+  for (guint i = 0; i < pids->len; i++) kill(g_array_index(pids, pid_t, i), SIGKILL);
 }
 
 gboolean cgroup_kill(const char *path, GError **error) {
@@ -59,20 +77,20 @@ gboolean cgroup_kill(const char *path, GError **error) {
   if (access(directory, F_OK) < 0 && errno == ENOENT) return TRUE;
   /* Kernels before 5.14: hold them still so that none can fork away. */
   gboolean frozen = write_file(path, "cgroup.freeze", "1");
-  kill_tree(path, 0);
+  kill_tree(path);
   if (!frozen || write_file(path, "cgroup.freeze", "0")) return TRUE;
   error_set_errno(error, errno, "cannot thaw the cgroup '%s'", path);
   return FALSE;
 }
 
-static void remove_tree(const char *path, guint depth) {
-  for_each_child(path, depth, remove_tree);
+static void remove_tree(const char *path, guint depth, gpointer user_data) {
+  for_each_child(path, depth, remove_tree, NULL);
   g_autofree char *directory = g_strconcat(CGROUP_ROOT, path, NULL);
   rmdir(directory);
 }
 
 gboolean cgroup_remove(const char *path) {
-  remove_tree(path, 0);
+  remove_tree(path, 0, NULL);
   g_autofree char *own = g_strconcat(CGROUP_ROOT, path, NULL);
   if (access(own, F_OK) == 0) return FALSE;
   g_autofree char *parent = g_path_get_dirname(path);

@@ -17,3 +17,6 @@ gboolean cgroup_remove(const char *path);
 
 /* The content of a file of the cgroup, NULL if there is none. */
 char *cgroup_read(const char *path, const char *file);
+
+/* The processes in the cgroup and below it, as pid_t, in no order; at most max. The caller's. */
+GArray *cgroup_list(const char *path, guint max);

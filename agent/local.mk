@@ -17,8 +17,9 @@ agent_libagent_la_SOURCES = \
 	agent/mount.c agent/mount.h \
 	agent/power.c agent/power.h \
 	agent/process.c agent/process.h \
+	agent/process-list.c agent/process-list.h \
 	agent/reap.c agent/reap.h \
-	agent/rpc-container.c agent/rpc-process.c agent/rpc-sandbox.c agent/rpc-stream.c agent/rpc.c agent/rpc.h \
+	agent/rpc-container.c agent/rpc-guest.c agent/rpc-process.c agent/rpc-sandbox.c agent/rpc-stream.c agent/rpc.c agent/rpc.h \
 	agent/sandbox.c agent/sandbox.h \
 	agent/service.c agent/service.h \
 	agent/spec.c agent/spec.h \

@@ -39,6 +39,8 @@ void rpc_close_stdin(TtrpcCall *call, const ProtobufCMessage *request, gpointer 
 void rpc_read_stdout(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_read_stderr(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
+void rpc_list_processes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+
 /* ---- for the handlers themselves ---- */
 
 void rpc_reply_empty(TtrpcCall *call);

@@ -20,6 +20,7 @@
 #include "common/ttrpc.h"
 #include "proto/agent.pb-c.h"
 #include "proto/health.pb-c.h"
+#include "proto/kata-guest.pb-c.h"
 
 /* Every process of a container holds three or four descriptors here. */
 #define DESCRIPTORS_WANTED 65536
@@ -52,6 +53,11 @@ static const TtrpcMethod agent_methods[] = {
     {"GetGuestDetails", rpc_get_guest_details},
     {"SetGuestDateTime", rpc_set_guest_date_time},
     {"ReseedRandomDev", rpc_reseed_random_dev},
+    {NULL, NULL},
+};
+
+static const TtrpcMethod guest_methods[] = {
+    {"ListProcesses", rpc_list_processes},
     {NULL, NULL},
 };
 
@@ -126,6 +132,7 @@ gboolean service_run(const AgentConfig *config, GError **error) {
   g_autoptr(TtrpcServer) server = ttrpc_server_new(NULL);
   ttrpc_server_add_service(server, &grpc__health__descriptor, health_methods, sandbox);
   ttrpc_server_add_service(server, &grpc__agent_service__descriptor, agent_methods, sandbox);
+  ttrpc_server_add_service(server, &kata__v1__guest__descriptor, guest_methods, sandbox);
   if (!open_listeners(server, config, error)) return FALSE;
   guint end_source = g_unix_fd_add(end_signals, G_IO_IN, end_asked, sandbox);
   /* What the kernel took, and what we took: "make bench" reads it. */

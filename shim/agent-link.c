@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/agent-link.h"
 
+#include <string.h>
+
 #include "common/error.h"
 
 gboolean agent_call(TtrpcClient *agent, const char *method, const ProtobufCMessage *request, gint64 timeout_ms,
@@ -10,6 +12,21 @@ gboolean agent_call(TtrpcClient *agent, const char *method, const ProtobufCMessa
     return FALSE;
   }
   return ttrpc_client_invoke(agent, &grpc__agent_service__descriptor, method, request, timeout_ms, ret_reply, error);
+}
+
+Kata__V1__ListProcessesResponse *agent_list_processes(TtrpcClient *agent, const char *container_id, GError **error) {
+  Kata__V1__ListProcessesRequest request = KATA__V1__LIST_PROCESSES_REQUEST__INIT;
+  request.container_id = (char *)container_id;
+  ProtobufCMessage *reply = NULL;
+  g_autoptr(GError) why = NULL;
+  if (ttrpc_client_invoke(agent, &kata__v1__guest__descriptor, "ListProcesses", &request.base, AGENT_CALL_TIMEOUT_MS,
+                          &reply, &why))
+    return (Kata__V1__ListProcessesResponse *)reply;
+  /* Upstream's ttRPC calls an unknown service an invalid argument. */
+  if (strstr(why->message, "service") != NULL && error_get_code(why) == KATA_ERR_INVALID_ARGUMENT)
+    why->code = KATA_ERR_UNSUPPORTED;
+  g_propagate_error(error, g_steal_pointer(&why));
+  return NULL;
 }
 
 static void free_message(gpointer message) { protobuf_c_message_free_unpacked(message, NULL); }

@@ -6,6 +6,7 @@
 
 #include "common/ttrpc.h"
 #include "proto/agent.pb-c.h"
+#include "proto/kata-guest.pb-c.h"
 
 /* How long an ordinary call may take (upstream's runtime: 60 s); container creation has a setting of its own. */
 #define AGENT_CALL_TIMEOUT_MS 60000
@@ -27,3 +28,7 @@ gboolean agent_wait(TtrpcClient *agent, const char *container_id, const char *ex
 /* exec_id "": every process of the container if signal is SIGKILL, else its first. */
 gboolean agent_signal(TtrpcClient *agent, const char *container_id, const char *exec_id, guint32 signal,
                       GError **error);
+
+/* The processes of a container, to be freed by protobuf_c_message_free_unpacked(). KATA_ERR_UNSUPPORTED: the agent is
+ * not ours. */
+Kata__V1__ListProcessesResponse *agent_list_processes(TtrpcClient *agent, const char *container_id, GError **error);

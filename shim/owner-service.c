@@ -85,12 +85,24 @@ static void owner_agent_stats(ServiceJob *job) {
   ttrpc_call_reply(job->call, &reply.base);
 }
 
+static void owner_processes(ServiceJob *job) {
+  const Kata__V1__ProcessesRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Container) container = sandbox_find_container(sandbox, request->id, &error);
+  g_autoptr(TtrpcClient) agent = container != NULL ? sandbox_get_agent(sandbox, &error) : NULL;
+  Kata__V1__ListProcessesResponse *list = agent != NULL ? agent_list_processes(agent, request->id, &error) : NULL;
+  if (list == NULL) {
+    ttrpc_call_fail_error(job->call, error);
+    return;
+  }
+  ttrpc_call_reply(job->call, &list->base);
+  protobuf_c_message_free_unpacked(&list->base, NULL);
+}
+
 static const ServiceMethod methods[] = {
-    {"DomainXml", owner_domain_xml},
-    {"BootTimeline", owner_boot_timeline},
-    {"Containers", owner_containers},
-    {"AgentStats", owner_agent_stats},
-    {NULL, NULL},
+    {"DomainXml", owner_domain_xml},   {"BootTimeline", owner_boot_timeline}, {"Containers", owner_containers},
+    {"AgentStats", owner_agent_stats}, {"Processes", owner_processes},        {NULL, NULL},
 };
 
 void owner_service_add(Owner *owner) { service_add(owner, &kata__v1__owner__descriptor, methods); }

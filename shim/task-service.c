@@ -406,18 +406,33 @@ static void task_state(ServiceJob *job) {
   ttrpc_call_reply(job->call, &reply.base);
 }
 
+/* The pids are the guest's. Where nobody can list them, it is the task's own. */
 static void task_pids(ServiceJob *job) {
   const Containerd__Task__V2__PidsRequest *request = (const void *)job->request;
   g_autoptr(Container) container = NULL;
   g_autoptr(Process) init = NULL;
   if (!find(job, request->id, "", &container, &init)) return;
-  Containerd__Task__V2__ProcessInfo process = CONTAINERD__TASK__V2__PROCESS_INFO__INIT;
-  Containerd__Task__V2__ProcessInfo *processes[] = {&process};
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(job->owner->sandbox, NULL);
+  g_autoptr(GError) error = NULL;
+  Kata__V1__ListProcessesResponse *list = agent != NULL ? agent_list_processes(agent, request->id, &error) : NULL;
+  if (error != NULL && error->code != KATA_ERR_UNSUPPORTED) {
+    ttrpc_call_fail_error(job->call, error);
+    return;
+  }
+  gsize n_processes = list != NULL ? list->n_processes : 1;
+  g_autofree Containerd__Task__V2__ProcessInfo *infos = g_new(Containerd__Task__V2__ProcessInfo, n_processes + 1);
+  g_autofree Containerd__Task__V2__ProcessInfo **pointers = g_new(Containerd__Task__V2__ProcessInfo *, n_processes + 1);
+  for (gsize i = 0; i < n_processes; i++) {
+    containerd__task__v2__process_info__init(&infos[i]);
+    infos[i].pid = list != NULL ? list->processes[i]->pid : pid_of(job->owner->sandbox, init);
+    pointers[i] = &infos[i];
+  }
+  if (list == NULL && infos[0].pid == 0) n_processes = 0;
   Containerd__Task__V2__PidsResponse reply = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
-  process.pid = pid_of(job->owner->sandbox, init);
-  reply.processes = processes;
-  reply.n_processes = process.pid != 0 ? 1 : 0;
+  reply.processes = pointers;
+  reply.n_processes = n_processes;
   ttrpc_call_reply(job->call, &reply.base);
+  if (list != NULL) protobuf_c_message_free_unpacked(&list->base, NULL);
 }
 
 /* ---- the owner itself ---- */

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The real agent as an ordinary process, with the real crun; needs root.
 if HAVE_CMOCKA
-AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests
+AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests \
+	tests/agent/test-guest-service
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
 
@@ -16,6 +17,9 @@ tests_agent_test_streams_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_requests_SOURCES = tests/agent/test-requests.c $(AGENT_HARNESS)
 tests_agent_test_requests_LDADD = $(TEST_LIBS)
 tests_agent_test_requests_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_guest_service_SOURCES = tests/agent/test-guest-service.c $(AGENT_HARNESS)
+tests_agent_test_guest_service_LDADD = $(TEST_LIBS)
+tests_agent_test_guest_service_DEPENDENCIES = agent/kata-agent common/libcommon.la
 
 # Driven by test-in-guest.sh.
 check_PROGRAMS += tests/agent/guest-containers

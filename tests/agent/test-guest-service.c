@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* kata.v1.Guest: what our owner asks beyond upstream's protocol. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+/* Last: it needs the ones before. */
+#include <cmocka.h>
+
+#include "common/error.h"
+#include "proto/kata-guest.pb-c.h"
+#include "tests/agent/harness.h"
+
+static int start(void **state) {
+  harness_start();
+  return 0;
+}
+
+static int stop(void **state) {
+  harness_stop();
+  return 0;
+}
+
+static Kata__V1__ListProcessesResponse *list(const char *id, GError **error) {
+  Kata__V1__ListProcessesRequest request = KATA__V1__LIST_PROCESSES_REQUEST__INIT;
+  request.container_id = (char *)id;
+  ProtobufCMessage *reply = NULL;
+  ttrpc_client_invoke(harness_client(), &kata__v1__guest__descriptor, "ListProcesses", &request.base, HARNESS_CALL_MS,
+                      &reply, error);
+  return (Kata__V1__ListProcessesResponse *)reply;
+}
+
+static Kata__V1__ListProcessesResponse *must_list(const char *id) {
+  g_autoptr(GError) error = NULL;
+  Kata__V1__ListProcessesResponse *reply = list(id, &error);
+  if (!reply) fail_msg("ListProcesses: %s", error->message);
+  return reply;
+}
+
+/* The one with this as its last argument. */
+static const Kata__V1__GuestProcess *find(const Kata__V1__ListProcessesResponse *reply, const char *argument) {
+  for (gsize i = 0; i < reply->n_processes; i++) {
+    const Kata__V1__GuestProcess *process = reply->processes[i];
+    if (process->n_arguments > 0 && strcmp(process->arguments[process->n_arguments - 1], argument) == 0) return process;
+  }
+  fail_msg("no process with the argument '%s'", argument);
+  return NULL;
+}
+
+static void test_list(void **state) {
+  harness_create("ps", "sleep 1001 & echo ready; exec sleep 1002");
+  /* Before its start a container has crun's process, which waits. */
+  Kata__V1__ListProcessesResponse *reply = must_list("ps");
+  assert_int_equal(reply->n_processes, 1);
+  assert_true(reply->processes[0]->is_init);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+
+  harness_start_container("ps");
+  g_autoptr(GBytes) ready = harness_read("ps", "", 100);
+  assert_int_equal(g_bytes_get_size(ready), 6);
+  g_autoptr(Grpc__Process) description = harness_process("echo in; exec sleep 1003");
+  description->user->uid = 12;
+  description->user->gid = 13;
+  Grpc__ExecProcessRequest exec = GRPC__EXEC_PROCESS_REQUEST__INIT;
+  exec.container_id = (char *)"ps";
+  exec.exec_id = (char *)"e";
+  exec.process = description;
+  harness_must("ExecProcess", &exec.base);
+  Grpc__ReadStreamRequest read = GRPC__READ_STREAM_REQUEST__INIT;
+  read.container_id = exec.container_id;
+  read.exec_id = exec.exec_id;
+  read.len = 16;
+  ProtobufCMessage *in = harness_call("ReadStdout", &read.base, NULL);
+  assert_non_null(in);
+  protobuf_c_message_free_unpacked(in, NULL);
+
+  /* The echo comes a moment before the exec. */
+  for (int i = 0; i < 1000; i++) {
+    reply = must_list("ps");
+    gsize sleepers = 0;
+    for (gsize j = 0; j < reply->n_processes; j++)
+      if (reply->processes[j]->n_arguments == 2) sleepers++;
+    if (sleepers == 3) break;
+    protobuf_c_message_free_unpacked(&reply->base, NULL);
+    reply = NULL;
+    g_usleep(10000);
+  }
+  assert_non_null(reply);
+  assert_int_equal(reply->n_processes, 3);
+  const Kata__V1__GuestProcess *init = find(reply, "1002");
+  const Kata__V1__GuestProcess *child = find(reply, "1001");
+  const Kata__V1__GuestProcess *other = find(reply, "1003");
+  assert_true(init->is_init);
+  assert_int_equal(init->container_pid, 1);
+  assert_true(init->pid > 1);
+  assert_int_equal(init->uid, 0);
+  assert_string_equal(init->command, "sleep");
+  assert_string_equal(init->arguments[0], "sleep");
+  assert_string_equal(init->exec_id, "");
+  assert_string_equal(init->state, "S");
+  assert_string_equal(init->terminal, "");
+  assert_int_equal(init->threads, 1);
+  assert_true(init->resident_bytes > 0);
+  gint64 age = time(NULL) - init->started_at;
+  assert_true(age >= -2 && age < 3600);
+  assert_int_equal(child->parent_pid, init->pid);
+  assert_true(child->container_pid > 1);
+  assert_false(child->is_init);
+  assert_string_equal(other->exec_id, "e");
+  assert_int_equal(other->uid, 12);
+  assert_int_equal(other->gid, 13);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+
+  harness_signal("ps", "", 9);
+  assert_int_equal(harness_wait("ps", ""), 137);
+  assert_int_equal(harness_wait("ps", "e"), 137);
+  /* Killed ones leave the cgroup when they are reaped: all ours here, by now. */
+  reply = must_list("ps");
+  assert_int_equal(reply->n_processes, 0);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  harness_remove("ps");
+}
+
+static void test_terminal(void **state) {
+  g_autoptr(Grpc__Spec) spec = harness_spec("echo ready; read x");
+  spec->process->terminal = TRUE;
+  harness_create_spec("tty", spec);
+  harness_start_container("tty");
+  g_autoptr(GBytes) ready = harness_read("tty", "", 100);
+  Kata__V1__ListProcessesResponse *reply = must_list("tty");
+  assert_int_equal(reply->n_processes, 1);
+  assert_string_equal(reply->processes[0]->terminal, "pts/0");
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  harness_remove("tty");
+}
+
+static void test_unknown(void **state) {
+  g_autoptr(GError) error = NULL;
+  assert_null(list("nobody", &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error->message, "nvalid container id 'nobody'"));
+}
+
+static int run_all(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_list),
+      cmocka_unit_test(test_terminal),
+      cmocka_unit_test(test_unknown),
+  };
+  return cmocka_run_group_tests_name("agent-guest-service", tests, start, stop);
+}
+
+int main(void) { return harness_run(run_all); }
