@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -97,6 +98,9 @@ G_NORETURN void spawn_child_main(const SpawnPlan *plan) {
     if (pid < 0) give_up(plan, SPAWN_STAGE_FORK);
     if (pid > 0) relay_status(plan, pid);
     die_with(relay);
+  }
+  for (gsize i = 0; i < options->n_namespaces; i++) {
+    if (setns(options->namespaces[i], 0) < 0) give_up(plan, SPAWN_STAGE_NAMESPACE);
   }
   if (!place_stdio(options)) give_up(plan, SPAWN_STAGE_STDIO);
   for (gsize i = 0; i < options->n_keep_fds; i++) {

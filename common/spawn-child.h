@@ -8,7 +8,13 @@
 #include "common/spawn.h"
 
 /* Where a start failed; goes with an errno from child to parent. */
-typedef enum { SPAWN_STAGE_FORK, SPAWN_STAGE_STDIO, SPAWN_STAGE_CWD, SPAWN_STAGE_EXEC } SpawnStage;
+typedef enum {
+  SPAWN_STAGE_FORK,
+  SPAWN_STAGE_NAMESPACE,
+  SPAWN_STAGE_STDIO,
+  SPAWN_STAGE_CWD,
+  SPAWN_STAGE_EXEC
+} SpawnStage;
 
 typedef struct {
   gint32 stage;
@@ -19,7 +25,7 @@ typedef struct {
  * and memory allocation is not one of them. */
 typedef struct {
   const SpawnOptions *options;
-  const char *program; /* argv[0], found */
+  const char *program; /* options->program, or argv[0], found */
   char *const *argv;
   char *const *envp;
   int report_fd;       /* a socket: the child waits for one byte, then reports failure or is closed by exec; above 2 */

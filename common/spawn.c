@@ -17,6 +17,7 @@
 
 static char *find_program(const SpawnOptions *options, GError **error) {
   const char *name = options->argv != NULL ? options->argv[0] : NULL;
+  if (options->program != NULL) name = options->program;
   if (name == NULL || *name == '\0') {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "cannot start a program without a name");
     return NULL;
@@ -51,6 +52,9 @@ static gboolean check_fds(const SpawnOptions *options, GError **error) {
       return FALSE;
     }
     if (!check_fd(options->keep_fds[i], "a kept one", error)) return FALSE;
+  }
+  for (gsize i = 0; i < options->n_namespaces; i++) {
+    if (!check_fd(options->namespaces[i], "a namespace", error)) return FALSE;
   }
   return TRUE;
 }
@@ -98,6 +102,8 @@ static void set_report_error(GError **error, const SpawnPlan *plan, const SpawnR
   if (report->stage == SPAWN_STAGE_CWD) {
     g_autofree char *cwd = error_clean_text(plan->options->cwd);
     error_set_errno(error, report->errnum, "cannot start '%s' in directory '%s'", program, cwd);
+  } else if (report->stage == SPAWN_STAGE_NAMESPACE) {
+    error_set_errno(error, report->errnum, "cannot join the namespaces '%s' shall run in", program);
   } else if (report->stage == SPAWN_STAGE_STDIO) {
     error_set_errno(error, report->errnum, "cannot set up the descriptors of '%s'", program);
   } else if (report->stage == SPAWN_STAGE_EXEC && report->errnum == ENOENT && access(plan->program, F_OK) == 0) {

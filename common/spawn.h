@@ -7,6 +7,7 @@
 
 typedef struct {
   const char *const *argv;
+  const char *program;     /* what is executed, a path; NULL: argv[0] */
   const char *const *envp; /* NULL: the caller's */
   const char *cwd;         /* NULL: the caller's */
   int stdin_fd;            /* -1: /dev/null; the caller's descriptors stay the caller's */
@@ -14,6 +15,8 @@ typedef struct {
   int stderr_fd;
   const int *keep_fds; /* passed on under their own numbers, which must be above 2 */
   gsize n_keep_fds;
+  const int *namespaces; /* of setns(2), joined before the directory is changed and the program is looked for */
+  gsize n_namespaces;
   gboolean new_session;     /* setsid() */
   gboolean die_with_parent; /* PR_SET_PDEATHSIG SIGKILL: dies with the thread that started it */
 } SpawnOptions;
@@ -21,7 +24,7 @@ typedef struct {
 #define SPAWN_OPTIONS_INIT \
   { .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1 }
 
-/* Starts options->argv[0] (absolute, or found in PATH). All other descriptors are closed in the
+/* Starts options->program, or argv[0] (absolute, or found in PATH). All other descriptors are closed in the
  * child, its signal mask and dispositions are the default ones. Returns the pid, or -1 with an
  * error that names the program and why it could not be started (exec failures included).
  * ret_pidfd: may be NULL. The child is the caller's to wait for; works also where SIGCHLD is ignored. */

@@ -30,7 +30,10 @@ typedef struct {
   GPtrArray *shares; /* GuestShare */
   GArray *trees;     /* int, a mount tree for each share */
   Process *process;
+  OciHooks *hooks; /* those of the host, or NULL */
+  pid_t peer;      /* the caller's process */
   gboolean shares_pidns;
+  gboolean hooked; /* hooks have begun to run: those of the end are due */
   gboolean linked;
   guint shared; /* how many of shares are shown */
 } Creation;
@@ -44,6 +47,7 @@ static void creation_clear(Creation *creation) {
   g_clear_pointer(&creation->shares, g_ptr_array_unref);
   g_clear_pointer(&creation->trees, g_array_unref);
   process_unref(creation->process);
+  hooks_free(creation->hooks);
 }
 
 static void creation_undo(Creation *creation) {
@@ -52,6 +56,8 @@ static void creation_undo(Creation *creation) {
     if (creation->sandbox->share != NULL) share_remove(creation->sandbox->share, share->name);
   }
   if (creation->linked) sandbox_dir_unlink(creation->sandbox->root, creation->id);
+  HookSubject subject = {.info = creation->info, .status = "stopped", .place = creation->peer};
+  if (creation->hooked) hooks_run_all(creation->hooks, HOOK_POSTSTOP, &subject);
 }
 
 /* The container's process on the host, which a caller that is libkata names. */
@@ -104,11 +110,11 @@ static Kata__V1__ContainerInfo *make_info(const Creation *creation) {
   return kata__v1__container_info__unpack(NULL, size, packed);
 }
 
-static gboolean read_bundle(Creation *creation, pid_t peer, GError **error) {
+static gboolean read_bundle(Creation *creation, GError **error) {
   g_autofree char *path = g_build_filename(creation->bundle, "config.json", NULL);
   gsize length = 0;
   g_autoptr(GError) why = NULL;
-  g_autofree char *text = share_read_file(peer, path, OCI_DOCUMENT_LIMIT, &length, &why);
+  g_autofree char *text = share_read_file(creation->peer, path, OCI_DOCUMENT_LIMIT, &length, &why);
   if (text == NULL) {
     if (error_get_code(why) == KATA_ERR_NOT_FOUND)
       g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "JSON specification file config.json not found: '%s'", path);
@@ -119,17 +125,19 @@ static gboolean read_bundle(Creation *creation, pid_t peer, GError **error) {
   creation->spec = oci_spec_parse(text, length, "config.json", error);
   if (creation->spec == NULL) return FALSE;
   creation->info = make_info(creation);
+  creation->hooks = hooks_take(creation->spec);
   creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);
   return creation->shares != NULL;
 }
 
 /* Everything the bundle names on the host is looked up before anything is started. */
-static gboolean open_trees(Creation *creation, pid_t peer, GError **error) {
+static gboolean open_trees(Creation *creation, GError **error) {
+  g_clear_pointer(&creation->trees, g_array_unref);
   creation->trees = g_array_new(FALSE, FALSE, sizeof(int));
   g_array_set_clear_func(creation->trees, clear_tree);
   for (guint i = 0; i < creation->shares->len; i++) {
     const GuestShare *share = creation->shares->pdata[i];
-    int tree = share_clone_tree(peer, share->host_path, error);
+    int tree = share_clone_tree(creation->peer, share->host_path, error);
     if (tree < 0) {
       g_prefix_error(error, i == 0 ? "config.json: root.path: " : "config.json: mounts: ");
       return FALSE;
@@ -193,13 +201,30 @@ static void timed(Sandbox *sandbox, const char *step, gboolean begin) {
   (begin ? timeline_begin : timeline_end)(sandbox->timeline, step);
 }
 
-static gboolean run_steps(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request, pid_t peer,
-                          GError **error) {
+/* What they mount, and the network they make, the guest shall get: they run before both are looked at. */
+static gboolean run_create_hooks(Creation *creation, GError **error) {
+  if (creation->hooks == NULL) return TRUE;
+  creation->hooked = TRUE;
+  guint32 host_pid = process_get_host_pid(creation->process);
+  HookSubject subject = {.info = creation->info, .status = "creating", .place = creation->peer};
+  subject.pid = host_pid != 0 ? host_pid : (guint32)getpid();
+  timed(creation->sandbox, "hooks", TRUE);
+  gboolean done = hooks_run(creation->hooks, HOOK_PRESTART, &subject, error) &&
+                  hooks_run(creation->hooks, HOOK_CREATE_RUNTIME, &subject, error);
+  if (host_pid != 0) subject.place = (pid_t)host_pid;
+  done = done && hooks_run(creation->hooks, HOOK_CREATE_CONTAINER, &subject, error);
+  timed(creation->sandbox, "hooks", FALSE);
+  return done && open_trees(creation, error);
+}
+
+static gboolean run_steps(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
   Sandbox *sandbox = creation->sandbox;
-  if (!read_bundle(creation, peer, error) || !open_trees(creation, peer, error)) return FALSE;
+  if (!read_bundle(creation, error) || !open_trees(creation, error)) return FALSE;
   if (!sandbox_dir_link(sandbox->root, sandbox->dir, creation->id, error)) return FALSE;
   creation->linked = TRUE;
-  if (!open_process(creation, request, error) || !sandbox_ensure_started(sandbox, error)) return FALSE;
+  if (!open_process(creation, request, error) || !run_create_hooks(creation, error) ||
+      !sandbox_ensure_started(sandbox, error))
+    return FALSE;
   timed(sandbox, "container", TRUE);
   gboolean created = show_trees(creation, error) && create_in_guest(creation, error);
   timed(sandbox, "container", FALSE);
@@ -208,6 +233,7 @@ static gboolean run_steps(Creation *creation, const Containerd__Task__V2__Create
 
 static Container *finish_creation(Creation *creation) {
   Container *container = container_new(g_steal_pointer(&creation->info), g_steal_pointer(&creation->process));
+  container->hooks = g_steal_pointer(&creation->hooks);
   for (guint i = 0; i < creation->shares->len; i++)
     g_ptr_array_add(container->shares, g_strdup(((GuestShare *)creation->shares->pdata[i])->name));
   sandbox_add_container(creation->sandbox, container);
@@ -217,9 +243,9 @@ static Container *finish_creation(Creation *creation) {
 gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTaskRequest *request, pid_t peer,
                           GError **error) {
   if (!check_request(request, error)) return FALSE;
-  Creation creation = {.sandbox = sandbox, .id = request->id};
+  Creation creation = {.sandbox = sandbox, .id = request->id, .peer = peer};
   creation.bundle = g_canonicalize_filename(request->bundle, "/");
-  gboolean created = run_steps(&creation, request, peer, error);
+  gboolean created = run_steps(&creation, request, error);
   if (created) {
     g_autoptr(Container) container = finish_creation(&creation);
     g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
@@ -228,7 +254,7 @@ gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTa
     else
       process_set_ended(container->init, PROCESS_STATUS_UNKNOWN);
     created = store_save(sandbox, error);
-    if (!created) container_delete(sandbox, container, NULL);
+    if (!created) container_delete(sandbox, container, peer, NULL);
   } else {
     creation_undo(&creation);
   }
@@ -271,7 +297,7 @@ static gboolean end_processes(Sandbox *sandbox, Container *container, GError **e
   return TRUE;
 }
 
-gboolean container_delete(Sandbox *sandbox, Container *container, GError **error) {
+gboolean container_delete(Sandbox *sandbox, Container *container, pid_t peer, GError **error) {
   const char *id = container->info->id;
   g_mutex_lock(&container->lock);
   gboolean is_first = !container->deleting;
@@ -293,5 +319,6 @@ gboolean container_delete(Sandbox *sandbox, Container *container, GError **error
   sandbox_dir_unlink(sandbox->root, id);
   g_autoptr(GError) save_error = NULL;
   if (!store_save(sandbox, &save_error)) g_warning("%s", save_error->message);
+  container_run_last_hooks(container, peer);
   return TRUE;
 }

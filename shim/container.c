@@ -27,6 +27,7 @@ void container_unref(Container *container) {
   if (container == NULL || !g_atomic_ref_count_dec(&container->refs)) return;
   protobuf_c_message_free_unpacked(&container->info->base, NULL);
   process_unref(container->init);
+  hooks_free(container->hooks);
   g_hash_table_unref(container->execs);
   g_ptr_array_unref(container->shares);
   g_mutex_clear(&container->lock);
@@ -111,11 +112,21 @@ Kata__V1__ContainerInfo *container_describe(Container *container, guint32 hyperv
   return info;
 }
 
+void container_run_last_hooks(Container *container, pid_t place) {
+  HookSubject subject = {.info = container->info, .status = "stopped", .place = place};
+  g_mutex_lock(&container->lock);
+  gboolean is_first = !container->hooked_last;
+  container->hooked_last = TRUE;
+  g_mutex_unlock(&container->lock);
+  if (is_first) hooks_run_all(container->hooks, HOOK_POSTSTOP, &subject);
+}
+
 Kata__V1__ContainerState *container_to_state(Container *container) {
   Kata__V1__ContainerState *state = calloc(1, sizeof *state);
   kata__v1__container_state__init(state);
   state->info = container_describe(container, 0);
   state->init = process_to_state(container->init);
+  state->hooks = hooks_copy(container->hooks);
   g_mutex_lock(&container->lock);
   state->execs = calloc(g_hash_table_size(container->execs) + 1, sizeof *state->execs);
   GHashTableIter iter;
@@ -132,6 +143,7 @@ Kata__V1__ContainerState *container_to_state(Container *container) {
 Container *container_restore(const Kata__V1__ContainerState *state, ProcessEndedFunc ended, gpointer user_data) {
   const char *id = state->info->id;
   Container *container = container_new(copy_info(state->info), process_restore(id, state->init, ended, user_data));
+  container->hooks = hooks_copy(state->hooks);
   container->paused = strcmp(state->info->status, "paused") == 0;
   for (size_t i = 0; i < state->n_execs; i++)
     g_hash_table_insert(container->execs, g_strdup(state->execs[i]->exec_id),

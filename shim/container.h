@@ -5,17 +5,20 @@
 #include <glib.h>
 
 #include "proto/kata-state.pb-c.h"
+#include "shim/hooks.h"
 #include "shim/process.h"
 
 typedef struct {
   gatomicrefcount refs;
   Kata__V1__ContainerInfo *info; /* what does not change; status and times are filled in by container_describe() */
   Process *init;
+  OciHooks *hooks;   /* those of the host, or NULL */
   GMutex lock;       /* guards what follows */
   GHashTable *execs; /* exec id -> Process */
   gboolean paused;
   gboolean deleting;
-  GPtrArray *shares; /* names below the share */
+  gboolean hooked_last; /* the poststop hooks have run, or are running */
+  GPtrArray *shares;    /* names below the share */
 } Container;
 
 Container *container_new(Kata__V1__ContainerInfo *info, Process *init);
@@ -35,6 +38,9 @@ GPtrArray *container_get_processes(Container *container);
 
 /* info with status, pid and times as they are now; free with protobuf_c_message_free_unpacked(). */
 Kata__V1__ContainerInfo *container_describe(Container *container, guint32 hypervisor_pid);
+
+/* The poststop hooks of a container that is gone, once; place: as HookSubject's. */
+void container_run_last_hooks(Container *container, pid_t place);
 
 Kata__V1__ContainerState *container_to_state(Container *container);
 Container *container_restore(const Kata__V1__ContainerState *state, ProcessEndedFunc ended, gpointer user_data);

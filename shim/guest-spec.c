@@ -96,19 +96,8 @@ static void rewrite_devices(Grpc__Linux *lin) {
   lin->n_devices = kept;
 }
 
-static gboolean check_hooks(const OciSpec *spec, GError **error) {
-  const Grpc__Hooks *hooks = spec->hooks;
-  if (hooks == NULL || (hooks->n_prestart == 0 && hooks->n_createruntime == 0 && hooks->n_poststart == 0 &&
-                        hooks->n_poststop == 0 && hooks->n_createcontainer == 0 && hooks->n_startcontainer == 0))
-    return TRUE;
-  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
-              "config.json: hooks: not supported by this version; remove them from the bundle");
-  return FALSE;
-}
-
 GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
                               GError **error) {
-  if (!check_hooks(spec, error)) return NULL;
   g_autoptr(GPtrArray) shares = g_ptr_array_new_with_free_func((GDestroyNotify)guest_share_free);
   g_autofree char *guest_root = g_strconcat(GUEST_SHARE_DIR, container_id, NULL);
   add_share(shares, absolute_path(spec->root->path, bundle), g_strdup(container_id), spec->root->readonly);

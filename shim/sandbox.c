@@ -360,6 +360,7 @@ static void finish_container(Container *container) {
   g_autoptr(GPtrArray) processes = container_get_processes(container);
   for (guint i = 0; i < processes->len; i++)
     if (process_wait_stopped(processes->pdata[i], PROCESS_END_TIMEOUT_MS)) process_finish(processes->pdata[i]);
+  container_run_last_hooks(container, 0);
 }
 
 void sandbox_remove(Sandbox *sandbox) {

@@ -61,7 +61,7 @@ static void task_create(ServiceJob *job) {
   g_autoptr(Container) container = created ? sandbox_find_container(sandbox, request->id, NULL) : NULL;
   if (g_atomic_int_get(&job->gone)) {
     /* Nobody will ever ask for what was made on this call's account. */
-    if (container != NULL) container_delete(sandbox, container, NULL);
+    if (container != NULL) container_delete(sandbox, container, 0, NULL);
     if (!was_started) {
       sandbox_stop(sandbox, 0);
       sandbox_remove(sandbox);
@@ -81,7 +81,18 @@ static void task_create(ServiceJob *job) {
   ttrpc_call_reply(job->call, &reply.base);
 }
 
-static gboolean start_init(Sandbox *sandbox, Container *container, GError **error) {
+/* As in runc, a hook that fails takes the container along. */
+static gboolean run_poststart_hooks(Sandbox *sandbox, Container *container, pid_t peer, GError **error) {
+  HookSubject subject = {.info = container->info, .status = "running", .place = peer};
+  subject.pid = pid_of(sandbox, container->init);
+  if (hooks_run(container->hooks, HOOK_POSTSTART, &subject, error)) return TRUE;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  process_expect_end(container->init);
+  if (agent != NULL) agent_signal(agent, container->info->id, "", SIGKILL, NULL);
+  return FALSE;
+}
+
+static gboolean start_init(Sandbox *sandbox, Container *container, pid_t peer, GError **error) {
   const char *status = container_get_status(container);
   if (strcmp(status, "created") != 0) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
@@ -98,8 +109,9 @@ static gboolean start_init(Sandbox *sandbox, Container *container, GError **erro
   timeline_begin(sandbox->timeline, "start");
   gboolean started = agent_call(agent, "StartContainer", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error);
   timeline_end(sandbox->timeline, "start");
-  if (started) process_set_running(container->init);
-  return started;
+  if (!started) return FALSE;
+  process_set_running(container->init);
+  return run_poststart_hooks(sandbox, container, peer, error);
 }
 
 static gboolean start_exec(Sandbox *sandbox, Container *container, Process *process, GError **error) {
@@ -127,7 +139,8 @@ static void task_start(ServiceJob *job) {
   if (!find(job, request->id, request->exec_id, &container, &process)) return;
   g_autoptr(GError) error = NULL;
   gboolean is_exec = process != container->init;
-  gboolean started = is_exec ? start_exec(sandbox, container, process, &error) : start_init(sandbox, container, &error);
+  gboolean started = is_exec ? start_exec(sandbox, container, process, &error)
+                             : start_init(sandbox, container, ttrpc_call_get_peer_pid(job->call), &error);
   if (!started) {
     if (is_exec) {
       container_remove_exec(container, request->exec_id);
@@ -154,14 +167,14 @@ static gboolean delete_exec(Container *container, Process *process, GError **err
   return TRUE;
 }
 
-static gboolean delete_init(Sandbox *sandbox, Container *container, GError **error) {
+static gboolean delete_init(Sandbox *sandbox, Container *container, pid_t peer, GError **error) {
   const char *status = container_get_status(container);
   if (strcmp(status, "stopped") != 0 && strcmp(status, "created") != 0) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot delete container %s that is not stopped: %s",
                 container->info->id, status);
     return FALSE;
   }
-  return container_delete(sandbox, container, error);
+  return container_delete(sandbox, container, peer, error);
 }
 
 static void task_delete(ServiceJob *job) {
@@ -172,8 +185,9 @@ static void task_delete(ServiceJob *job) {
   if (!find(job, request->id, request->exec_id, &container, &process)) return;
   guint32 pid = pid_of(sandbox, process);
   g_autoptr(GError) error = NULL;
-  gboolean deleted =
-      process == container->init ? delete_init(sandbox, container, &error) : delete_exec(container, process, &error);
+  gboolean deleted = process == container->init
+                         ? delete_init(sandbox, container, ttrpc_call_get_peer_pid(job->call), &error)
+                         : delete_exec(container, process, &error);
   if (!deleted) {
     ttrpc_call_fail_error(job->call, error);
     return;

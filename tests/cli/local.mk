@@ -4,6 +4,7 @@ CLI_TESTS = \
 	tests/cli/test-offline.py \
 	tests/cli/test-lifecycle.py \
 	tests/cli/test-exec.py \
+	tests/cli/test-hooks.py \
 	tests/cli/test-monitor.py \
 	tests/cli/test-terminal.py \
 	tests/cli/test-streams.py \

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Parts of the owner that need no guest.
 if HAVE_CMOCKA
-owner_tests = tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline
+owner_tests = tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
+	tests/unit/test-hooks
 check_PROGRAMS += $(owner_tests)
 TESTS += $(owner_tests)
 
@@ -13,4 +14,6 @@ tests_unit_test_stream_SOURCES = tests/unit/test-stream.c shim/stream.c
 tests_unit_test_stream_LDADD = $(TEST_LIBS)
 tests_unit_test_timeline_SOURCES = tests/unit/test-timeline.c shim/timeline.c
 tests_unit_test_timeline_LDADD = $(TEST_LIBS)
+tests_unit_test_hooks_SOURCES = tests/unit/test-hooks.c shim/hooks.c
+tests_unit_test_hooks_LDADD = $(TEST_LIBS)
 endif

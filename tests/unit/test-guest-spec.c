@@ -103,23 +103,12 @@ static void test_host_numbers_go(void **state) {
   assert_null(spec->linux->resources->network);
 }
 
-static void test_hooks_are_refused(void **state) {
-  g_autoptr(OciSpec) spec =
-      parse("\"root\": {\"path\": \"/r\"}, \"hooks\": {\"poststop\": [{\"path\": \"/bin/true\"}]}");
-  gboolean ignored = FALSE;
-  g_autoptr(GError) error = NULL;
-  assert_null(guest_spec_rewrite(spec, "c1", "/bundle", &ignored, &error));
-  assert_int_equal(error_get_code(error), KATA_ERR_UNSUPPORTED);
-  assert_non_null(strstr(error->message, "hooks"));
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_root),
       cmocka_unit_test(test_bind_mounts),
       cmocka_unit_test(test_namespaces),
       cmocka_unit_test(test_host_numbers_go),
-      cmocka_unit_test(test_hooks_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
