@@ -60,6 +60,28 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   return sandbox;
 }
 
+void sandbox_free(Sandbox *sandbox) {
+  if (sandbox == NULL) return;
+  sandbox_unwatch(sandbox);
+  g_clear_pointer(&sandbox->share, share_free);
+  g_clear_pointer(&sandbox->vm, vm_free);
+  ttrpc_client_unref(sandbox->agent);
+  g_hash_table_unref(sandbox->containers);
+  g_ptr_array_unref(sandbox->waiters);
+  timeline_free(sandbox->timeline);
+  kata_settings_unref(sandbox->settings);
+  g_cond_clear(&sandbox->changed);
+  g_mutex_clear(&sandbox->lock);
+  g_mutex_clear(&sandbox->teardown);
+  g_mutex_clear(&sandbox->store);
+  g_free(sandbox->domain_xml);
+  g_free(sandbox->dir);
+  g_free(sandbox->root);
+  g_free(sandbox->id);
+  g_free(sandbox->namespace_);
+  g_free(sandbox);
+}
+
 SandboxStatus sandbox_get_status(Sandbox *sandbox) {
   g_mutex_lock(&sandbox->lock);
   SandboxStatus status = sandbox->status;

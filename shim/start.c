@@ -188,7 +188,7 @@ static void print_address(const Sandbox *sandbox) {
 static gboolean start_new(const ShimOptions *options, const char *root, GError **error) {
   g_autoptr(kata_settings) settings = read_settings(error);
   if (settings == NULL) return FALSE;
-  Sandbox *sandbox = sandbox_new(options->namespace_, options->id, root, settings, error);
+  g_autoptr(Sandbox) sandbox = sandbox_new(options->namespace_, options->id, root, settings, error);
   if (sandbox == NULL || !sandbox_dir_create(root, sandbox->dir, options->id, error)) return FALSE;
   autofd int lock = sandbox_dir_lock(sandbox->dir, error);
   g_autofree char *address = g_strdup_printf("unix://%s/%s", sandbox->dir, PATHS_OWNER_SOCKET);
@@ -228,15 +228,15 @@ static gboolean start_adopting(const ShimOptions *options, const char *root, GEr
   autofd int lock = sandbox_dir_lock(dir, &why);
   if (lock < 0 && error_get_code(why) == KATA_ERR_ALREADY_EXISTS) return wait_for_owner(dir, error);
   if (lock < 0) return not_found(options->id, error);
-  Kata__V1__SandboxState *state = store_load(dir, &why);
+  g_autoptr(Kata__V1__SandboxState) state = store_load(dir, &why);
   if (state == NULL && error_get_code(why) == KATA_ERR_UNSUPPORTED) {
     g_propagate_error(error, g_steal_pointer(&why)); /* a newer owner's: not ours to remove */
     return FALSE;
   }
   g_autoptr(kata_settings) settings = state != NULL ? load_kept_settings(dir, NULL) : NULL;
-  Sandbox *sandbox = settings != NULL && is_worth_adopting(state)
-                         ? sandbox_new(options->namespace_, options->id, root, settings, NULL)
-                         : NULL;
+  g_autoptr(Sandbox) sandbox = settings != NULL && is_worth_adopting(state)
+                                   ? sandbox_new(options->namespace_, options->id, root, settings, NULL)
+                                   : NULL;
   if (sandbox == NULL) {
     sandbox_dir_remove(root, dir, NULL);
     return not_found(options->id, error);

@@ -10,6 +10,11 @@
 /* Replaces the file by what is so now. A sandbox whose directory is gone is not written. */
 gboolean store_save(Sandbox *sandbox, GError **error);
 
-/* Free with protobuf_c_message_free_unpacked(). KATA_ERR_NOT_FOUND: there is none; KATA_ERR_UNSUPPORTED: a newer
+static inline void store_state_free(Kata__V1__SandboxState *state) {
+  if (state != NULL) kata__v1__sandbox_state__free_unpacked(state, NULL);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Kata__V1__SandboxState, store_state_free)
+
+/* Free with store_state_free(). KATA_ERR_NOT_FOUND: there is none; KATA_ERR_UNSUPPORTED: a newer
  * version wrote it; KATA_ERR_INVALID_ARGUMENT: it is damaged. */
 Kata__V1__SandboxState *store_load(const char *sandbox_dir, GError **error);
