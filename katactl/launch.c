@@ -56,7 +56,8 @@ static void take_create_error(kata_error *err, GError **error) {
 static gboolean create_container(Launch *launch, GError **error) {
   const char *id = launch->options->id;
   kata_error *err = NULL;
-  g_autoptr(kata_sandbox) sandbox = kata_sandbox_create(launch->app->context, id, NULL, 0, &err);
+  g_autoptr(kata_sandbox) sandbox =
+      kata_sandbox_create(launch->app->context, id, NULL, KATA_SANDBOX_CREATE_BOUND, &err);
   if (sandbox == NULL) {
     take_create_error(err, error);
     return FALSE;
@@ -64,7 +65,9 @@ static gboolean create_container(Launch *launch, GError **error) {
   g_autoptr(kata_container) container = NULL;
   g_atomic_int_set(&launch->has_sandbox, TRUE);
   if (g_atomic_int_get(&launch->cancelled_by) == 0) {
-    container = kata_container_create(sandbox, id, launch->bundle, &launch->streams.io, 0, &err);
+    /* Nobody else would remove what a foreground run is killed over. */
+    guint32 flags = launch->options->detach || launch->options->keep ? 0 : KATA_CONTAINER_CREATE_BOUND;
+    container = kata_container_create(sandbox, id, launch->bundle, &launch->streams.io, flags, &err);
   }
   if (container == NULL || g_atomic_int_get(&launch->cancelled_by) != 0) {
     kata_sandbox_delete(sandbox, KATA_SANDBOX_DELETE_FORCE, NULL);

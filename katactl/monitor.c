@@ -44,9 +44,14 @@ static gboolean keep_descriptors(int go_fd, int terminal_fd) {
   return is_done;
 }
 
-static gboolean wait_for_go(int fd) {
-  char byte = 0;
-  return fd_read_all(fd, &byte, 1) == 1;
+/* What the caller says at the end of its work; it says nothing when it is killed. */
+#define WORD_GO 'g'
+#define WORD_ABORT 'a'
+#define WORD_NONE '\0'
+
+static char wait_for_word(int fd) {
+  char word = WORD_NONE;
+  return fd_read_all(fd, &word, 1) == 1 ? word : WORD_NONE;
 }
 
 typedef struct {
@@ -103,8 +108,11 @@ static int run_monitor(kata_context *context, const char *container_id, const ch
   prctl(PR_SET_NAME, "kata-monitor");
   if (!keep_descriptors(go_fd, terminal_fd) || chdir("/") < 0) return SUBJECT_STATUS_UNKNOWN;
   if (terminal_fd >= 0) ioctl(terminal_fd, TIOCSCTTY, 0);
-  if (!wait_for_go(go_fd)) return SUBJECT_STATUS_UNKNOWN;
+  char word = wait_for_word(go_fd);
   close(go_fd);
+  /* Nobody has been told of a container whose maker was killed. An exec goes with this process. */
+  if (word == WORD_NONE && exec_id == NULL) subject_remove(context, container_id, getpid());
+  if (word != WORD_GO) return SUBJECT_STATUS_UNKNOWN;
 
   /* One heap for both threads, and back to the kernel what the command's own start has used of it. */
   mallopt(M_ARENA_MAX, 1);
@@ -137,7 +145,8 @@ gboolean monitor_start(Monitor *monitor, kata_context *context, const char *cont
 }
 
 gboolean monitor_release(Monitor *monitor, GError **error) {
-  if (!fd_write_all(monitor->go_fd, "g", 1)) {
+  const char word = WORD_GO;
+  if (!fd_write_all(monitor->go_fd, &word, 1)) {
     error_set_errno(error, errno, "cannot let monitor process %d go on", (int)monitor->pid);
     return FALSE;
   }
@@ -148,6 +157,8 @@ gboolean monitor_release(Monitor *monitor, GError **error) {
 
 void monitor_abort(Monitor *monitor) {
   if (monitor->pid <= 0) return;
+  const char word = WORD_ABORT;
+  fd_write_all(monitor->go_fd, &word, 1);
   fd_clear(&monitor->go_fd);
   while (waitpid(monitor->pid, NULL, 0) < 0 && errno == EINTR) continue;
   monitor->pid = 0;

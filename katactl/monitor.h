@@ -13,14 +13,15 @@
 
 typedef struct {
   pid_t pid; /* 0: none */
-  int go_fd; /* the monitor works once a byte comes, and ends at once if it does not */
+  int go_fd; /* the monitor works once it is told so here; if it never is, it ends at once */
 } Monitor;
 
 #define MONITOR_INIT \
   { 0, -1 }
 
-/* Starts one, in a session of its own. Must come before the caller makes threads.
- * exec_id: NULL for the container itself; terminal_fd: becomes its controlling terminal, -1: none. */
+/* Starts one, in a session of its own. Must come before the caller makes threads. If the caller is killed before it
+ * says what comes next, the monitor removes the container it was to stand for. exec_id: NULL for the container itself;
+ * terminal_fd: becomes its controlling terminal, -1: none. */
 gboolean monitor_start(Monitor *monitor, kata_context *context, const char *container_id, const char *exec_id,
                        int terminal_fd, GError **error);
 

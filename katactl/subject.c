@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "subject.h"
 
+#include <json-c/json.h>
+
 #include "console.h"
 
 gboolean subject_open(Subject *subject, kata_context *context, const char *container_id, const char *exec_id,
@@ -23,6 +25,21 @@ gboolean subject_open(Subject *subject, kata_context *context, const char *conta
 void subject_clear(Subject *subject) {
   g_clear_pointer(&subject->container, kata_container_unref);
   g_clear_pointer(&subject->process, kata_process_unref);
+}
+
+/* 0: none. */
+static pid_t get_host_pid(kata_container *container) {
+  autokatafree char *state = kata_container_get_state(container, 0, NULL);
+  json_object *json = state != NULL ? json_tokener_parse(state) : NULL, *pid = NULL;
+  int number = json_object_object_get_ex(json, "pid", &pid) ? json_object_get_int(pid) : 0;
+  json_object_put(json);
+  return number;
+}
+
+void subject_remove(kata_context *context, const char *container_id, pid_t host_pid) {
+  g_autoptr(kata_container) container = kata_container_open(context, container_id, 0, NULL);
+  if (container == NULL || get_host_pid(container) != host_pid) return;
+  kata_container_delete(container, KATA_CONTAINER_DELETE_FORCE | KATA_CONTAINER_DELETE_SANDBOX, NULL, NULL);
 }
 
 void subject_kill(Subject *subject, int signal) {

@@ -20,6 +20,9 @@ gboolean subject_open(Subject *subject, kata_context *context, const char *conta
 void subject_clear(Subject *subject);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Subject, subject_clear)
 
+/* Kills and removes the container if host_pid stands for it, and its sandbox with it. */
+void subject_remove(kata_context *context, const char *container_id, pid_t host_pid);
+
 /* Those that fail do so in silence: the process may just have ended. Any thread, also beside subject_wait(). */
 void subject_kill(Subject *subject, int signal);
 void subject_resize(Subject *subject, int terminal_fd);

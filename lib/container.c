@@ -56,14 +56,21 @@ static gboolean call(const kata_container *container, const char *method, const 
 /* ---- create, open, list ---- */
 
 static gboolean create(const kata_sandbox *sandbox, const char *id, const char *bundle, const kata_process_io *io,
-                       GError **error) {
+                       uint32_t flags, GError **error) {
   g_auto(TaskStreams) streams = {0};
   if (!api_check_argument(id, "id", error) || !id_check(id, "container", error) ||
       !api_check_argument(bundle, "bundle", error) || !task_streams_init(&streams, io, error))
     return FALSE;
+  gboolean bound = (flags & KATA_CONTAINER_CREATE_BOUND) != 0;
+  if (bound && streams.host_pid == 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "KATA_CONTAINER_CREATE_BOUND needs io->host_pid, the process container '%s' is bound to", id);
+    return FALSE;
+  }
   Kata__V1__CreateOptions own = KATA__V1__CREATE_OPTIONS__INIT;
   own.host_pid = streams.host_pid;
-  guint8 packed[16]; /* one number with its tag takes 6 bytes at most */
+  own.bound = bound;
+  guint8 packed[16]; /* a number and a truth value with their tags take 8 bytes at most */
   Google__Protobuf__Any options = GOOGLE__PROTOBUF__ANY__INIT;
   options.type_url = (char *)"kata.v1.CreateOptions";
   options.value.len = kata__v1__create_options__pack(&own, packed);
@@ -84,7 +91,8 @@ static gboolean create(const kata_sandbox *sandbox, const char *id, const char *
 kata_container *kata_container_create(kata_sandbox *sandbox, const char *id, const char *bundle,
                                       const kata_process_io *io, uint32_t flags, kata_error **err) {
   g_autoptr(GError) error = NULL;
-  if (!api_check(sandbox, "sandbox", flags, 0, &error) || !create(sandbox, id, bundle, io, &error))
+  if (!api_check(sandbox, "sandbox", flags, KATA_CONTAINER_CREATE_BOUND, &error) ||
+      !create(sandbox, id, bundle, io, flags, &error))
     return api_fail_null(err, error);
   return container_handle_new(sandbox->ctx, sandbox->id, id);
 }

@@ -64,7 +64,8 @@ gboolean sandbox_shut_down(const kata_context *ctx, const char *id, GError **err
 
 /* ---- create, open, list ---- */
 
-static gboolean create(kata_context *ctx, const char *id, const kata_settings *settings, GError **error) {
+static gboolean create(kata_context *ctx, const char *id, const kata_settings *settings, uint32_t flags,
+                       GError **error) {
   if (!api_check_argument(id, "id", error) || !id_check(id, "sandbox", error)) return FALSE;
   /* A wrong settings file is told here, before anything is started. */
   g_autoptr(kata_settings) loaded = context_load_settings(ctx, error);
@@ -72,6 +73,14 @@ static gboolean create(kata_context *ctx, const char *id, const kata_settings *s
   Containerd__Runtime__Sandbox__V1__CreateSandboxRequest request =
       CONTAINERD__RUNTIME__SANDBOX__V1__CREATE_SANDBOX_REQUEST__INIT;
   request.sandbox_id = (char *)id;
+  Kata__V1__SandboxOptions own = KATA__V1__SANDBOX_OPTIONS__INIT;
+  own.bound = (flags & KATA_SANDBOX_CREATE_BOUND) != 0;
+  guint8 packed[8]; /* a truth value with its tag takes 2 bytes */
+  Google__Protobuf__Any options = GOOGLE__PROTOBUF__ANY__INIT;
+  options.type_url = (char *)"kata.v1.SandboxOptions";
+  options.value.len = kata__v1__sandbox_options__pack(&own, packed);
+  options.value.data = packed;
+  request.options = &options;
   if (call(ctx, id, "CreateSandbox", &request.base, OWNER_QUICK_MS, NULL, error)) return TRUE;
   sandbox_shut_down(ctx, id, NULL);
   return FALSE;
@@ -80,7 +89,7 @@ static gboolean create(kata_context *ctx, const char *id, const kata_settings *s
 kata_sandbox *kata_sandbox_create(kata_context *ctx, const char *id, const kata_settings *settings, uint32_t flags,
                                   kata_error **err) {
   g_autoptr(GError) error = NULL;
-  if (!api_check(ctx, "context", flags, 0, &error) || !create(ctx, id, settings, &error))
+  if (!api_check(ctx, "context", flags, KATA_SANDBOX_CREATE_BOUND, &error) || !create(ctx, id, settings, flags, &error))
     return api_fail_null(err, error);
   return sandbox_handle_new(ctx, id);
 }

@@ -14,6 +14,7 @@
 #include "proto/kata-v1.pb-c.h"
 #include "shim/agent-link.h"
 #include "shim/guest-spec.h"
+#include "shim/host-watch.h"
 #include "shim/sandbox-dir.h"
 #include "shim/store.h"
 
@@ -34,6 +35,7 @@ typedef struct {
   pid_t peer;      /* the caller's process */
   gboolean shares_pidns;
   gboolean hooked; /* hooks have begun to run: those of the end are due */
+  gboolean bound;
   gboolean linked;
   guint shared; /* how many of shares are shown */
 } Creation;
@@ -61,8 +63,8 @@ static void creation_undo(Creation *creation) {
 }
 
 /* The container's process on the host, which a caller that is libkata names. */
-static gboolean read_host_pid(const Containerd__Task__V2__CreateTaskRequest *request, guint32 *ret, GError **error) {
-  *ret = 0;
+static gboolean read_options(const Containerd__Task__V2__CreateTaskRequest *request, guint32 *ret_host_pid,
+                             gboolean *ret_bound, GError **error) {
   if (request->options == NULL || g_strcmp0(request->options->type_url, "kata.v1.CreateOptions") != 0) return TRUE;
   Kata__V1__CreateOptions *options =
       kata__v1__create_options__unpack(NULL, request->options->value.len, request->options->value.data);
@@ -70,7 +72,8 @@ static gboolean read_host_pid(const Containerd__Task__V2__CreateTaskRequest *req
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the call's options are not a kata.v1.CreateOptions");
     return FALSE;
   }
-  *ret = options->host_pid;
+  *ret_host_pid = options->host_pid;
+  *ret_bound = options->bound;
   kata__v1__create_options__free_unpacked(options, NULL);
   return TRUE;
 }
@@ -181,7 +184,7 @@ static gboolean open_process(Creation *creation, const Containerd__Task__V2__Cre
                             .stdin_uri = request->stdin,
                             .stdout_uri = request->stdout,
                             .stderr_uri = request->stderr};
-  if (!read_host_pid(request, &options.host_pid, error)) return FALSE;
+  if (!read_options(request, &options.host_pid, &creation->bound, error)) return FALSE;
   creation->process = process_new(&options, sandbox_on_process_ended, creation->sandbox, error);
   return creation->process != NULL;
 }
@@ -236,6 +239,7 @@ static Container *finish_creation(Creation *creation) {
   container->hooks = g_steal_pointer(&creation->hooks);
   for (guint i = 0; i < creation->shares->len; i++)
     g_ptr_array_add(container->shares, g_strdup(((GuestShare *)creation->shares->pdata[i])->name));
+  container->bound = creation->bound;
   sandbox_add_container(creation->sandbox, container);
   return container;
 }
@@ -302,6 +306,7 @@ gboolean container_delete(Sandbox *sandbox, Container *container, pid_t peer, GE
   g_mutex_lock(&container->lock);
   gboolean is_first = !container->deleting;
   container->deleting = TRUE;
+  guint bound_watch = is_first ? container->bound_watch : 0;
   g_mutex_unlock(&container->lock);
   if (!is_first) {
     g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "container '%s' does not exist", id);
@@ -315,6 +320,7 @@ gboolean container_delete(Sandbox *sandbox, Container *container, pid_t peer, GE
   }
   if (sandbox->share != NULL)
     for (guint i = 0; i < container->shares->len; i++) share_remove(sandbox->share, container->shares->pdata[i]);
+  host_watch_remove(bound_watch);
   sandbox_drop_container(sandbox, id);
   sandbox_dir_unlink(sandbox->root, id);
   g_autoptr(GError) save_error = NULL;

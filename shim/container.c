@@ -133,6 +133,7 @@ Kata__V1__ContainerState *container_to_state(Container *container) {
   gpointer process;
   g_hash_table_iter_init(&iter, container->execs);
   while (g_hash_table_iter_next(&iter, NULL, &process)) state->execs[state->n_execs++] = process_to_state(process);
+  state->bound = container->bound;
   state->shares = calloc(container->shares->len + 1, sizeof *state->shares);
   for (guint i = 0; i < container->shares->len; i++)
     state->shares[state->n_shares++] = strdup(container->shares->pdata[i]);
@@ -145,6 +146,7 @@ Container *container_restore(const Kata__V1__ContainerState *state, ProcessEnded
   Container *container = container_new(copy_info(state->info), process_restore(id, state->init, ended, user_data));
   container->hooks = hooks_copy(state->hooks);
   container->paused = strcmp(state->info->status, "paused") == 0;
+  container->bound = state->bound;
   for (size_t i = 0; i < state->n_execs; i++)
     g_hash_table_insert(container->execs, g_strdup(state->execs[i]->exec_id),
                         process_restore(id, state->execs[i], ended, user_data));

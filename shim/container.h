@@ -18,6 +18,8 @@ typedef struct {
   gboolean paused;
   gboolean deleting;
   gboolean hooked_last; /* the poststop hooks have run, or are running */
+  gboolean bound;       /* goes with its host process, see orphan.h */
+  guint bound_watch;    /* host_watch_add() */
   GPtrArray *shares;    /* names below the share */
 } Container;
 

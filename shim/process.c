@@ -2,18 +2,17 @@
 #include "shim/process.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/error.h"
 #include "common/fds.h"
 #include "proto/shim-task.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/host-watch.h"
 #include "shim/times.h"
 
 /* One request's worth of stream data: large enough that the round trip does not count, far below TTRPC_MAX_BODY. */
@@ -45,8 +44,7 @@ struct Process {
   int cancel_output; /* eventfd: stop copying what nobody reads */
   int wake_input;    /* eventfd: stop waiting for input */
   gint input_ended;  /* atomic: the process has ended, so what is still there is for others to read */
-  int host_pidfd;
-  guint host_watch; /* GSource id */
+  guint host_watch;
   guint drain_timer;
 };
 
@@ -63,7 +61,6 @@ static Process *process_alloc(const char *container_id, const char *exec_id, Pro
   process->user_data = user_data;
   process->cancel_output = eventfd(0, EFD_CLOEXEC);
   process->wake_input = eventfd(0, EFD_CLOEXEC);
-  process->host_pidfd = -1;
   return process;
 }
 
@@ -145,7 +142,6 @@ void process_unref(Process *process) {
   }
   fd_clear(&process->cancel_output);
   fd_clear(&process->wake_input);
-  fd_clear(&process->host_pidfd);
   ttrpc_client_unref(process->agent);
   g_ptr_array_unref(process->waiters);
   g_cond_clear(&process->stopped);
@@ -230,7 +226,7 @@ void process_set_ended(Process *process, guint32 status) {
   g_cond_broadcast(&process->stopped);
   g_mutex_unlock(&process->lock);
 
-  if (host_watch != 0) g_source_remove(host_watch);
+  host_watch_remove(host_watch);
   if (drain_timer != 0) g_source_remove(drain_timer);
   /* State first, then the answers: who has been told finds it so. */
   process->ended(process, process->user_data);
@@ -352,7 +348,7 @@ static gpointer kill_thread(gpointer user_data) {
   return NULL;
 }
 
-static gboolean on_host_process_ended(gint fd, GIOCondition condition, gpointer user_data) {
+static void on_host_process_ended(gpointer user_data) {
   Process *process = user_data;
   g_mutex_lock(&process->lock);
   gboolean first = process->host_watch != 0;
@@ -364,21 +360,13 @@ static gboolean on_host_process_ended(gint fd, GIOCondition condition, gpointer 
     process_expect_end(process);
     g_thread_unref(g_thread_new("kill", kill_thread, process_ref(process)));
   }
-  return G_SOURCE_REMOVE;
 }
 
 static void watch_host_process(Process *process) {
   if (process->host_pid == 0) return;
-  process->host_pidfd = (int)syscall(SYS_pidfd_open, (pid_t)process->host_pid, 0);
-  if (process->host_pidfd < 0) {
-    if (errno == ESRCH) g_thread_unref(g_thread_new("kill", kill_thread, process_ref(process)));
-    return;
-  }
-  g_autoptr(GSource) source = g_unix_fd_source_new(process->host_pidfd, G_IO_IN);
-  g_source_set_callback(source, G_SOURCE_FUNC(on_host_process_ended), process_ref(process),
-                        (GDestroyNotify)process_unref);
   g_mutex_lock(&process->lock);
-  process->host_watch = g_source_attach(source, NULL);
+  process->host_watch = host_watch_add((pid_t)process->host_pid, on_host_process_ended, process_ref(process),
+                                       (GDestroyNotify)process_unref);
   g_mutex_unlock(&process->lock);
 }
 

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "proto/kata-v1.pb-c.h"
 #include "proto/shim-sandbox.pb-c.h"
+#include "shim/orphan.h"
 #include "shim/service.h"
 #include "shim/times.h"
 
@@ -15,9 +17,27 @@ static gboolean check_id(ServiceJob *job, const char *id) {
   return FALSE;
 }
 
+/* FALSE: answered. */
+static gboolean read_options(ServiceJob *job, const Google__Protobuf__Any *any, gboolean *ret_bound) {
+  *ret_bound = FALSE;
+  if (any == NULL || strcmp(any->type_url, "kata.v1.SandboxOptions") != 0) return TRUE;
+  Kata__V1__SandboxOptions *options = kata__v1__sandbox_options__unpack(NULL, any->value.len, any->value.data);
+  if (options == NULL) {
+    ttrpc_call_fail(job->call, TTRPC_INVALID_ARGUMENT, "the call's options are not a kata.v1.SandboxOptions");
+    return FALSE;
+  }
+  *ret_bound = options->bound;
+  kata__v1__sandbox_options__free_unpacked(options, NULL);
+  return TRUE;
+}
+
 static void sandbox_create(ServiceJob *job) {
   const Containerd__Runtime__Sandbox__V1__CreateSandboxRequest *request = (const void *)job->request;
-  if (!check_id(job, request->sandbox_id)) return;
+  gboolean bound = FALSE;
+  if (!check_id(job, request->sandbox_id) || !read_options(job, request->options, &bound)) return;
+  pid_t peer = ttrpc_call_get_peer_pid(job->call);
+  if (bound && peer != 0) orphan_bind_sandbox(job->owner, peer);
+  service_set_called(job->owner);
   Containerd__Runtime__Sandbox__V1__CreateSandboxResponse reply =
       CONTAINERD__RUNTIME__SANDBOX__V1__CREATE_SANDBOX_RESPONSE__INIT;
   ttrpc_call_reply(job->call, &reply.base);

@@ -24,6 +24,7 @@ typedef struct {
   AgentChannel channel;
   Timeline *timeline;
   gint64 created_at;
+  gboolean bound; /* set before there is a container, see orphan.h */
 
   /* Set by the start, then fixed until sandbox_remove(). */
   guint32 vsock_cid;
@@ -45,9 +46,11 @@ typedef struct {
   GMutex store;    /* only one thread writes the state file */
 } Sandbox;
 
-/* settings: taken over. */
+/* settings: it takes a reference. */
 Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, kata_settings *settings, GError **error);
+/* Only one that nobody uses any more: no threads, no sources; what is on the host stays. */
 void sandbox_free(Sandbox *sandbox);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sandbox, sandbox_free)
 
 SandboxStatus sandbox_get_status(Sandbox *sandbox);
 

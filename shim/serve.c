@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "lib/paths.h"
 #include "shim/launch.h"
+#include "shim/orphan.h"
 #include "shim/service.h"
 #include "shim/store.h"
 #include "shim/times.h"
@@ -83,6 +84,13 @@ static gpointer adopt_thread(gpointer user_data) {
   return NULL;
 }
 
+/* Whoever would have removed this may have ended while there was no owner to see it. */
+static void bind_again(Owner *owner, const Kata__V1__SandboxState *state) {
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(owner->sandbox);
+  for (guint i = 0; i < containers->len; i++) orphan_watch_container(owner, containers->pdata[i]);
+  if (state->bound) orphan_bind_sandbox(owner, 0);
+}
+
 int serve(Sandbox *sandbox, int listen_fd, const Kata__V1__SandboxState *state) {
   /* Many threads that mostly wait: a heap for each would cost more than it saves. */
   mallopt(M_ARENA_MAX, 2);
@@ -101,6 +109,7 @@ int serve(Sandbox *sandbox, int listen_fd, const Kata__V1__SandboxState *state) 
     GThread *thread = g_thread_new("adopt", adopt_thread, data);
     g_main_loop_run(owner->loop);
     g_thread_join(thread);
+    bind_again(owner, state);
   } else {
     g_timeout_add_seconds(FIRST_CALL_TIMEOUT_SECONDS, on_no_call, owner);
   }

@@ -33,13 +33,15 @@ static void on_gone(TtrpcCall *call, gpointer user_data) {
 
 static void dispatch(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const ServiceTable *table = user_data;
-  g_atomic_int_set(&table->owner->called, 1);
   QueuedJob *queued = g_new0(QueuedJob, 1);
   queued->job.owner = table->owner;
   queued->job.call = call;
   queued->job.request = request;
   queued->method = find_method(table, ttrpc_call_get_method(call));
-  if (queued->method->undone_if_gone) ttrpc_call_set_gone_func(call, on_gone, queued);
+  if (queued->method->undone_if_gone) {
+    service_set_called(table->owner);
+    ttrpc_call_set_gone_func(call, on_gone, queued);
+  }
   g_thread_pool_push(table->owner->workers, queued, NULL);
 }
 
@@ -73,6 +75,8 @@ void service_add(Owner *owner, const ProtobufCServiceDescriptor *service, const 
   }
   ttrpc_server_add_service(owner->server, service, rpc_methods, table);
 }
+
+void service_set_called(Owner *owner) { g_atomic_int_set(&owner->called, 1); }
 
 gboolean service_was_called(Owner *owner) { return g_atomic_int_get(&owner->called) != 0; }
 

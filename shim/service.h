@@ -16,7 +16,8 @@ typedef struct {
   TtrpcServer *server;
   GMainLoop *loop;
   GThreadPool *workers;
-  gint called; /* atomic: see service_was_called() */
+  gint called;    /* atomic: see service_was_called() */
+  gint is_orphan; /* atomic: the process the sandbox is bound to has ended */
 } Owner;
 
 Owner *owner_new(Sandbox *sandbox);
@@ -46,8 +47,9 @@ void task_service_add(Owner *owner);
 void sandbox_service_add(Owner *owner);
 void owner_service_add(Owner *owner);
 
-/* Whether any call has come yet. */
+/* Whether anybody has made use of the sandbox yet, and not only asked about it. */
 gboolean service_was_called(Owner *owner);
+void service_set_called(Owner *owner);
 
 /* Answers Empty. */
 void service_reply_empty(TtrpcCall *call);

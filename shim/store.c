@@ -31,6 +31,7 @@ static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
   state->created_at = time_new_message(sandbox->created_at);
   state->uses_kvm = sandbox->accelerator == ACCELERATOR_KVM;
   state->uses_vsock = sandbox->channel == CHANNEL_VSOCK;
+  state->bound = sandbox->bound;
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   state->containers = calloc(containers->len + 1, sizeof *state->containers);
   for (guint i = 0; i < containers->len; i++)

@@ -12,6 +12,7 @@
 #include "proto/shim-task.pb-c.h"
 #include "shim/agent-link.h"
 #include "shim/container-create.h"
+#include "shim/orphan.h"
 #include "shim/service.h"
 #include "shim/store.h"
 #include "shim/times.h"
@@ -67,6 +68,7 @@ static void task_create(ServiceJob *job) {
       sandbox_remove(sandbox);
       service_quit(job->owner);
     }
+    orphan_check_sandbox(job->owner);
     ttrpc_call_fail(job->call, TTRPC_CANCELLED, "the caller has gone");
     return;
   }
@@ -76,6 +78,7 @@ static void task_create(ServiceJob *job) {
     if (ended) service_quit(job->owner);
     return;
   }
+  orphan_watch_container(job->owner, container);
   Containerd__Task__V2__CreateTaskResponse reply = CONTAINERD__TASK__V2__CREATE_TASK_RESPONSE__INIT;
   reply.pid = pid_of(sandbox, container->init);
   ttrpc_call_reply(job->call, &reply.base);
@@ -198,6 +201,7 @@ static void task_delete(ServiceJob *job) {
   reply.exit_status = process_get_exit_status(process);
   reply.exited_at = &when;
   ttrpc_call_reply(job->call, &reply.base);
+  orphan_check_sandbox(job->owner);
 }
 
 /* ---- exec ---- */

@@ -30,6 +30,12 @@ typedef enum kata_container_status {
 } kata_container_status;
 
 /**
+ * KATA_CONTAINER_CREATE_BOUND: the container is removed by itself when the process io->host_pid ends, whether it runs
+ * then or not, and with it the sandbox if it was its last container. Needs io->host_pid. Since: 0.1
+ */
+#define KATA_CONTAINER_CREATE_BOUND (1u << 0)
+
+/**
  * kata_container_create: makes a container from an OCI bundle; its process waits for
  * kata_container_start(). Starts the sandbox first if it has not been started.
  * @sandbox: where it shall run.
@@ -37,7 +43,7 @@ typedef enum kata_container_status {
  * @bundle: directory with config.json (OCI runtime specification 1.x).
  * @io: the container's streams, or NULL for none. The descriptors stay the caller's; the owner
  * duplicates them (pidfd_getfd(2)) and closes its own when the container's streams end.
- * @flags: 0.
+ * @flags: 0 or KATA_CONTAINER_CREATE_BOUND.
  * Returns: a handle to be released with kata_container_unref(), or NULL and nothing of the container is left.
  * Errors: KATA_ERR_INVALID_ARGUMENT naming the part of config.json, KATA_ERR_ALREADY_EXISTS,
  * those of kata_sandbox_start(). Since: 0.1

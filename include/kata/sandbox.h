@@ -28,12 +28,18 @@ typedef enum kata_sandbox_status {
 } kata_sandbox_status;
 
 /**
+ * KATA_SANDBOX_CREATE_BOUND: the sandbox is removed by itself when it has no container and the calling process has
+ * ended, however it ended: at once before the first container, some seconds after the last one. Since: 0.1
+ */
+#define KATA_SANDBOX_CREATE_BOUND (1u << 0)
+
+/**
  * kata_sandbox_create: starts a sandbox's owner; the virtual machine starts with
  * kata_sandbox_start() or with the first container.
  * @ctx: the context; the handle holds it.
  * @id: 1 to 128 characters out of A-Z a-z 0-9 _ + . -, unique below the context's root.
  * @settings: set over those of the context's settings file, or NULL.
- * @flags: 0.
+ * @flags: 0 or KATA_SANDBOX_CREATE_BOUND.
  * Returns: a handle to be released with kata_sandbox_unref(), or NULL and nothing is left.
  * Errors: KATA_ERR_ALREADY_EXISTS, KATA_ERR_CONFIG, KATA_ERR_HOST (what is missing, and what to do),
  * KATA_ERR_INVALID_ARGUMENT. Since: 0.1

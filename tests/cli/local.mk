@@ -10,6 +10,7 @@ CLI_TESTS = \
 	tests/cli/test-streams.py \
 	tests/cli/test-bad-luck.py \
 	tests/cli/test-killed-starting.py \
+	tests/cli/test-killed-running.py \
 	tests/cli/test-take-over.py \
 	tests/cli/test-example.py
 dist_check_SCRIPTS += $(CLI_TESTS)

@@ -44,6 +44,10 @@ gboolean subject_open(Subject *subject, kata_context *context, const char *conta
 
 void subject_clear(Subject *subject) {}
 
+void subject_remove(kata_context *context, const char *container_id, pid_t host_pid) {
+  log_line(host_pid == getpid() ? "remove %s\n" : "remove the wrong %s\n", container_id);
+}
+
 void subject_kill(Subject *subject, int signal) { log_line("kill %d\n", signal); }
 
 void subject_resize(Subject *subject, int terminal_fd) {
@@ -153,10 +157,11 @@ static void test_ends_without_go_ahead(void **state) {
   assert_int_equal(kill(pid, 0), -1);
   assert_int_equal(errno, ESRCH);
   assert_false(is_logged("open"));
+  assert_false(is_logged("remove"));
 }
 
 /* A starter that is killed leaves no monitor: it was reparented to us and ends by itself. */
-static void test_ends_with_its_starter(void **state) {
+static void end_with_starter(const char *exec_id) {
   int ends[2];
   pid_t pid = 0;
   assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
@@ -164,7 +169,7 @@ static void test_ends_with_its_starter(void **state) {
   pid_t starter = fork();
   if (starter == 0) {
     Monitor monitor = MONITOR_INIT;
-    if (monitor_start(&monitor, NULL, "c1", NULL, -1, NULL)) fd_write_all(ends[1], &monitor.pid, sizeof monitor.pid);
+    if (monitor_start(&monitor, NULL, "c1", exec_id, -1, NULL)) fd_write_all(ends[1], &monitor.pid, sizeof monitor.pid);
     for (;;) pause();
   }
   assert_int_equal(fd_read_all(ends[0], &pid, sizeof pid), sizeof pid);
@@ -175,6 +180,14 @@ static void test_ends_with_its_starter(void **state) {
   assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
   close(ends[0]);
   close(ends[1]);
+}
+
+/* Nor a container that nobody has been told of. */
+static void test_ends_with_its_starter(void **state) {
+  end_with_starter("e7");
+  assert_false(is_logged("remove"));
+  end_with_starter(NULL);
+  assert_logged("remove c1\n");
 }
 
 static void assert_end_of_file(int fd) {
