@@ -12,6 +12,7 @@ agent_libagent_la_SOURCES = \
 	agent/container-build.c agent/container-private.h agent/container-remove.c agent/container-run.c \
 	agent/container.c agent/container.h \
 	agent/crun.c agent/crun.h \
+	agent/device.c agent/device.h \
 	agent/init.c agent/init.h \
 	agent/modules.c agent/modules.h \
 	agent/mount.c agent/mount.h \
@@ -24,5 +25,7 @@ agent_libagent_la_SOURCES = \
 	agent/service.c agent/service.h \
 	agent/spec.c agent/spec.h \
 	agent/stats.c agent/stats.h \
-	agent/stream.c agent/stream.h
+	agent/stream.c agent/stream.h \
+	agent/task.c agent/task.h \
+	agent/uevent.c agent/uevent.h
 agent_libagent_la_LIBADD = common/libcommon.la

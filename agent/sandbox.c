@@ -24,10 +24,11 @@
 #define MODPROBE_TIMEOUT_MS 30000
 #define MODPROBE_OUTPUT_MAX 65536
 
-Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper) {
+Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper, UeventMonitor *uevents) {
   Sandbox *sandbox = g_new0(Sandbox, 1);
   sandbox->config = config;
   sandbox->reaper = reaper;
+  sandbox->uevents = uevents;
   sandbox->mounts = mount_table_new();
   sandbox->containers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)container_free);
   return sandbox;

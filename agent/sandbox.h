@@ -7,6 +7,7 @@
 #include "agent/config.h"
 #include "agent/mount.h"
 #include "agent/reap.h"
+#include "agent/uevent.h"
 #include "proto/agent.pb-c.h"
 
 /* Containers one guest may hold. */
@@ -22,6 +23,7 @@ typedef struct Container Container;
 struct Sandbox {
   const AgentConfig *config;
   Reaper *reaper;
+  UeventMonitor *uevents;
   MountTable *mounts;
   GHashTable *containers; /* id -> Container, owned */
   gboolean is_created;
@@ -32,8 +34,8 @@ struct Sandbox {
   gpointer stop_data;
 };
 
-/* reaper must outlive it. */
-Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper);
+/* reaper and uevents must outlive it. */
+Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper, UeventMonitor *uevents);
 void sandbox_free(Sandbox *sandbox);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sandbox, sandbox_free)
 

@@ -11,9 +11,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "agent/modules.h"
 #include "agent/reap.h"
 #include "agent/rpc.h"
 #include "agent/sandbox.h"
+#include "agent/uevent.h"
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/log.h"
@@ -115,6 +117,12 @@ static gboolean open_listeners(TtrpcServer *server, const AgentConfig *config, G
   return TRUE;
 }
 
+/* From now on new devices get their modules, and so do those of buses that came with the modules loaded at boot. */
+static void load_modules_of_late_buses(ModuleList *modules) {
+  static const char *const buses[] = {"acpi", "scsi", "nd"};
+  for (gsize i = 0; i < G_N_ELEMENTS(buses); i++) modules_load_for_bus(modules, buses[i]);
+}
+
 gboolean service_run(const AgentConfig *config, GError **error) {
   log_open(STDERR_FILENO, LOG_FORMAT_JSON, config->log_level);
   signal(SIGPIPE, SIG_IGN);
@@ -126,7 +134,11 @@ gboolean service_run(const AgentConfig *config, GError **error) {
   if (!reaper) return FALSE;
 
   g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
-  g_autoptr(Sandbox) sandbox = sandbox_new(config, reaper);
+  /* One that is missing was named at boot. */
+  g_autoptr(ModuleList) modules = config->is_init ? modules_open(MODULES_DIRECTORY, NULL) : NULL;
+  g_autoptr(UeventMonitor) uevents = uevent_monitor_new(modules);
+  if (modules) load_modules_of_late_buses(modules);
+  g_autoptr(Sandbox) sandbox = sandbox_new(config, reaper, uevents);
   sandbox->stop_func = stop;
   sandbox->stop_data = loop;
   g_autoptr(TtrpcServer) server = ttrpc_server_new(NULL);

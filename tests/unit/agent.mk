@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 if HAVE_CMOCKA
-AGENT_UNITS = tests/unit/test-agent-init tests/unit/test-agent-process-list tests/unit/test-agent-reap \
-	tests/unit/test-agent-spec tests/unit/test-agent-stats tests/unit/test-agent-stream
+AGENT_UNITS = tests/unit/test-agent-device tests/unit/test-agent-init tests/unit/test-agent-process-list tests/unit/test-agent-reap \
+	tests/unit/test-agent-spec tests/unit/test-agent-stats tests/unit/test-agent-stream \
+	tests/unit/test-agent-task tests/unit/test-agent-uevent
 check_PROGRAMS += $(AGENT_UNITS)
 TESTS += $(AGENT_UNITS)
 AGENT_TEST_LIBS = agent/libagent.la $(TEST_LIBS)
@@ -18,4 +19,10 @@ tests_unit_test_agent_stats_SOURCES = tests/unit/test-agent-stats.c
 tests_unit_test_agent_stats_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_stream_SOURCES = tests/unit/test-agent-stream.c
 tests_unit_test_agent_stream_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_device_SOURCES = tests/unit/test-agent-device.c
+tests_unit_test_agent_device_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_task_SOURCES = tests/unit/test-agent-task.c
+tests_unit_test_agent_task_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_uevent_SOURCES = tests/unit/test-agent-uevent.c
+tests_unit_test_agent_uevent_LDADD = $(AGENT_TEST_LIBS)
 endif
