@@ -16,11 +16,21 @@ agent_libagent_la_SOURCES = \
 	agent/init.c agent/init.h \
 	agent/modules.c agent/modules.h \
 	agent/mount.c agent/mount.h \
+	agent/net-interface.c agent/net-interface.h \
+	agent/net-link.c agent/net-link.h \
+	agent/net-neighbor.c agent/net-neighbor.h \
+	agent/net-report.c agent/net-report.h \
+	agent/net-route.c agent/net-route.h \
+	agent/net-route-update.c agent/net-route-update.h \
+	agent/net-text.c agent/net-text.h \
+	agent/net-wait.c agent/net-wait.h \
+	agent/netlink.c agent/netlink.h \
 	agent/power.c agent/power.h \
 	agent/process.c agent/process.h \
 	agent/process-list.c agent/process-list.h \
 	agent/reap.c agent/reap.h \
-	agent/rpc-container.c agent/rpc-guest.c agent/rpc-process.c agent/rpc-sandbox.c agent/rpc-stream.c agent/rpc.c agent/rpc.h \
+	agent/rpc-container.c agent/rpc-guest.c agent/rpc-network.c agent/rpc-process.c agent/rpc-sandbox.c \
+	agent/rpc-stream.c agent/rpc.c agent/rpc.h \
 	agent/sandbox.c agent/sandbox.h \
 	agent/service.c agent/service.h \
 	agent/spec.c agent/spec.h \
@@ -28,4 +38,5 @@ agent_libagent_la_SOURCES = \
 	agent/stream.c agent/stream.h \
 	agent/task.c agent/task.h \
 	agent/uevent.c agent/uevent.h
-agent_libagent_la_LIBADD = common/libcommon.la
+agent_libagent_la_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
+agent_libagent_la_LIBADD = common/libcommon.la $(MNL_LIBS)

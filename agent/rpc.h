@@ -21,6 +21,12 @@ void rpc_set_guest_date_time(TtrpcCall *call, const ProtobufCMessage *request, g
 void rpc_reseed_random_dev(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_remove_stale_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
+void rpc_update_interface(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_update_routes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_list_interfaces(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_list_routes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_add_arp_neighbors(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+
 void rpc_create_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_start_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_remove_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);

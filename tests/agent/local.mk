@@ -2,7 +2,7 @@
 # The real agent as an ordinary process, with the real crun; needs root.
 if HAVE_CMOCKA
 AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests \
-	tests/agent/test-guest-service
+	tests/agent/test-guest-service tests/agent/test-network
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
 
@@ -20,6 +20,9 @@ tests_agent_test_requests_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_guest_service_SOURCES = tests/agent/test-guest-service.c $(AGENT_HARNESS)
 tests_agent_test_guest_service_LDADD = $(TEST_LIBS)
 tests_agent_test_guest_service_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_network_SOURCES = tests/agent/test-network.c $(AGENT_HARNESS)
+tests_agent_test_network_LDADD = $(TEST_LIBS)
+tests_agent_test_network_DEPENDENCIES = agent/kata-agent common/libcommon.la
 
 # Driven by test-in-guest.sh.
 check_PROGRAMS += tests/agent/guest-containers

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Calls about the guest's network. */
+#include "agent/net-interface.h"
+#include "agent/net-neighbor.h"
+#include "agent/net-report.h"
+#include "agent/net-route-update.h"
+#include "agent/net-wait.h"
+#include "agent/rpc.h"
+#include "common/error.h"
+
+/* reply: to be freed; NULL: error says why. */
+static void answer(TtrpcCall *call, ProtobufCMessage *reply, const GError *error) {
+  if (!reply) return ttrpc_call_fail_error(call, error);
+  ttrpc_call_reply(call, reply);
+  protobuf_c_message_free_unpacked(reply, NULL);
+}
+
+typedef struct {
+  TtrpcCall *call;
+  Types__Interface *asked; /* the request's */
+} InterfaceUpdate;
+
+static void interface_updated(const GError *error, gpointer user_data) {
+  g_autofree InterfaceUpdate *update = user_data;
+  if (error)
+    ttrpc_call_fail_error(update->call, error);
+  else
+    ttrpc_call_reply(update->call, &update->asked->base);
+}
+
+void rpc_update_interface(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__UpdateInterfaceRequest *asked = (const Grpc__UpdateInterfaceRequest *)request;
+  const Sandbox *sandbox = user_data;
+  g_autoptr(GError) error = NULL;
+  if (!asked->interface) return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "interface: is missing");
+  NetInterface *wanted = net_interface_parse(asked->interface, &error);
+  if (!wanted) return ttrpc_call_fail_error(call, error);
+  InterfaceUpdate *update = g_new(InterfaceUpdate, 1);
+  *update = (InterfaceUpdate){call, asked->interface};
+  net_wait_and_apply(sandbox->config, wanted, interface_updated, update);
+}
+
+void rpc_update_routes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__UpdateRoutesRequest *asked = (const Grpc__UpdateRoutesRequest *)request;
+  g_autoptr(GError) error = NULL;
+  if (!asked->routes) return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "routes: is missing");
+  g_autoptr(Netlink) netlink = netlink_open(0, &error);
+  Grpc__Routes *reply = NULL;
+  if (netlink && net_routes_replace(netlink, asked->routes, &error)) reply = net_report_routes(netlink, &error);
+  answer(call, (ProtobufCMessage *)reply, error);
+}
+
+void rpc_list_interfaces(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Netlink) netlink = netlink_open(0, &error);
+  Grpc__Interfaces *reply = netlink ? net_report_interfaces(netlink, &error) : NULL;
+  answer(call, (ProtobufCMessage *)reply, error);
+}
+
+void rpc_list_routes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Netlink) netlink = netlink_open(0, &error);
+  Grpc__Routes *reply = netlink ? net_report_routes(netlink, &error) : NULL;
+  answer(call, (ProtobufCMessage *)reply, error);
+}
+
+void rpc_add_arp_neighbors(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__AddARPNeighborsRequest *asked = (const Grpc__AddARPNeighborsRequest *)request;
+  g_autoptr(GError) error = NULL;
+  if (!asked->neighbors) return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "neighbors: is missing");
+  g_autoptr(Netlink) netlink = netlink_open(0, &error);
+  if (netlink) net_neighbors_add(netlink, asked->neighbors, &error);
+  rpc_answer(error, call);
+}
