@@ -15,11 +15,6 @@ MISSING = set("""
 AgentService.UpdateEphemeralMounts
 AgentService.RemoveStaleVirtiofsShareMounts
 AgentService.GetDiagnosticData
-AgentService.UpdateInterface
-AgentService.UpdateRoutes
-AgentService.ListInterfaces
-AgentService.ListRoutes
-AgentService.AddARPNeighbors
 AgentService.GetIPTables
 AgentService.SetIPTables
 AgentService.GetMetrics
