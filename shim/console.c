@@ -2,14 +2,18 @@
 #include "shim/console.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/error.h"
 #include "common/fds.h"
 #include "lib/paths.h"
 
-/* What of the console goes into an error. */
+/* What of the console goes into an error, and how far back a panic is looked for: its call trace is long. */
 #define TAIL_BYTES 2048
+#define PANIC_BYTES 16384
+#define PANIC_WORDS "Kernel panic"
 #define LIMIT_BYTES (4 << 20)
 #define LOOK_EVERY_SECONDS 10
 
@@ -18,19 +22,46 @@ static int open_console(const char *sandbox_dir, int flags) {
   return open(path, flags | O_CLOEXEC | O_NOFOLLOW);
 }
 
-char *console_tail(const char *sandbox_dir) {
+/* The end of text, beginning with a whole line; a panic's first line is in it. */
+static const char *find_tail(const char *text, gsize length) {
+  const char *start = length > TAIL_BYTES ? text + length - TAIL_BYTES : text;
+  const char *panic = strstr(text, PANIC_WORDS);
+  if (panic != NULL && panic < start) {
+    for (start = panic; start > text && start[-1] != '\n';) start--;
+    return start;
+  }
+  if (start > text && start[-1] != '\n') {
+    const char *line = strchr(start, '\n');
+    if (line != NULL) start = line + 1;
+  }
+  return start;
+}
+
+static char *console_tail(const char *sandbox_dir) {
   autofd int fd = open_console(sandbox_dir, O_RDONLY);
   struct stat st;
   if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0) return NULL;
-  if (st.st_size > TAIL_BYTES) lseek(fd, -TAIL_BYTES, SEEK_END);
-  char buffer[TAIL_BYTES];
-  ssize_t got = fd_read_all(fd, buffer, sizeof buffer);
+  if (st.st_size > PANIC_BYTES) lseek(fd, -PANIC_BYTES, SEEK_END);
+  char text[PANIC_BYTES + 1];
+  ssize_t got = fd_read_all(fd, text, PANIC_BYTES);
   if (got <= 0) return NULL;
-  char *text = g_utf8_make_valid(buffer, got);
+  text[got] = '\0';
   /* Carriage returns and other control characters are the terminal's, not the reader's. */
-  for (char *at = text; *at != '\0'; at++)
-    if (g_ascii_iscntrl(*at) && *at != '\n') *at = ' ';
-  return g_strchomp(text);
+  for (ssize_t i = 0; i < got; i++)
+    if (g_ascii_iscntrl(text[i]) && text[i] != '\n') text[i] = ' ';
+  const char *tail = find_tail(text, (gsize)got);
+  return g_strchomp(g_utf8_make_valid(tail, (gssize)strnlen(tail, TAIL_BYTES)));
+}
+
+void console_explain(const char *sandbox_dir, GError *error) {
+  g_autofree char *tail = error != NULL ? console_tail(sandbox_dir) : NULL;
+  if (tail == NULL) return;
+  error_append_detail(error, "last lines of the guest's console:");
+  error_append_detail(error, tail);
+}
+
+void console_explain_loss(const char *sandbox_dir, GError *error) {
+  if (g_error_matches(error, KATA_ERROR, KATA_ERR_UNAVAILABLE)) console_explain(sandbox_dir, error);
 }
 
 static gboolean on_look(gpointer sandbox_dir) {

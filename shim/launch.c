@@ -149,7 +149,6 @@ static gboolean step_kernel(Sandbox *sandbox, GError **error) {
   gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
   g_autoptr(GError) why = NULL;
   if (connect_agent(sandbox, FALSE, (int)seconds * 1000, &why)) return TRUE;
-  g_autofree char *console = console_tail(sandbox->dir);
   kata_error_code code = error_get_code(why) == KATA_ERR_TIMEOUT ? KATA_ERR_TIMEOUT : KATA_ERR_GUEST;
   if (code == KATA_ERR_TIMEOUT)
     g_set_error(error, KATA_ERROR, code,
@@ -157,10 +156,7 @@ static gboolean step_kernel(Sandbox *sandbox, GError **error) {
                 seconds);
   else
     g_set_error(error, KATA_ERROR, code, "the guest did not come up: %s", why->message);
-  if (error != NULL && console != NULL) {
-    error_append_detail(*error, "last lines of the guest's console:");
-    error_append_detail(*error, console);
-  }
+  if (error != NULL) console_explain(sandbox->dir, *error);
   return FALSE;
 }
 
@@ -233,6 +229,7 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   start_pump(sandbox);
   if (agent_call(agent, "CreateSandbox", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error)) return TRUE;
   g_prefix_error(error, "the guest could not set the sandbox up: ");
+  if (error != NULL) console_explain_loss(sandbox->dir, *error);
   return FALSE;
 }
 

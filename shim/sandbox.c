@@ -2,12 +2,14 @@
 #include "shim/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 
 #include "common/error.h"
+#include "common/fds.h"
 #include "lib/host.h"
 #include "lib/paths.h"
 #include "proto/shim-sandbox.pb-c.h"
@@ -247,18 +249,26 @@ void sandbox_cancel_start(Sandbox *sandbox) {
 typedef struct {
   Sandbox *sandbox;
   const char *reason;
+  int machine; /* -1, or a descriptor that tells whether QEMU has ended as well */
 } LostJob;
+
+#define MACHINE_ENDED "the guest has ended: its hypervisor is gone"
+#define DAEMON_ENDED "the guest has lost its files: virtiofsd is gone"
+/* virtiofsd ends with QEMU, and may be the first whose end is seen. */
+#define MACHINE_END_MS 300
 
 static gpointer lost_thread(gpointer user_data) {
   g_autofree LostJob *job = user_data;
+  struct pollfd machine = {.fd = job->machine, .events = POLLIN};
+  if (job->machine >= 0 && poll(&machine, 1, MACHINE_END_MS) > 0) job->reason = MACHINE_ENDED;
+  fd_clear(&job->machine);
   sandbox_guest_lost(job->sandbox, job->reason);
   return NULL;
 }
 
-static void report_lost(Sandbox *sandbox, const char *reason) {
-  LostJob *job = g_new0(LostJob, 1);
-  job->sandbox = sandbox;
-  job->reason = reason;
+static void report_lost(Sandbox *sandbox, const char *reason, int machine) {
+  LostJob *job = g_new(LostJob, 1);
+  *job = (LostJob){sandbox, reason, machine};
   g_thread_unref(g_thread_new("lost", lost_thread, job));
 }
 
@@ -267,16 +277,19 @@ static gboolean on_machine_ended(gint fd, GIOCondition condition, gpointer user_
   g_mutex_lock(&sandbox->lock);
   sandbox->vm_watch = 0;
   g_mutex_unlock(&sandbox->lock);
-  report_lost(sandbox, "the guest has ended: its hypervisor is gone");
+  report_lost(sandbox, MACHINE_ENDED, -1);
   return G_SOURCE_REMOVE;
 }
 
 static gboolean on_daemon_ended(gint fd, GIOCondition condition, gpointer user_data) {
   Sandbox *sandbox = user_data;
+  int machine = -1;
   g_mutex_lock(&sandbox->lock);
+  /* Nobody frees the machine before it is no longer watched. */
+  if (sandbox->daemon_watch != 0) machine = fcntl(vm_get_pidfd(sandbox->vm), F_DUPFD_CLOEXEC, 3);
   sandbox->daemon_watch = 0;
   g_mutex_unlock(&sandbox->lock);
-  report_lost(sandbox, "the guest has lost its files: virtiofsd is gone");
+  report_lost(sandbox, DAEMON_ENDED, machine);
   return G_SOURCE_REMOVE;
 }
 

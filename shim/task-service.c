@@ -11,6 +11,7 @@
 #include "proto/shim-task-v3.pb-c.h"
 #include "proto/shim-task.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/console.h"
 #include "shim/container-create.h"
 #include "shim/orphan.h"
 #include "shim/service.h"
@@ -41,12 +42,18 @@ static gboolean find(ServiceJob *job, const char *id, const char *exec_id, Conta
   return TRUE;
 }
 
+/* With the guest's last words, if its end is the reason. */
+static void fail(ServiceJob *job, GError *error) {
+  console_explain_loss(job->owner->sandbox->dir, error);
+  ttrpc_call_fail_error(job->call, error);
+}
+
 /* error by address: it is set while the arguments are evaluated. */
 static void answer(ServiceJob *job, gboolean done, GError *const *error) {
   if (done)
     service_reply_empty(job->call);
   else
-    ttrpc_call_fail_error(job->call, *error);
+    fail(job, *error);
 }
 
 static gboolean save(Sandbox *sandbox, GError **error) { return store_save(sandbox, error); }
@@ -74,6 +81,8 @@ static void task_create(ServiceJob *job) {
   }
   if (container == NULL) {
     gboolean ended = sandbox_get_status(sandbox) == SANDBOX_STOPPED && !was_started;
+    console_explain_loss(sandbox->dir, error);
+    if (ended) sandbox_remove(sandbox);
     ttrpc_call_fail_error(job->call, error);
     if (ended) service_quit(job->owner);
     return;
@@ -149,7 +158,7 @@ static void task_start(ServiceJob *job) {
       container_remove_exec(container, request->exec_id);
       process_set_ended(process, PROCESS_STATUS_UNKNOWN);
     }
-    ttrpc_call_fail_error(job->call, error);
+    fail(job, error);
     return;
   }
   if (!save(sandbox, &error)) g_warning("%s", error->message);
@@ -434,7 +443,7 @@ static void task_pids(ServiceJob *job) {
   g_autoptr(GError) error = NULL;
   Kata__V1__ListProcessesResponse *list = agent != NULL ? agent_list_processes(agent, request->id, &error) : NULL;
   if (error != NULL && error->code != KATA_ERR_UNSUPPORTED) {
-    ttrpc_call_fail_error(job->call, error);
+    fail(job, error);
     return;
   }
   gsize n_processes = list != NULL ? list->n_processes : 1;

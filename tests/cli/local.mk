@@ -9,6 +9,7 @@ CLI_TESTS = \
 	tests/cli/test-terminal.py \
 	tests/cli/test-streams.py \
 	tests/cli/test-bad-luck.py \
+	tests/cli/test-agent-killed.py \
 	tests/cli/test-killed-starting.py \
 	tests/cli/test-killed-running.py \
 	tests/cli/test-take-over.py \
@@ -16,3 +17,10 @@ CLI_TESTS = \
 dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/kata_cli.py
+
+# The first program of guests whose agent is to be killed; without libraries, as the guest has none but the agent's.
+if !SANITIZERS
+check_PROGRAMS += tests/vm/die-at
+endif
+tests_vm_die_at_SOURCES = tests/vm/die-at.c
+tests_vm_die_at_LDFLAGS = -all-static

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Parts of the owner that need no guest.
 if HAVE_CMOCKA
-owner_tests = tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
+owner_tests = tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
 	tests/unit/test-hooks
 check_PROGRAMS += $(owner_tests)
 TESTS += $(owner_tests)
 
+tests_unit_test_shim_console_SOURCES = tests/unit/test-shim-console.c shim/console.c
+tests_unit_test_shim_console_LDADD = $(TEST_LIBS)
 tests_unit_test_shim_options_SOURCES = tests/unit/test-shim-options.c shim/options.c
 tests_unit_test_shim_options_LDADD = $(TEST_LIBS)
 tests_unit_test_guest_spec_SOURCES = tests/unit/test-guest-spec.c shim/guest-spec.c
