@@ -6,23 +6,31 @@
 
 extern const Option create_options[];
 extern const Option delete_options[];
+extern const Option events_options[];
 extern const Option exec_options[];
 extern const Option kill_options[];
 extern const Option list_options[];
+extern const Option ps_options[];
 extern const Option run_options[];
+extern const Option spec_options[];
+extern const Option update_options[];
 extern const Option xml_options[];
 
 int cmd_check(App *app, char **operands, GError **error);
 int cmd_create(App *app, char **operands, GError **error);
 int cmd_delete(App *app, char **operands, GError **error);
+int cmd_events(App *app, char **operands, GError **error);
 int cmd_exec(App *app, char **operands, GError **error);
 int cmd_features(App *app, char **operands, GError **error);
 int cmd_kill(App *app, char **operands, GError **error);
 int cmd_list(App *app, char **operands, GError **error);
 int cmd_pause(App *app, char **operands, GError **error);
+int cmd_ps(App *app, char **operands, GError **error);
 int cmd_resume(App *app, char **operands, GError **error);
 int cmd_run(App *app, char **operands, GError **error);
+int cmd_spec(App *app, char **operands, GError **error);
 int cmd_start(App *app, char **operands, GError **error);
 int cmd_state(App *app, char **operands, GError **error);
+int cmd_update(App *app, char **operands, GError **error);
 int cmd_version(App *app, char **operands, GError **error);
 int cmd_xml(App *app, char **operands, GError **error);

@@ -4,18 +4,24 @@ noinst_LTLIBRARIES += katactl/libkatactl.la
 katactl_libkatactl_la_SOURCES = \
 	katactl/app.c katactl/app.h \
 	katactl/attend.c katactl/attend.h \
-	katactl/cmd-check.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-exec.c \
-	katactl/cmd-features.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-pause.c \
-	katactl/cmd-run.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-version.c \
+	katactl/cmd-check.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-events.c katactl/cmd-exec.c \
+	katactl/cmd-features.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-pause.c katactl/cmd-ps.c \
+	katactl/cmd-run.c katactl/cmd-spec.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-update.c \
+	katactl/cmd-version.c \
 	katactl/cmd-xml.c katactl/commands.h \
 	katactl/console.c katactl/console.h \
+	katactl/default-spec.c katactl/default-spec.h \
+	katactl/duration.c katactl/duration.h \
 	katactl/launch.c katactl/launch.h \
 	katactl/monitor.c katactl/monitor.h \
 	katactl/options.c katactl/options.h \
 	katactl/pid-file.c katactl/pid-file.h \
 	katactl/process-json.c katactl/process-json.h \
+	katactl/process-table.c katactl/process-table.h \
+	katactl/resources-json.c katactl/resources-json.h \
 	katactl/signals.c katactl/signals.h \
 	katactl/state-json.c katactl/state-json.h \
+	katactl/stats-json.c katactl/stats-json.h \
 	katactl/streams.c katactl/streams.h \
 	katactl/subject.c katactl/subject.h
 bin_PROGRAMS += katactl/katactl

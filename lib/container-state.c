@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "common/error.h"
-#include "common/protobuf-json.h"
 #include "lib/api.h"
 #include "lib/container.h"
-#include "proto/agent.pb-c.h"
 
 int container_status_from_word(const char *word) {
   static const struct {
@@ -24,7 +22,7 @@ int container_status_from_word(const char *word) {
 }
 
 /* As Go writes time.RFC3339Nano: no zeros at the end of the fraction. */
-static char *time_to_text(const Google__Protobuf__Timestamp *time) {
+char *container_time_to_text(const Google__Protobuf__Timestamp *time) {
   g_autoptr(GDateTime) utc = time != NULL ? g_date_time_new_from_unix_utc(time->seconds) : NULL;
   if (utc == NULL) return g_strdup("0001-01-01T00:00:00Z");
   g_autofree char *seconds = g_date_time_format(utc, "%Y-%m-%dT%H:%M:%S");
@@ -39,7 +37,7 @@ static void add_text(struct json_object *json, const char *name, const char *tex
 }
 
 char *container_info_to_state(const Kata__V1__ContainerInfo *info) {
-  g_autofree char *created = time_to_text(info->created_at);
+  g_autofree char *created = container_time_to_text(info->created_at);
   struct json_object *json = json_object_new_object();
   add_text(json, "ociVersion", info->oci_version);
   add_text(json, "id", info->id);
@@ -93,32 +91,4 @@ char *kata_container_get_process_template(kata_container *container, uint32_t fl
   const Kata__V1__ContainerInfo *info = NULL;
   if (!get_info(container, flags, &reply, &info, &error)) return api_fail_null(err, error);
   return g_strdup(info->process_json);
-}
-
-static char *stats_to_json(const ProtobufCBinaryData *packed, const char *id, GError **error) {
-  ProtobufCMessage *stats =
-      protobuf_c_message_unpack(&grpc__stats_container_response__descriptor, NULL, packed->len, packed->data);
-  if (stats == NULL) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_GUEST, "the guest's counters of container '%s' are not well-formed", id);
-    return NULL;
-  }
-  struct json_object *json = protobuf_to_json(stats, PROTOBUF_JSON_PROTO);
-  char *text = g_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-  json_object_put(json);
-  protobuf_c_message_free_unpacked(stats, NULL);
-  return text;
-}
-
-char *kata_container_get_stats(kata_container *container, uint32_t flags, kata_error **err) {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(OwnerReply) reply = NULL;
-  Kata__V1__AgentStatsRequest request = KATA__V1__AGENT_STATS_REQUEST__INIT;
-  if (!api_check(container, "container", flags, 0, &error)) return api_fail_null(err, error);
-  request.id = container->id;
-  char *json = NULL;
-  if (!owner_ask(container->ctx, container->sandbox_id, &kata__v1__owner__descriptor, "AgentStats", &request.base, 0,
-                 &reply, &error) ||
-      (json = stats_to_json(&((Kata__V1__AgentStatsResponse *)reply)->stats, container->id, &error)) == NULL)
-    return api_fail_null(err, error);
-  return json;
 }

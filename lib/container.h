@@ -31,5 +31,8 @@ gboolean container_ask_info(const kata_context *ctx, const char *sandbox_id, con
 /* A kata_container_status by the OCI runtime specification's word; -1: none of them. */
 int container_status_from_word(const char *word);
 
+/* RFC 3339 in UTC. */
+char *container_time_to_text(const Google__Protobuf__Timestamp *time);
+
 /* The state document as runc prints it. */
 char *container_info_to_state(const Kata__V1__ContainerInfo *info);

@@ -6,7 +6,7 @@ lib_libcore_la_SOURCES = \
 	lib/api.h lib/error.c \
 	lib/container.c lib/container.h \
 	lib/container-find.c lib/container-find.h \
-	lib/container-state.c \
+	lib/container-state.c lib/container-watch.c \
 	lib/context.c lib/context.h \
 	lib/domain.c \
 	lib/domain-xml.c lib/domain-xml.h \

@@ -23,9 +23,14 @@ Kata__V1__ListProcessesResponse *agent_list_processes(TtrpcClient *agent, const 
                           &reply, &why))
     return (Kata__V1__ListProcessesResponse *)reply;
   /* Upstream's ttRPC calls an unknown service an invalid argument. */
-  if (strstr(why->message, "service") != NULL && error_get_code(why) == KATA_ERR_INVALID_ARGUMENT)
-    why->code = KATA_ERR_UNSUPPORTED;
-  g_propagate_error(error, g_steal_pointer(&why));
+  gboolean is_foreign = error_get_code(why) == KATA_ERR_UNSUPPORTED ||
+                        (strstr(why->message, "service") != NULL && error_get_code(why) == KATA_ERR_INVALID_ARGUMENT);
+  if (is_foreign)
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "the processes of container '%s' cannot be listed: the agent in its guest is not libkata's",
+                container_id);
+  else
+    g_propagate_error(error, g_steal_pointer(&why));
   return NULL;
 }
 

@@ -72,7 +72,7 @@ static void rewrite_namespaces(Grpc__Linux *lin, gboolean *ret_shares_pidns) {
 }
 
 /* Host numbers of CPUs, memory nodes and block devices mean nothing in the guest. */
-static void rewrite_resources(Grpc__LinuxResources *resources) {
+void guest_resources_rewrite(OciResources *resources) {
   if (resources == NULL) return;
   if (resources->cpu != NULL) {
     set_string(&resources->cpu->cpus, "");
@@ -106,7 +106,7 @@ GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const cha
   gboolean shares_pidns = FALSE;
   if (spec->linux != NULL) {
     rewrite_namespaces(spec->linux, &shares_pidns);
-    rewrite_resources(spec->linux->resources);
+    guest_resources_rewrite(spec->linux->resources);
     rewrite_devices(spec->linux);
     set_string(&spec->linux->cgroupspath, "");
     set_string(&spec->linux->mountlabel, "");

@@ -23,3 +23,6 @@ void guest_share_free(GuestShare *share);
  * whether the pid namespace shall be the sandbox's. Hooks of the host must be gone already. */
 GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
                               GError **error);
+
+/* The same for limits that change later. resources: may be NULL. */
+void guest_resources_rewrite(OciResources *resources);

@@ -176,8 +176,25 @@ static gpointer pump_thread(gpointer user_data) {
   return NULL;
 }
 
+/* One question after the other; an agent that knows nothing of them ends it. */
+static gpointer oom_thread(gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  Grpc__GetOOMEventRequest request = GRPC__GET_OOMEVENT_REQUEST__INIT;
+  ProtobufCMessage *reply = NULL;
+  while (agent != NULL && agent_call(agent, "GetOOMEvent", &request.base, 0, &reply, NULL)) {
+    const Grpc__OOMEvent *event = (const Grpc__OOMEvent *)reply;
+    g_autoptr(Container) container = sandbox_find_container(sandbox, event->container_id, NULL);
+    if (container != NULL) events_add(sandbox->events, "oom", event->container_id, 0);
+    protobuf_c_message_free_unpacked(g_steal_pointer(&reply), NULL);
+  }
+  return NULL;
+}
+
 /* Somebody always listens to the agent, so that its end is noticed at once. */
 static void start_pump(Sandbox *sandbox) { g_thread_unref(g_thread_new("agent", pump_thread, sandbox)); }
+
+static void start_oom_watch(Sandbox *sandbox) { g_thread_unref(g_thread_new("oom", oom_thread, sandbox)); }
 
 static void kernel_module_free(gpointer data) {
   Grpc__KernelModule *module = data;
@@ -227,7 +244,10 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   start_pump(sandbox);
-  if (agent_call(agent, "CreateSandbox", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error)) return TRUE;
+  if (agent_call(agent, "CreateSandbox", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error)) {
+    start_oom_watch(sandbox);
+    return TRUE;
+  }
   g_prefix_error(error, "the guest could not set the sandbox up: ");
   if (error != NULL) console_explain_loss(sandbox->dir, *error);
   return FALSE;
@@ -291,5 +311,6 @@ gboolean launch_adopt(Sandbox *sandbox, guint32 virtiofsd_pid, GError **error) {
   gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
   if (!connect_agent(sandbox, TRUE, (int)seconds * 1000, error)) return FALSE;
   start_pump(sandbox);
+  start_oom_watch(sandbox);
   return TRUE;
 }

@@ -7,6 +7,9 @@
 #include "shim/agent-link.h"
 #include "shim/service.h"
 
+/* A caller that waits for an event may have gone: its wait ends after this long. */
+#define EVENT_WAIT_MAX_MS 30000u
+
 static void owner_domain_xml(ServiceJob *job) {
   Sandbox *sandbox = job->owner->sandbox;
   if (sandbox_get_status(sandbox) == SANDBOX_CREATED || sandbox->domain_xml == NULL) {
@@ -85,6 +88,16 @@ static void owner_agent_stats(ServiceJob *job) {
   ttrpc_call_reply(job->call, &reply.base);
 }
 
+/* Which processes of the host stand for those of the guest. */
+static void add_host_pids(Container *container, Kata__V1__ListProcessesResponse *list) {
+  for (gsize i = 0; i < list->n_processes; i++) {
+    Kata__V1__GuestProcess *entry = list->processes[i];
+    if (!entry->is_init && *entry->exec_id == '\0') continue;
+    g_autoptr(Process) process = container_find_process(container, entry->is_init ? "" : entry->exec_id, NULL);
+    entry->host_pid = process != NULL ? process_get_host_pid(process) : 0;
+  }
+}
+
 static void owner_processes(ServiceJob *job) {
   const Kata__V1__ProcessesRequest *request = (const void *)job->request;
   Sandbox *sandbox = job->owner->sandbox;
@@ -96,13 +109,35 @@ static void owner_processes(ServiceJob *job) {
     ttrpc_call_fail_error(job->call, error);
     return;
   }
+  add_host_pids(container, list);
   ttrpc_call_reply(job->call, &list->base);
   protobuf_c_message_free_unpacked(&list->base, NULL);
 }
 
+static void owner_next_event(ServiceJob *job) {
+  const Kata__V1__NextEventRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Container) container = *request->id != '\0' ? sandbox_find_container(sandbox, request->id, &error) : NULL;
+  if (error != NULL) {
+    ttrpc_call_fail_error(job->call, error);
+    return;
+  }
+  Kata__V1__NextEventResponse reply = KATA__V1__NEXT_EVENT_RESPONSE__INIT;
+  guint32 timeout_ms = MIN(request->timeout_ms, EVENT_WAIT_MAX_MS);
+  reply.event = events_wait(sandbox->events, request->id, request->after, timeout_ms);
+  ttrpc_call_reply(job->call, &reply.base);
+  if (reply.event != NULL) protobuf_c_message_free_unpacked(&reply.event->base, NULL);
+}
+
 static const ServiceMethod methods[] = {
-    {"DomainXml", owner_domain_xml},   {"BootTimeline", owner_boot_timeline}, {"Containers", owner_containers},
-    {"AgentStats", owner_agent_stats}, {"Processes", owner_processes},        {NULL, NULL},
+    {"NextEvent", owner_next_event},
+    {"DomainXml", owner_domain_xml},
+    {"BootTimeline", owner_boot_timeline},
+    {"Containers", owner_containers},
+    {"AgentStats", owner_agent_stats},
+    {"Processes", owner_processes},
+    {NULL, NULL},
 };
 
 void owner_service_add(Owner *owner) { service_add(owner, &kata__v1__owner__descriptor, methods); }

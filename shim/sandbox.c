@@ -51,6 +51,7 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   sandbox->accelerator = accelerator;
   sandbox->channel = channel;
   sandbox->timeline = timeline_new();
+  sandbox->events = events_new();
   sandbox->created_at = g_get_real_time();
   sandbox->status = SANDBOX_CREATED;
   g_mutex_init(&sandbox->lock);
@@ -156,6 +157,8 @@ guint sandbox_count_containers(Sandbox *sandbox) {
 
 void sandbox_on_process_ended(Process *process, gpointer user_data) {
   Sandbox *sandbox = user_data;
+  if (*process_get_exec_id(process) == '\0')
+    events_add(sandbox->events, "exit", process_get_container_id(process), process_get_exit_status(process));
   g_autoptr(GError) error = NULL;
   if (!store_save(sandbox, &error)) g_warning("%s", error->message);
 }

@@ -7,6 +7,7 @@
 #include "common/ttrpc.h"
 #include "lib/settings.h"
 #include "shim/container.h"
+#include "shim/events.h"
 #include "shim/share.h"
 #include "shim/timeline.h"
 #include "shim/vm.h"
@@ -23,6 +24,7 @@ typedef struct {
   Accelerator accelerator;
   AgentChannel channel;
   Timeline *timeline;
+  Events *events;
   gint64 created_at;
   gboolean bound; /* set before there is a container, see orphan.h */
 

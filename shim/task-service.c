@@ -13,6 +13,7 @@
 #include "shim/agent-link.h"
 #include "shim/console.h"
 #include "shim/container-create.h"
+#include "shim/guest-spec.h"
 #include "shim/orphan.h"
 #include "shim/service.h"
 #include "shim/store.h"
@@ -123,6 +124,7 @@ static gboolean start_init(Sandbox *sandbox, Container *container, pid_t peer, G
   timeline_end(sandbox->timeline, "start");
   if (!started) return FALSE;
   process_set_running(container->init);
+  events_add(sandbox->events, "start", container->info->id, 0);
   return run_poststart_hooks(sandbox, container, peer, error);
 }
 
@@ -368,6 +370,7 @@ static gboolean set_paused(Sandbox *sandbox, Container *container, gboolean paus
   g_mutex_lock(&container->lock);
   container->paused = paused;
   g_mutex_unlock(&container->lock);
+  events_add(sandbox->events, paused ? "pause" : "resume", container->info->id, 0);
   return save(sandbox, error);
 }
 
@@ -392,6 +395,7 @@ static gboolean update(Sandbox *sandbox, const Containerd__Task__V2__UpdateTaskR
   g_autoptr(OciResources) resources = oci_resources_parse(
       json != NULL ? json : "", json != NULL ? request->resources->value.len : 0, "resources", error);
   if (resources == NULL) return FALSE;
+  guest_resources_rewrite(resources);
   Grpc__UpdateContainerRequest call = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
   call.container_id = request->id;
   call.resources = resources;

@@ -163,6 +163,31 @@ int kata_container_update(kata_container *container, const char *resources_json,
 char *kata_container_get_stats(kata_container *container, uint32_t flags, kata_error **err);
 
 /**
+ * kata_container_get_processes: the processes of the container as its guest has them.
+ * @flags: 0.
+ * Returns: JSON, an array of objects with what ps(1) shows: pid and parent_pid (the guest's numbers), container_pid
+ * (the container's own), uid, gid, state (one letter, as in ps), command, arguments, terminal, started_at (seconds
+ * since 1970), user_ms and system_ms (CPU time), resident_bytes, threads; of the container's first process is_init, of
+ * one that kata_container_exec() made exec_id, and of both host_pid (kata_process_io). What is 0, empty or false is
+ * left out. To be released with kata_free(). NULL on error. Errors: KATA_ERR_UNSUPPORTED when the guest's agent is not
+ * ours; KATA_ERR_INVALID_STATE when the guest has ended. Since: 0.1
+ */
+char *kata_container_get_processes(kata_container *container, uint32_t flags, kata_error **err);
+
+/**
+ * kata_container_next_event: waits for something to happen to the container.
+ * @position: where the caller is in the row of events: 0 for the oldest one that is remembered (at least the last 256
+ * of the sandbox); moved behind the event that is returned.
+ * @timeout_ms: in milliseconds; 0: no limit.
+ * @flags: 0.
+ * Returns: JSON, an object with type ("start", "exit", "oom": a process was killed for want of memory, "pause",
+ * "resume"), time (RFC 3339) and, of "exit", exit_status; to be released with kata_free(). NULL on error.
+ * Errors: KATA_ERR_TIMEOUT; KATA_ERR_NOT_FOUND when the container was deleted. Since: 0.1
+ */
+char *kata_container_next_event(kata_container *container, uint64_t *position, uint32_t timeout_ms, uint32_t flags,
+                                kata_error **err);
+
+/**
  * kata_container_resize: sets the size of the container's terminal.
  * @columns, @rows: in characters, up to 65535 (struct winsize).
  * Returns: 0, also when it has no terminal, or -1. Errors: KATA_ERR_INVALID_ARGUMENT. Since: 0.1

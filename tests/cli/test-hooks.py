@@ -64,6 +64,9 @@ class InTurn(HookTest):
         self.assertEqual(self.logged()[3:], ["poststart"])
         self.assertEqual(self.logged("poststart"), dict(told, status="running"))
         self.assertEqual(self.logged("poststart", ".ns"), self.namespaces())
+        # The container's own hook runs after "start" has returned.
+        host = os.path.join(bundle, "rootfs/tmp/host")
+        kata_cli.wait_for(lambda: os.path.exists(host) and os.path.getsize(host) > 0, "the startContainer hook")
         self.assertEqual(self.ok("exec", "c1", "cat", "/tmp/made", "/tmp/host"), "made\nbox\n")
         inside = json.loads(self.ok("exec", "c1", "cat", "/tmp/told"))
         self.assertEqual(inside["id"], "c1")

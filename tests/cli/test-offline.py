@@ -11,8 +11,8 @@ import xml.etree.ElementTree
 
 import kata_cli
 
-COMMANDS = ["check", "create", "delete", "exec", "features", "kill", "list", "pause", "resume", "run", "start", "state",
-            "version", "xml"]
+COMMANDS = ["check", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run",
+            "spec", "start", "state", "update", "version", "xml"]
 BAD_IDS = ["", ".", "..", "a/b", "../x", "a b", "ü", "a\nb", "x" * 129, "y" * 4096]
 
 
@@ -74,6 +74,10 @@ class Syntax(kata_cli.CliTest):
                       ["--user", "1:2", "-g", "3", "--no-new-privs", "--process-label", "x", "--apparmor", "y"],
                       ["--preserve-fds", "1", "--cgroup", "a", "--ignore-paused", "--cwd", "/"]):
             self.fails("exec failed: container does not exist", "exec", *flags, "c", "ls", "--detach", status=255)
+        for args in (["events", "--stats"], ["events", "--interval", "1m"], ["ps", "--format", "json"], ["ps", "-f=table"],
+                     ["update", "--resources=-"], ["update", "--cpu-quota=-1", "--memory", "1g"],
+                     ["kill", "--all"], ["kill", "-a=false"], ["delete", "--force=false"]):
+            self.fails('"container does not exist"', *args, "c")
 
 
 class Logs(kata_cli.CliTest):
@@ -124,7 +128,7 @@ class Logs(kata_cli.CliTest):
 class WithoutContainers(kata_cli.CliTest):
     def test_missing_container(self):
         for args in (["state", "c"], ["start", "c"], ["kill", "c"], ["kill", "c", "9"], ["delete", "c"], ["pause", "c"],
-                     ["resume", "c"]):
+                     ["resume", "c"], ["ps", "c"], ["events", "c"], ["update", "c"], ["update", "-r", "-", "c"]):
             self.fails('"container does not exist"', *args)
         self.fails('"exec failed: container does not exist"', "exec", "c", "ls", status=255)
         self.fails("does not exist", "xml", "c")
@@ -165,6 +169,27 @@ class WithoutContainers(kata_cli.CliTest):
         self.assertIn("createRuntime", document["hooks"])
         self.assertLessEqual(document["ociVersionMin"], document["ociVersionMax"])
         self.assertTrue(self.ok("features").startswith('{\n    "ociVersionMin": "1.'))
+
+    def test_spec(self):
+        os.umask(0o027)
+        self.addCleanup(os.umask, 0o022)
+        os.mkdir(self.world.path("b"))
+        self.assertEqual(self.ok("spec", "--bundle", self.world.path("b")), "")
+        path = self.world.path("b/config.json")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o640)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        self.assertTrue(text.startswith('{\n\t"ociVersion": "1.'))
+        document = json.loads(text)
+        self.assertEqual((document["process"]["args"], document["root"]["path"]), (["sh"], "rootfs"))
+        self.fails("File config.json exists. Remove it first", "spec", cwd=self.world.path("b"))
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(file.read(), text)
+        self.fails("No such file or directory", "spec", "-b", self.world.path("none"))
+        os.mkdir(self.world.path("c"))
+        self.ok("spec", "--rootless", cwd=self.world.path("c"))
+        with open(self.world.path("c/config.json"), encoding="utf-8") as file:
+            self.assertIn({"type": "user"}, json.load(file)["linux"]["namespaces"])
 
     def test_closed_and_full_output(self):
         with open("/dev/full", "w", encoding="utf-8") as full:

@@ -358,6 +358,36 @@ static void agent_stats(TtrpcCall *call, const ProtobufCMessage *message, gpoint
   ttrpc_call_reply(call, &reply.base);
 }
 
+static void processes(TtrpcCall *call, const ProtobufCMessage *message, gpointer user_data) {
+  Kata__V1__GuestProcess first = KATA__V1__GUEST_PROCESS__INIT;
+  first.pid = 70;
+  first.container_pid = 1;
+  first.command = "sh";
+  first.is_init = TRUE;
+  first.host_pid = 4242;
+  Kata__V1__GuestProcess *list[] = {&first};
+  Kata__V1__ListProcessesResponse reply = KATA__V1__LIST_PROCESSES_RESPONSE__INIT;
+  reply.processes = list;
+  reply.n_processes = 1;
+  ttrpc_call_reply(call, &reply.base);
+}
+
+/* Two events; after them none comes. */
+static void next_event(TtrpcCall *call, const ProtobufCMessage *message, gpointer user_data) {
+  const Kata__V1__NextEventRequest *request = (const void *)message;
+  Google__Protobuf__Timestamp when = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+  when.seconds = 1700000000;
+  Kata__V1__Event event = KATA__V1__EVENT__INIT;
+  event.number = request->after == 0 ? 5 : 7;
+  event.type = request->after == 0 ? "oom" : "exit";
+  event.exit_status = request->after == 0 ? 0 : 3;
+  event.container_id = request->id;
+  event.time = &when;
+  Kata__V1__NextEventResponse reply = KATA__V1__NEXT_EVENT_RESPONSE__INIT;
+  reply.event = request->after < 7 ? &event : NULL;
+  ttrpc_call_reply(call, &reply.base);
+}
+
 /* ---- program ---- */
 
 static const TtrpcMethod sandbox_methods[] = {{"CreateSandbox", create_sandbox},
@@ -384,6 +414,8 @@ static const TtrpcMethod owner_methods[] = {{"DomainXml", domain_xml},
                                             {"BootTimeline", boot_timeline},
                                             {"Containers", containers},
                                             {"AgentStats", agent_stats},
+                                            {"Processes", processes},
+                                            {"NextEvent", next_event},
                                             {NULL, NULL}};
 
 static void serve(int listen_fd) {

@@ -5,6 +5,7 @@ KATACTL_TESTS = \
 	tests/unit/test-katactl-signals \
 	tests/unit/test-katactl-process-json \
 	tests/unit/test-katactl-state-json \
+	tests/unit/test-katactl-tables \
 	tests/unit/test-katactl-console \
 	tests/unit/test-katactl-attend \
 	tests/unit/test-katactl-monitor
@@ -19,6 +20,8 @@ tests_unit_test_katactl_process_json_SOURCES = tests/unit/test-katactl-process-j
 tests_unit_test_katactl_process_json_LDADD = katactl/libkatactl.la $(TEST_LIBS)
 tests_unit_test_katactl_state_json_SOURCES = tests/unit/test-katactl-state-json.c
 tests_unit_test_katactl_state_json_LDADD = katactl/libkatactl.la $(TEST_LIBS)
+tests_unit_test_katactl_tables_SOURCES = tests/unit/test-katactl-tables.c
+tests_unit_test_katactl_tables_LDADD = katactl/libkatactl.la $(TEST_LIBS)
 tests_unit_test_katactl_console_SOURCES = tests/unit/test-katactl-console.c
 tests_unit_test_katactl_console_LDADD = katactl/libkatactl.la $(TEST_LIBS)
 tests_unit_test_katactl_attend_SOURCES = tests/unit/test-katactl-attend.c

@@ -157,6 +157,8 @@ static void a_null_handle_is_an_error(void **state) {
   assert_refused(-1, kata_container_resume(NULL, 0, err));
   assert_refused(-1, kata_container_update(NULL, "{}", 0, err));
   assert_refused(NULL, kata_container_get_stats(NULL, 0, err));
+  assert_refused(NULL, kata_container_get_processes(NULL, 0, err));
+  assert_refused(NULL, kata_container_next_event(NULL, &(uint64_t){0}, 0, 0, err));
   assert_refused(-1, kata_container_resize(NULL, 80, 24, err));
   assert_refused(-1, kata_container_close_stdin(NULL, err));
   assert_refused(NULL, kata_container_exec(NULL, "id", "{}", NULL, 0, err));

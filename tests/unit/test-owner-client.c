@@ -339,6 +339,29 @@ static void the_state_is_as_runc_prints_it(void **state) {
   assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
 }
 
+static void processes_and_events_are_told(void **state) {
+  g_autoptr(kata_sandbox) sandbox = make_sandbox("pod-13");
+  g_autoptr(kata_container) container = make_container(sandbox, "c-6");
+  char *processes = kata_container_get_processes(container, 0, NULL);
+  assert_string_equal(processes,
+                      "[ { \"pid\": 70, \"container_pid\": 1, \"command\": \"sh\", \"is_init\": true, "
+                      "\"host_pid\": 4242 } ]");
+  kata_free(processes);
+  uint64_t position = 0;
+  char *event = kata_container_next_event(container, &position, 0, 0, NULL);
+  assert_string_equal(event, "{ \"type\": \"oom\", \"time\": \"2023-11-14T22:13:20Z\" }");
+  assert_int_equal(position, 5);
+  kata_free(event);
+  event = kata_container_next_event(container, &position, 1000, 0, NULL);
+  assert_string_equal(event, "{ \"type\": \"exit\", \"time\": \"2023-11-14T22:13:20Z\", \"exit_status\": 3 }");
+  kata_free(event);
+  g_autoptr(KataError) err = NULL;
+  assert_null(kata_container_next_event(container, &position, 1, 0, &err));
+  assert_error(err, KATA_ERR_TIMEOUT, "nothing happened to container 'c-6' within 1 ms");
+  assert_int_equal(position, 7);
+  assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
+}
+
 static void broken_counters_are_the_guests_fault(void **state) {
   g_autoptr(KataError) err = NULL;
   g_autoptr(kata_sandbox) sandbox = make_sandbox("breaks-stats");
@@ -557,6 +580,7 @@ int main(void) {
       cmocka_unit_test(a_container_lives_and_goes),
       cmocka_unit_test(the_last_container_takes_its_sandbox_along),
       cmocka_unit_test(the_state_is_as_runc_prints_it),
+      cmocka_unit_test(processes_and_events_are_told),
       cmocka_unit_test(broken_counters_are_the_guests_fault),
       cmocka_unit_test(containers_are_found_and_listed),
       cmocka_unit_test(stale_links_are_removed),

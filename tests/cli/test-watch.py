@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ps, events and update on a running guest."""
+import json
+import os
+import re
+import subprocess
+import time
+
+import kata_cli
+
+
+class Watch(kata_cli.OneContainerTest):
+    def start_sleeper(self, seconds):
+        """An exec that stays; the pid of the process on the host that stands for it."""
+        pid_file = self.world.path("exec.pid")
+        self.ok("exec", "--detach", "--pid-file", pid_file, "c1", "sleep", seconds)
+        with open(pid_file, encoding="utf-8") as file:
+            return int(file.read())
+
+    def test_ps_table(self):
+        sleeper = self.start_sleeper("54321")
+        lines = self.ok("ps", "c1").splitlines()
+        self.assertRegex(lines[0], r"^UID +PID +PPID +C +STIME +TTY +TIME +CMD$")
+        commands = [re.split(r" +", line, maxsplit=7)[7] for line in lines[1:]]
+        self.assertEqual(sorted(commands), ["sleep 100000", "sleep 54321"])
+        self.assertTrue(all(re.match(r"root +\d+ +\d+ +\d+ +\d\d:\d\d +\? +00:00:\d\d ", line) for line in lines[1:]))
+        self.assertIn("sleep 54321", self.ok("ps", "c1", "aux"))
+        chosen = self.ok("ps", "--format", "table", "c1", "-o", "cpid,comm,stat").splitlines()
+        self.assertEqual(chosen[0], "CPID COMMAND STAT")
+        self.assertIn("   1 sleep   S", chosen)
+        self.fails("ps: unknown column 'bogus'", "ps", "c1", "-o", "bogus")
+        self.fails("invalid format option", "ps", "--format", "xml", "c1")
+        os.kill(sleeper, 9)
+        kata_cli.wait_for(lambda: "54321" not in self.ok("ps", "c1"), "the exec to go")
+
+    def test_ps_json(self):
+        """The processes of the host that stand for them: callers look these up in /proc and signal them."""
+        pid = self.start_sleeper("54322")
+        self.assertEqual(json.loads(self.ok("ps", "--format", "json", "c1")), sorted([pid, self.world.state("c1")["pid"]]))
+        os.kill(pid, 9)
+        kata_cli.wait_for(lambda: pid not in json.loads(self.ok("ps", "-f=json", "c1")), "the exec to go")
+
+    def test_ps_of_a_paused_container(self):
+        self.ok("pause", "c1")
+        try:
+            self.assertIn("sleep 100000", self.ok("ps", "c1"))
+        finally:
+            self.ok("resume", "c1")
+
+    def test_statistics(self):
+        lines = self.ok("events", "--stats", "c1").splitlines()
+        self.assertEqual(len(lines), 1)
+        event = json.loads(lines[0])
+        self.assertEqual((event["type"], event["id"]), ("stats", "c1"))
+        data = event["data"]
+        self.assertGreater(data["cpu"]["usage"]["total"], 0)
+        self.assertGreater(data["memory"]["usage"]["usage"], 4096)
+        self.assertEqual(data["memory"]["usage"]["limit"], 2 ** 64 - 1)
+        self.assertIn("anon", data["memory"]["raw"])
+        self.assertGreaterEqual(data["pids"]["current"], 1)
+        self.assertEqual(data["intel_rdt"], {})
+        self.fails("invalid duration", "events", "--interval", "5", "c1")
+        self.fails("duration interval must be greater than 0", "events", "--interval", "0s", "c1")
+
+    def test_statistics_again_and_again(self):
+        watcher = self.world.start("events", "--interval=200ms", "c1", stdout=subprocess.PIPE, text=True)
+        for _ in range(3):
+            self.assertEqual(json.loads(watcher.stdout.readline())["type"], "stats")
+        self.assertIsNone(watcher.poll())
+        watcher.terminate()
+        watcher.communicate(timeout=kata_cli.PATIENCE)
+
+    def cgroup(self):
+        return json.loads(self.ok("events", "--stats", "c1"))["data"]
+
+    def test_update(self):
+        self.ok("update", "--memory", "100m", "--memory-swap", "100M", "--pids-limit", "77", "c1")
+        data = self.cgroup()
+        self.assertEqual((data["memory"]["usage"]["limit"], data["pids"]["limit"]), (100 << 20, 77))
+        self.assertEqual(self.world.run("update", "--resources=-", "c1",
+                                        input='{"pids": {"limit": 78}, "cpu": {"cpus": "0", "shares": 512}}',
+                                        stdin=None).returncode, 0)
+        self.assertEqual(self.cgroup()["pids"]["limit"], 78)
+        path = self.world.path("resources.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"memory": {"limit": 90 << 20, "swap": 90 << 20}, "blockIO": {"weight": 100}, "unified": {}}, file)
+        self.ok("update", "-r", path, "--memory", "nonsense that is ignored", "c1")
+        self.assertEqual(self.cgroup()["memory"]["usage"]["limit"], 90 << 20)
+        self.ok("update", "--cpu-quota", "50000", "--cpu-period=100000", "--cpu-share", "100", "c1")
+        result = self.world.run("update", "--kernel-memory", "1m", "--cpuset-cpus", "0", "c1")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("level=warning", result.stderr)
+        self.assertIn("Kernel memory settings are ignored", result.stderr)
+
+    def test_wrong_updates(self):
+        for option in ("memory", "memory-swap", "memory-reservation", "pids-limit", "cpu-quota", "cpu-period", "cpu-share",
+                       "blkio-weight", "cpu-burst", "cpu-idle", "cpu-rt-period", "cpu-rt-runtime", "kernel-memory"):
+            self.fails(f"invalid value for {option}: ", "update", f"--{option}", "1x2", "c1")
+        self.fails("Intel RDT", "update", "--l3-cache-schema", "L3:0=f", "c1")
+        self.fails("Intel RDT", "update", "--mem-bw-schema", "MB:0=f", "c1")
+        for text in ("", "nonsense", "[]", '{"memory": {"limit": "x"}}', '{"memory": 5}', "{" * 1000):
+            result = self.world.run("update", "-r", "-", "c1", input=text, stdin=None)
+            self.assertEqual(result.returncode, 1, text)
+            self.assertIn("level=error", result.stderr)
+        self.fails("No such file or directory", "update", "-r", self.world.path("none"), "c1")
+
+
+class Ends(kata_cli.CliTest):
+    def test_events_end_with_the_container(self):
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+        watcher = self.world.start("events", "--interval", "1h", "c1", stdout=subprocess.PIPE, text=True)
+        time.sleep(0.2)  # either way of the race is right; this makes it the one with a watcher that waits
+        self.ok("kill", "c1", "KILL")
+        output, _ = watcher.communicate(timeout=kata_cli.PATIENCE)
+        self.assertEqual((watcher.returncode, output), (0, ""))
+        self.world.wait_status("c1", "stopped")
+        self.fails("container with id c1 is not running", "events", "c1")
+        self.fails("container with id c1 is not running", "events", "--stats", "c1")
+        self.assertEqual(self.ok("ps", "--format", "json", "c1"), "[]\n")
+        self.ok("delete", "c1")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)
