@@ -14,6 +14,7 @@ agent_libagent_la_SOURCES = \
 	agent/crun.c agent/crun.h \
 	agent/device.c agent/device.h \
 	agent/init.c agent/init.h \
+	agent/iptables.c agent/iptables.h \
 	agent/modules.c agent/modules.h \
 	agent/mount.c agent/mount.h \
 	agent/net-interface.c agent/net-interface.h \

@@ -15,8 +15,6 @@ MISSING = set("""
 AgentService.UpdateEphemeralMounts
 AgentService.RemoveStaleVirtiofsShareMounts
 AgentService.GetDiagnosticData
-AgentService.GetIPTables
-AgentService.SetIPTables
 AgentService.GetMetrics
 AgentService.MemAgentMemcgSet
 AgentService.MemAgentCompactSet
