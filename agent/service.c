@@ -67,6 +67,7 @@ static const TtrpcMethod agent_methods[] = {
 
 static const TtrpcMethod guest_methods[] = {
     {"ListProcesses", rpc_list_processes},
+    {"CloseOutput", rpc_close_output},
     {NULL, NULL},
 };
 
