@@ -57,6 +57,7 @@ static const char *lower_first_word(const char *name, char buffer[JSON_NAME_MAX]
 const char *json_name_of_field(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field,
                                ProtobufJsonNames names, char buffer[JSON_NAME_MAX]) {
   if (names == PROTOBUF_JSON_PROTO) return field->name;
+  if (names == PROTOBUF_JSON_CANONICAL) return json_name_in_camel_case(field, buffer);
   for (gsize i = 0; i < G_N_ELEMENTS(oci_exceptions); i++) {
     if (strcmp(type->name, oci_exceptions[i].message) == 0 && strcmp(field->name, oci_exceptions[i].field) == 0) {
       return oci_exceptions[i].name;
