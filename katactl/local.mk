@@ -2,6 +2,7 @@
 # All but main(): what the unit tests link as well.
 noinst_LTLIBRARIES += katactl/libkatactl.la
 katactl_libkatactl_la_SOURCES = \
+	katactl/activation.c katactl/activation.h \
 	katactl/app.c katactl/app.h \
 	katactl/attend.c katactl/attend.h \
 	katactl/cmd-agent.c \

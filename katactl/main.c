@@ -50,6 +50,7 @@ static struct {
   const char *root;
   const char *log;
   const char *log_format;
+  const char *rootless;
   gboolean debug;
   gboolean version;
 } global;
@@ -60,7 +61,7 @@ static const Option global_options[] = {
     {"log-format", 0, OPTION_TEXT, &global.log_format, "text|json", "form of the log (default: text)"},
     {"debug", 0, OPTION_FLAG, &global.debug, NULL, "log more"},
     {"systemd-cgroup", 0, OPTION_FLAG, NULL, NULL, "accepted: the container's cgroup is the guest's"},
-    {"rootless", 0, OPTION_TEXT, NULL, "auto|true|false", "accepted"},
+    {"rootless", 0, OPTION_TEXT, &global.rootless, "auto|true|false", "accepted: guests need root on the host"},
     {"cgroup-manager", 0, OPTION_TEXT, NULL, "NAME", "accepted: the container's cgroup is the guest's"},
     {"criu", 0, OPTION_TEXT, NULL, "PATH", "accepted"},
     {"version", 'v', OPTION_FLAG, &global.version, NULL, "show the version"},
@@ -181,6 +182,15 @@ static int help_command(char **operands, GError **error) {
   return EXIT_SUCCESS;
 }
 
+static gboolean check_rootless(GError **error) {
+  static const char *const words[] = {"auto", "1", "t", "T",     "true",  "TRUE",  "True",
+                                      "0",    "f", "F", "false", "FALSE", "False", NULL};
+  if (global.rootless == NULL || g_strv_contains(words, global.rootless)) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "--rootless: '%s' is none of auto, true and false",
+              global.rootless);
+  return FALSE;
+}
+
 static int run(char **argv, GError **error) {
   g_autofree char **operands = NULL;
   gboolean help = FALSE;
@@ -189,7 +199,7 @@ static int run(char **argv, GError **error) {
     print_help();
     return EXIT_FAILURE;
   }
-  if (!app_open_log(global.log, global.log_format, global.debug, error)) return EXIT_FAILURE;
+  if (!app_open_log(global.log, global.log_format, global.debug, error) || !check_rootless(error)) return EXIT_FAILURE;
   if (global.version) return cmd_version(NULL, NULL, error);
   if (help || operands[0] == NULL) return help_command(operands, error);
   if (strcmp(operands[0], "help") == 0) return help_command(operands + 1, error);
