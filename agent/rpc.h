@@ -48,7 +48,6 @@ void rpc_read_stdout(TtrpcCall *call, const ProtobufCMessage *request, gpointer 
 void rpc_read_stderr(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
 void rpc_list_processes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
-void rpc_close_output(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
 /* ---- for the handlers themselves ---- */
 

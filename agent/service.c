@@ -67,7 +67,6 @@ static const TtrpcMethod agent_methods[] = {
 
 static const TtrpcMethod guest_methods[] = {
     {"ListProcesses", rpc_list_processes},
-    {"CloseOutput", rpc_close_output},
     {NULL, NULL},
 };
 

@@ -4,7 +4,6 @@ common_libcommon_la_SOURCES = \
 	common/error.c common/error.h \
 	common/fds.c common/fds.h \
 	common/ids.c common/ids.h \
-	common/json-text.c common/json-text.h \
 	common/log.c common/log.h \
 	common/oci.c common/oci.h common/oci-check.c common/oci-check.h \
 	common/protobuf-json-names.c common/protobuf-json-names.h \
