@@ -142,15 +142,9 @@ const char *oci_spec_get_annotation(const OciSpec *spec, const char *key) {
   return NULL;
 }
 
-static ProtobufCMessage *copy_message(const ProtobufCMessage *message) {
-  gsize size = protobuf_c_message_get_packed_size(message);
+OciSpec *oci_spec_copy(const OciSpec *spec) {
+  gsize size = grpc__spec__get_packed_size(spec);
   g_autofree guint8 *packed = g_malloc(MAX(size, 1));
-  protobuf_c_message_pack(message, packed);
-  return protobuf_c_message_unpack(message->descriptor, NULL, size, packed);
-}
-
-OciSpec *oci_spec_copy(const OciSpec *spec) { return (OciSpec *)copy_message(&spec->base); }
-OciProcess *oci_process_copy(const OciProcess *process) { return (OciProcess *)copy_message(&process->base); }
-OciResources *oci_resources_copy(const OciResources *resources) {
-  return (OciResources *)copy_message(&resources->base);
+  grpc__spec__pack(spec, packed);
+  return grpc__spec__unpack(NULL, size, packed);
 }

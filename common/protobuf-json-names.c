@@ -12,9 +12,6 @@ static const struct {
     {"grpc.Spec", "Version", "ociVersion"},
     {"grpc.LinuxHugepageLimit", "Pagesize", "pageSize"},
     {"grpc.LinuxSyscall", "errnoret", "errnoRet"},
-    /* Between owner and agent. */
-    {"grpc.LinuxCPU", "HostCpus", NULL},
-    {"grpc.LinuxCPU", "HostMems", NULL},
     /* Other systems' parts: the protocol carries nothing of them. */
     {"grpc.Spec", "Solaris", NULL},
     {"grpc.Spec", "Windows", NULL},
@@ -45,9 +42,6 @@ static const struct {
     {"grpc.LinuxSeccomp", " DefaultAction "},
     {"grpc.LinuxSyscall", " Names Action "},
     {"grpc.LinuxSeccompArg", " Index Value Op "},
-    {"grpc.LinuxIOPriority", " Class Priority "},
-    {"grpc.Scheduler", " Policy "},
-    {"grpc.LinuxPersonality", " Domain "},
 };
 
 /* UIDMappings -> uidMappings, CPU -> cpu, HostID -> hostID: the capitals in front become small, but for the one that

@@ -106,7 +106,6 @@ static gboolean is_at_default(const ProtobufCFieldDescriptor *field, const void 
 static gboolean is_present(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
                            ProtobufJsonNames names) {
   const void *value = (const char *)message + field->offset;
-  if (json_name_is_left_out(message, field, names)) return FALSE;
   if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
     return G_STRUCT_MEMBER(guint32, message, field->quantifier_offset) == field->id;
   }
@@ -117,6 +116,7 @@ static gboolean is_present(const ProtobufCMessage *message, const ProtobufCField
     const void *pointer = *(const void *const *)value;
     return pointer != NULL && pointer != field->default_value;
   }
+  if (json_name_is_left_out(message, field, names)) return FALSE;
   return !is_at_default(field, value) || json_name_is_required(message, field, names);
 }
 

@@ -4,11 +4,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/ids.h"
+#include "common/mount-point.h"
 #include "common/oci.h"
 #include "common/safe-path.h"
 #include "proto/kata-v1.pb-c.h"
@@ -150,6 +152,29 @@ static gboolean open_trees(Creation *creation, GError **error) {
   return TRUE;
 }
 
+/* Whether the tree of bind mount number, counting only such, is a directory. */
+static gboolean is_directory(const Creation *creation, guint number) {
+  struct stat status;
+  int tree = g_array_index(creation->trees, int, number + 1); /* the first is the root */
+  return fstat(tree, &status) < 0 || S_ISDIR(status.st_mode);
+}
+
+/* The guest cannot write to a root that is read-only, so mount points that are missing there are made here. One that
+ * cannot be made is the guest's to complain of. */
+static void make_mount_points(Creation *creation) {
+  const GuestShare *root = creation->shares->pdata[0];
+  if (!root->read_only) return;
+  int root_fd = g_array_index(creation->trees, int, 0);
+  guint n_binds = 0;
+  for (gsize i = 0; i < creation->spec->n_mounts; i++) {
+    const Grpc__Mount *mount = creation->spec->mounts[i];
+    gboolean wants_directory = !mount_is_bind(mount) || is_directory(creation, n_binds++);
+    if (mount_is_beneath(creation->spec, i, TRUE) || mount_is_beneath(creation->spec, i, FALSE)) continue;
+    autofd int place = mount_point_open(root_fd, mount->destination, wants_directory, NULL);
+    (void)place;
+  }
+}
+
 static gboolean show_trees(Creation *creation, GError **error) {
   Share *share = creation->sandbox->share;
   if (share == NULL) {
@@ -157,6 +182,7 @@ static gboolean show_trees(Creation *creation, GError **error) {
                 "a container's root file system needs the setting hypervisor.qemu.shared_fs = \"virtio-fs\"");
     return FALSE;
   }
+  make_mount_points(creation);
   for (; creation->shared < creation->shares->len; creation->shared++) {
     const GuestShare *entry = creation->shares->pdata[creation->shared];
     int *tree = &g_array_index(creation->trees, int, creation->shared);
