@@ -161,7 +161,7 @@ static gboolean open_streams(Exec *exec, gboolean terminal, GError **error) {
   }
   if (!streams_open_detached(&exec->streams, terminal, console_socket, error) ||
       !monitor_start(&exec->monitor, exec->app->context, kata_container_get_id(exec->container), exec->exec_id,
-                     exec->streams.slave, error)) {
+                     exec->streams.slave, NULL, error)) {
     return FALSE;
   }
   exec->streams.io.host_pid = exec->monitor.pid;

@@ -13,6 +13,7 @@
 #include "pid-file.h"
 #include "streams.h"
 #include "subject.h"
+#include "view.h"
 
 #define STATUS_FAILED 1
 
@@ -20,6 +21,7 @@ typedef struct {
   App *app;
   const LaunchOptions *options;
   char *bundle; /* absolute */
+  View *view;
   Streams streams;
   Monitor monitor;
   Subject subject;   /* its container is set by the working thread, then is_created */
@@ -35,6 +37,7 @@ static void launch_clear(Launch *launch) {
   streams_close(&launch->streams);
   subject_clear(&launch->subject);
   g_clear_pointer(&launch->bundle, g_free);
+  g_clear_pointer(&launch->view, view_free);
   g_clear_error(&launch->error);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Launch, launch_clear)
@@ -150,6 +153,8 @@ static gboolean read_bundle(Launch *launch, gboolean *ret_terminal, GError **err
   g_autofree char *bundle = g_canonicalize_filename(given, NULL);
   g_autoptr(OciSpec) spec = oci_spec_load(bundle, error);
   if (spec == NULL) return FALSE;
+  if (launch->options->detach) launch->view = view_new(spec, bundle, error);
+  if (launch->options->detach && launch->view == NULL) return FALSE;
   launch->bundle = g_steal_pointer(&bundle);
   *ret_terminal = spec->process != NULL && spec->process->terminal;
   return TRUE;
@@ -169,9 +174,11 @@ static gboolean prepare(Launch *launch, GError **error) {
     return streams_open_foreground(&launch->streams, terminal, error);
   }
   if (!streams_open_detached(&launch->streams, terminal, options->console_socket, error) ||
-      !monitor_start(&launch->monitor, launch->app->context, options->id, NULL, launch->streams.slave, error)) {
+      !monitor_start(&launch->monitor, launch->app->context, options->id, NULL, launch->streams.slave, launch->view,
+                     error)) {
     return FALSE;
   }
+  g_clear_pointer(&launch->view, view_free);
   launch->streams.io.host_pid = launch->monitor.pid;
   return TRUE;
 }

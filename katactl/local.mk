@@ -23,7 +23,8 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/state-json.c katactl/state-json.h \
 	katactl/stats-json.c katactl/stats-json.h \
 	katactl/streams.c katactl/streams.h \
-	katactl/subject.c katactl/subject.h
+	katactl/subject.c katactl/subject.h \
+	katactl/view.c katactl/view.h
 bin_PROGRAMS += katactl/katactl
 katactl_katactl_SOURCES = katactl/main.c
 katactl_katactl_LDADD = katactl/libkatactl.la lib/libkata.la common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS)

@@ -97,8 +97,8 @@ static int watch_subject(Watch *watch, const sigset_t *taken, int terminal_fd) {
   return watch->status;
 }
 
-static int run_monitor(kata_context *context, const char *container_id, const char *exec_id, int go_fd,
-                       int terminal_fd) {
+static int run_monitor(kata_context *context, const char *container_id, const char *exec_id, int go_fd, int terminal_fd,
+                       const View *view) {
   sigset_t taken;
   signals_get_forwarded(TRUE, &taken);
   sigaddset(&taken, SIGCHLD);
@@ -106,6 +106,11 @@ static int run_monitor(kata_context *context, const char *container_id, const ch
   setsid();
   prctl(PR_SET_PDEATHSIG, 0);
   prctl(PR_SET_NAME, "kata-monitor");
+  g_autoptr(GError) error = NULL;
+  if (view != NULL && !view_enter(view, &error)) {
+    g_warning("the process that stands for container '%s': %s", container_id, error->message);
+    return SUBJECT_STATUS_UNKNOWN;
+  }
   if (!keep_descriptors(go_fd, terminal_fd) || chdir("/") < 0) return SUBJECT_STATUS_UNKNOWN;
   if (terminal_fd >= 0) ioctl(terminal_fd, TIOCSCTTY, 0);
   char word = wait_for_word(go_fd);
@@ -125,7 +130,7 @@ static int run_monitor(kata_context *context, const char *container_id, const ch
 }
 
 gboolean monitor_start(Monitor *monitor, kata_context *context, const char *container_id, const char *exec_id,
-                       int terminal_fd, GError **error) {
+                       int terminal_fd, const View *view, GError **error) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) {
     error_set_errno(error, errno, "cannot make a pipe to the monitor process");
@@ -138,7 +143,7 @@ gboolean monitor_start(Monitor *monitor, kata_context *context, const char *cont
     error_set_errno(error, errno, "cannot start the monitor process");
     return FALSE;
   }
-  if (pid == 0) _exit(run_monitor(context, container_id, exec_id, read_end, terminal_fd));
+  if (pid == 0) _exit(run_monitor(context, container_id, exec_id, read_end, terminal_fd, view));
   monitor->pid = pid;
   monitor->go_fd = fd_steal(&write_end);
   return TRUE;

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "app.h"
+#include "view.h"
 
 typedef struct {
   pid_t pid; /* 0: none */
@@ -21,9 +22,10 @@ typedef struct {
 
 /* Starts one, in a session of its own. Must come before the caller makes threads. If the caller is killed before it
  * says what comes next, the monitor removes the container it was to stand for. exec_id: NULL for the container itself;
- * terminal_fd: becomes its controlling terminal, -1: none. */
+ * terminal_fd: becomes its controlling terminal, -1: none. view: what who
+ * joins its mount namespace shall find, NULL: what the host has. */
 gboolean monitor_start(Monitor *monitor, kata_context *context, const char *container_id, const char *exec_id,
-                       int terminal_fd, GError **error);
+                       int terminal_fd, const View *view, GError **error);
 
 /* What it stands for is there: it is on its own from now on. */
 gboolean monitor_release(Monitor *monitor, GError **error);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The process that stands for a container on the host, seen as conmon and containerd's shims see it."""
+import glob
 import os
 import signal
 import subprocess
@@ -62,13 +63,25 @@ class Monitor(kata_cli.CliTest):
         self.assertEqual(self.wait(pid), 9)
         self.ok("delete", "c1")
 
+    def check_view(self, pid):
+        """Who joins its mount namespace is in the container's files, and sees no process of the host."""
+        command = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", "/bin/sh", "-c", "echo /*; echo /proc/[0-9]*; echo x >/tmp/joined"]
+        joined = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": "/bin"})
+        self.assertEqual(joined.stdout, f"/bin /dev /etc /proc /tmp\n/proc/{pid}\n")
+        self.assertEqual(self.ok("exec", "c1", "cat", "/tmp/joined"), "x\n")
+
     def test_its_death_kills_the_container(self):
         pid = self.create("sleep", "1000")
         self.ok("start", "c1")
+        self.check_view(pid)
         os.kill(pid, signal.SIGKILL)
         self.assertEqual(self.wait(pid), -signal.SIGKILL)
         self.world.wait_status("c1", "stopped")
         self.ok("delete", "c1")
+
+    def pipes_of(self, pid):
+        held = [os.readlink(link) for link in glob.glob(f"/proc/{pid}/fd/*") if os.path.islink(link)]
+        return [name for name in held if name.startswith("pipe:")]
 
     def test_it_holds_only_the_streams(self):
         read_end, write_end = os.pipe()
@@ -79,8 +92,7 @@ class Monitor(kata_cli.CliTest):
         os.close(other_write)
         self.assertEqual(os.read(other_read, 1), b"")
         os.close(other_read)
-        held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-        self.assertEqual(len([name for name in held if name.startswith("pipe:")]), 1, held)
+        kata_cli.wait_for(lambda: len(self.pipes_of(pid)) == 1, "all pipes but the container's to be closed")
         self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
         self.ok("start", "c1")
         with os.fdopen(read_end, "rb") as file:

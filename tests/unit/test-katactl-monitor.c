@@ -103,7 +103,7 @@ static void assert_exits(pid_t pid, int expected) {
 
 static pid_t start_released(const char *exec_id, int terminal_fd) {
   Monitor monitor = MONITOR_INIT;
-  assert_true(monitor_start(&monitor, NULL, "c1", exec_id, terminal_fd, NULL));
+  assert_true(monitor_start(&monitor, NULL, "c1", exec_id, terminal_fd, NULL, NULL));
   pid_t pid = monitor.pid;
   assert_true(pid > 0);
   assert_true(monitor_release(&monitor, NULL));
@@ -132,7 +132,7 @@ static void test_stands_for_an_exec(void **state) {
 static void test_passes_signals_on(void **state) {
   static const int sent[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM, SIGCONT, SIGTSTP};
   Monitor monitor = MONITOR_INIT;
-  assert_true(monitor_start(&monitor, NULL, "c1", NULL, -1, NULL));
+  assert_true(monitor_start(&monitor, NULL, "c1", NULL, -1, NULL, NULL));
   pid_t pid = monitor.pid;
   for (int waited = 0; getsid(pid) != pid && waited < PATIENCE_MS; waited++) g_usleep(1000);
   kill(pid, SIGRTMIN + 1);
@@ -150,7 +150,7 @@ static void test_passes_signals_on(void **state) {
 
 static void test_ends_without_go_ahead(void **state) {
   Monitor monitor = MONITOR_INIT;
-  assert_true(monitor_start(&monitor, NULL, "c1", NULL, -1, NULL));
+  assert_true(monitor_start(&monitor, NULL, "c1", NULL, -1, NULL, NULL));
   pid_t pid = monitor.pid;
   monitor_abort(&monitor);
   assert_int_equal(monitor.pid, 0);
@@ -169,7 +169,8 @@ static void end_with_starter(const char *exec_id) {
   pid_t starter = fork();
   if (starter == 0) {
     Monitor monitor = MONITOR_INIT;
-    if (monitor_start(&monitor, NULL, "c1", exec_id, -1, NULL)) fd_write_all(ends[1], &monitor.pid, sizeof monitor.pid);
+    if (monitor_start(&monitor, NULL, "c1", exec_id, -1, NULL, NULL))
+      fd_write_all(ends[1], &monitor.pid, sizeof monitor.pid);
     for (;;) pause();
   }
   assert_int_equal(fd_read_all(ends[0], &pid, sizeof pid), sizeof pid);
