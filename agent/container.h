@@ -49,8 +49,7 @@ struct Container {
 void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *request, ContainerFunc func,
                       gpointer user_data);
 void container_start(Container *container, ContainerFunc func, gpointer user_data);
-/* request must stay until func is called. */
-void container_exec(Container *container, const Grpc__ExecProcessRequest *request, ContainerFunc func,
+void container_exec(Container *container, const char *exec_id, const OciProcess *description, ContainerFunc func,
                     gpointer user_data);
 void container_pause(Container *container, ContainerFunc func, gpointer user_data);
 void container_resume(Container *container, ContainerFunc func, gpointer user_data);

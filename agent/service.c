@@ -55,8 +55,6 @@ static const TtrpcMethod agent_methods[] = {
     {"ListInterfaces", rpc_list_interfaces},
     {"ListRoutes", rpc_list_routes},
     {"AddARPNeighbors", rpc_add_arp_neighbors},
-    {"GetIPTables", rpc_get_iptables},
-    {"SetIPTables", rpc_set_iptables},
     {"CreateSandbox", rpc_create_sandbox},
     {"DestroySandbox", rpc_destroy_sandbox},
     {"GetGuestDetails", rpc_get_guest_details},

@@ -249,8 +249,11 @@ class CliTest(Assertions):
 
     def setUp(self):
         self.faults_before = self.count_faults()
-        self.world = World(self.settings, self.kernel)
+        self.world = self.make_world()
         self.addCleanup(self.world.close)
+
+    def make_world(self):
+        return World(self.settings, self.kernel)
 
     def tearDown(self):
         if self.count_faults() > self.faults_before:
