@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -21,6 +22,12 @@ static gboolean write_file(const char *path, const char *file, const char *text)
   g_autofree char *name = file_path(path, file);
   autofd int fd = open(name, O_WRONLY | O_CLOEXEC);
   return fd >= 0 && fd_write_all(fd, text, strlen(text));
+}
+
+gboolean cgroup_write(const char *path, const char *file, const char *text, GError **error) {
+  if (write_file(path, file, text)) return TRUE;
+  error_set_errno(error, errno, "cannot write '%s' to '%s' of cgroup '%s'", text, file, path);
+  return FALSE;
 }
 
 char *cgroup_read(const char *path, const char *file) {
@@ -102,4 +109,13 @@ gboolean cgroup_remove(const char *path) {
     parent = next;
   }
   return TRUE;
+}
+
+gboolean cgroup_has_file(const char *file) {
+  g_autofree char *directory = g_strdup_printf(CGROUP_ROOT "/kata-agent-look-%d", (int)getpid());
+  if (mkdir(directory, 0755) < 0) return FALSE;
+  g_autofree char *path = g_build_filename(directory, file, NULL);
+  gboolean there = access(path, F_OK) == 0;
+  rmdir(directory);
+  return there;
 }

@@ -15,8 +15,14 @@ gboolean cgroup_kill(const char *path, GError **error);
  * dead yet. */
 gboolean cgroup_remove(const char *path);
 
+/* Writes a file of the cgroup in one piece. */
+gboolean cgroup_write(const char *path, const char *file, const char *text, GError **error);
+
 /* The content of a file of the cgroup, NULL if there is none. */
 char *cgroup_read(const char *path, const char *file);
 
 /* The processes in the cgroup and below it, as pid_t, in no order; at most max. The caller's. */
 GArray *cgroup_list(const char *path, guint max);
+
+/* Whether cgroups below the root have this file: the kernel may not have all of a controller. */
+gboolean cgroup_has_file(const char *file);

@@ -10,6 +10,7 @@
 #include "agent/cgroup.h"
 #include "agent/container-private.h"
 #include "agent/spec.h"
+#include "agent/user.h"
 #include "common/error.h"
 #include "common/safe-path.h"
 
@@ -50,11 +51,27 @@ static gboolean find_pid_namespace(Container *container, gboolean shared, char *
   return TRUE;
 }
 
+void container_kernel_look(ContainerKernel *kernel) {
+  static int has_io_weight = -1;
+  if (has_io_weight < 0) has_io_weight = cgroup_has_file("io.weight") || cgroup_has_file("io.bfq.weight");
+  kernel->cpus = cgroup_read("", "cpuset.cpus.effective");
+  kernel->mems = cgroup_read("", "cpuset.mems.effective");
+  kernel->kernel = (SpecKernel){.cpus = kernel->cpus, .mems = kernel->mems, .has_io_weight = has_io_weight};
+}
+
+void container_kernel_clear(ContainerKernel *kernel) {
+  g_clear_pointer(&kernel->cpus, g_free);
+  g_clear_pointer(&kernel->mems, g_free);
+}
+
 static gboolean write_config(Container *container, const Grpc__CreateContainerRequest *request, const char *rootfs,
                              GError **error) {
   g_autofree char *pid_path = NULL;
   if (!find_pid_namespace(container, request->sandbox_pidns, &pid_path, error)) return FALSE;
+  g_auto(ContainerKernel) kernel = {0};
+  container_kernel_look(&kernel);
   SpecPlace place = {
+      .kernel = kernel.kernel,
       .container_id = container->id,
       .rootfs = rootfs,
       .ipc_path = SHARED_IPC,
@@ -63,7 +80,7 @@ static gboolean write_config(Container *container, const Grpc__CreateContainerRe
       .pid_path = pid_path,
   };
   g_autoptr(OciSpec) spec = spec_prepare(request->oci, &place, error);
-  if (!spec) return FALSE;
+  if (!spec || !user_resolve_in(rootfs, request->string_user, spec->process, error)) return FALSE;
   g_autofree char *text = oci_spec_to_json(spec);
   g_autofree char *path = g_build_filename(container->bundle, "config.json", NULL);
   return safe_write_file(path, text, -1, 0600, FALSE, error);

@@ -4,6 +4,7 @@
 
 #include "agent/container.h"
 #include "agent/crun.h"
+#include "agent/spec-resources.h"
 
 /* One run of crun on behalf of a caller. */
 typedef struct ContainerRun ContainerRun;
@@ -14,8 +15,10 @@ struct ContainerRun {
   ContainerRunFunc done; /* must call func, or hand it on */
   ContainerFunc func;
   gpointer user_data;
-  Process *process;     /* the one that is being made; the container's */
-  CrunConsole *console; /* NULL: it has no terminal */
+  Process *process;        /* the one that is being made; the container's */
+  OciProcess *description; /* of it */
+  char **device_weights;   /* what crun does not set; NULL: nothing */
+  CrunConsole *console;    /* NULL: it has no terminal */
 };
 
 ContainerRun *container_run_new(Container *container, ContainerRunFunc done, ContainerFunc func, gpointer user_data);
@@ -33,6 +36,16 @@ void container_process_ended(Process *process, gpointer user_data);
 /* Mounts and writes everything crun needs. Undone by container_unbuild(), also after a failure. */
 gboolean container_build(Container *container, const Grpc__CreateContainerRequest *request, GError **error);
 void container_unbuild(Container *container);
+
+/* What limits this kernel can keep; its texts are the caller's, to be freed. */
+typedef struct {
+  char *cpus;
+  char *mems;
+  SpecKernel kernel;
+} ContainerKernel;
+void container_kernel_look(ContainerKernel *kernel);
+void container_kernel_clear(ContainerKernel *kernel);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ContainerKernel, container_kernel_clear)
 
 /* Pauses it if somebody wants that and nothing stands in its way. */
 void container_continue_pause(Container *container);

@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <string.h>
 
+#include "agent/attributes.h"
 #include "agent/container-private.h"
 #include "agent/spec.h"
+#include "agent/user.h"
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/ids.h"
@@ -24,6 +26,8 @@ static void run_ended(const GError *error, pid_t pid, gpointer user_data) {
   Container *container = run->container;
   run->done(run, error, pid);
   crun_console_free(run->console);
+  g_clear_pointer(&run->description, oci_process_free);
+  g_strfreev(run->device_weights);
   g_free(run);
   container->runs--;
   container_continue_pause(container);
@@ -124,24 +128,36 @@ static gboolean check_exec(Container *container, const char *exec_id, const OciP
 static void exec_done(ContainerRun *run, const GError *crun_error, pid_t pid) {
   Process *process = run->process;
   g_autoptr(GError) error = crun_error ? g_error_copy(crun_error) : NULL;
-  gboolean opened = !error && (!run->console || process_open_terminal(process, run->console, &error));
+  gboolean opened = !error && (!run->console || process_open_terminal(process, run->console, &error)) &&
+                    attributes_apply(run->description, pid, TRUE, &error);
   if (!error && opened) {
     process_set_started(process, pid);
   } else {
     g_prefix_error(&error, "cannot start process '%s' in container '%s': ", process->id, run->container->id);
     g_queue_remove(&run->container->execs, process);
     process_free(process);
-    /* Without its terminal it would run on unseen. */
+    /* It would run on unseen, or not as it should. */
     if (pid > 0) kill(pid, SIGKILL);
   }
   run->func(error, run->user_data);
 }
 
-void container_exec(Container *container, const char *exec_id, const OciProcess *description, ContainerFunc func,
+/* What the container sees as its root, with what is mounted in it. */
+static gboolean resolve_user(const Container *container, const Grpc__StringUser *user, OciProcess *process,
+                             GError **error) {
+  g_autofree char *root = g_strdup_printf("/proc/%d/root", (int)container->init->pid);
+  return user_resolve_in(root, user, process, error);
+}
+
+void container_exec(Container *container, const Grpc__ExecProcessRequest *request, ContainerFunc func,
                     gpointer user_data) {
+  const char *exec_id = request->exec_id;
+  const OciProcess *description = request->process;
   g_autoptr(GError) error = NULL;
   forget_ended_execs(container);
-  if (!check_exec(container, exec_id, description, &error)) {
+  g_autoptr(OciProcess) own =
+      check_exec(container, exec_id, description, &error) ? spec_prepare_process(description, &error) : NULL;
+  if (!own || !resolve_user(container, request->string_user, own, &error)) {
     func(error, user_data);
     return;
   }
@@ -149,13 +165,12 @@ void container_exec(Container *container, const char *exec_id, const OciProcess 
       process_new(container->sandbox->reaper, exec_id, description->terminal, container_process_ended, container);
   g_queue_push_tail(&container->execs, process);
 
-  OciProcess own = *description;
-  spec_drop_labels(&own);
-  g_autofree char *document = oci_process_to_json(&own);
+  g_autofree char *document = oci_process_to_json(own);
   g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
   g_ptr_array_add(arguments, g_strdup("exec"));
   g_ptr_array_add(arguments, g_strdup("--detach"));
   ContainerRun *run = container_run_new(container, exec_done, func, user_data);
   run->process = process;
+  run->description = g_steal_pointer(&own);
   container_run_start_process(run, arguments, "--process", document);
 }

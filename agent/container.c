@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/attributes.h"
 #include "agent/cgroup.h"
 #include "agent/container-private.h"
+#include "agent/spec-resources.h"
 #include "agent/spec.h"
 #include "common/error.h"
 #include "common/ids.h"
@@ -78,6 +80,20 @@ static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateContaine
   return spec_check(request->oci, error);
 }
 
+/* Devices have weights once the kernel's cost model is on for them. */
+static gboolean set_device_weight(const Container *container, const char *line, GError **error) {
+  if (cgroup_write(container->cgroup_path, "io.weight", line, NULL)) return TRUE;
+  g_autofree char *enable = g_strdup_printf("%.*s enable=1", (int)strcspn(line, " "), line);
+  cgroup_write("", "io.cost.qos", enable, NULL);
+  return cgroup_write(container->cgroup_path, "io.weight", line, error);
+}
+
+static gboolean set_device_weights(const Container *container, char *const *weights, GError **error) {
+  for (; weights && *weights; weights++)
+    if (!set_device_weight(container, *weights, error)) return FALSE;
+  return TRUE;
+}
+
 static void create_done(ContainerRun *run, const GError *crun_error, pid_t pid) {
   Container *container = run->container;
   g_autoptr(GError) error = crun_error ? g_error_copy(crun_error) : NULL;
@@ -87,6 +103,12 @@ static void create_done(ContainerRun *run, const GError *crun_error, pid_t pid) 
     return;
   }
   process_set_started(container->init, pid);
+  if (!attributes_apply(run->description, pid, FALSE, &error) ||
+      !set_device_weights(container, run->device_weights, &error)) {
+    g_prefix_error(&error, "cannot create container '%s': ", container->id);
+    container_undo_create(container, error, run->func, run->user_data);
+    return;
+  }
   if (container->state == CONTAINER_CREATING) container->state = CONTAINER_CREATED;
   run->func(NULL, run->user_data);
 }
@@ -125,13 +147,12 @@ void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *requ
   g_ptr_array_add(arguments, g_strconcat("--bundle=", container->bundle, NULL));
   ContainerRun *run = container_run_new(container, create_done, func, user_data);
   run->process = container->init;
+  run->description = oci_process_copy(request->oci->process);
+  run->device_weights = spec_get_device_weights(request->oci->linux->resources);
   container_run_start_process(run, arguments, NULL, NULL);
 }
 
 /* ---- state changes ---- */
-
-/* Told to the caller as it is. */
-static void plain_done(ContainerRun *run, const GError *error, pid_t pid) { run->func(error, run->user_data); }
 
 static const char *const state_names[] = {
     [CONTAINER_CREATING] = "being created", [CONTAINER_CREATED] = "created",        [CONTAINER_RUNNING] = "running",
@@ -227,6 +248,17 @@ void container_resume(Container *container, ContainerFunc func, gpointer user_da
     run_verb(container, "resume", resume_done, func, user_data);
 }
 
+static void update_done(ContainerRun *run, const GError *crun_error, pid_t pid) {
+  g_autoptr(GError) error = NULL;
+  if (!crun_error) set_device_weights(run->container, run->device_weights, &error);
+  run->func(crun_error ? crun_error : error, run->user_data);
+}
+
+static gboolean check_memory_update(const Container *container, const OciResources *resources, GError **error) {
+  g_autofree char *used = cgroup_read(container->cgroup_path, "memory.current");
+  return !used || spec_check_memory_update(resources, g_ascii_strtoull(used, NULL, 10), error);
+}
+
 void container_update(Container *container, const OciResources *resources, ContainerFunc func, gpointer user_data) {
   if (container->state == CONTAINER_CREATING || container->state == CONTAINER_REMOVING ||
       container_is_stopped(container)) {
@@ -237,13 +269,27 @@ void container_update(Container *container, const OciResources *resources, Conta
     func(NULL, user_data);
     return;
   }
-  struct json_object *json = protobuf_to_json(&resources->base, PROTOBUF_JSON_OCI);
+  g_autoptr(GError) error = NULL;
+  if (!check_memory_update(container, resources, &error)) {
+    func(error, user_data);
+    return;
+  }
+  g_autoptr(OciResources) prepared = oci_resources_copy(resources);
+  g_auto(ContainerKernel) kernel = {0};
+  container_kernel_look(&kernel);
+  if (!spec_prepare_resources(prepared, &kernel.kernel, &error)) {
+    func(error, user_data);
+    return;
+  }
+  struct json_object *json = protobuf_to_json(&prepared->base, PROTOBUF_JSON_OCI);
   const char *const arguments[] = {"update", NULL};
   CrunRequest request = {.arguments = arguments,
                          .id = container->id,
                          .document_option = "--resources",
                          .document = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)};
-  container_run_start(container_run_new(container, plain_done, func, user_data), &request);
+  ContainerRun *run = container_run_new(container, update_done, func, user_data);
+  run->device_weights = spec_get_device_weights(resources);
+  container_run_start(run, &request);
   json_object_put(json);
 }
 

@@ -49,7 +49,8 @@ struct Container {
 void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *request, ContainerFunc func,
                       gpointer user_data);
 void container_start(Container *container, ContainerFunc func, gpointer user_data);
-void container_exec(Container *container, const char *exec_id, const OciProcess *description, ContainerFunc func,
+/* request must stay until func is called. */
+void container_exec(Container *container, const Grpc__ExecProcessRequest *request, ContainerFunc func,
                     gpointer user_data);
 void container_pause(Container *container, ContainerFunc func, gpointer user_data);
 void container_resume(Container *container, ContainerFunc func, gpointer user_data);

@@ -7,13 +7,16 @@ agent_kata_agent_LDADD = agent/libagent.la
 # All but main(), so that unit tests can link it.
 noinst_LTLIBRARIES += agent/libagent.la
 agent_libagent_la_SOURCES = \
+	agent/attributes.c agent/attributes.h \
 	agent/cgroup.c agent/cgroup.h \
 	agent/config.c agent/config.h \
 	agent/container-build.c agent/container-private.h agent/container-remove.c agent/container-run.c \
 	agent/container.c agent/container.h \
+	agent/cpuset.c agent/cpuset.h \
 	agent/crun.c agent/crun.h \
 	agent/device.c agent/device.h \
 	agent/init.c agent/init.h \
+	agent/iptables.c agent/iptables.h \
 	agent/modules.c agent/modules.h \
 	agent/mount.c agent/mount.h \
 	agent/net-interface.c agent/net-interface.h \
@@ -33,10 +36,11 @@ agent_libagent_la_SOURCES = \
 	agent/rpc-stream.c agent/rpc.c agent/rpc.h \
 	agent/sandbox.c agent/sandbox.h \
 	agent/service.c agent/service.h \
-	agent/spec.c agent/spec.h \
+	agent/spec.c agent/spec.h agent/spec-resources.c agent/spec-resources.h \
 	agent/stats.c agent/stats.h \
 	agent/stream.c agent/stream.h \
 	agent/task.c agent/task.h \
-	agent/uevent.c agent/uevent.h
+	agent/uevent.c agent/uevent.h \
+	agent/user.c agent/user.h
 agent_libagent_la_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
 agent_libagent_la_LIBADD = common/libcommon.la $(MNL_LIBS)

@@ -107,6 +107,5 @@ Grpc__NetworkStats **net_report_counters(Netlink *netlink, gsize *ret_n, GError 
     if (!(link->flags & IFF_LOOPBACK)) g_ptr_array_add(all, report_counters(link));
   }
   *ret_n = all->len;
-  g_ptr_array_add(all, NULL);
   return (Grpc__NetworkStats **)g_ptr_array_steal(all, NULL);
 }

@@ -11,5 +11,5 @@
 Grpc__Interfaces *net_report_interfaces(Netlink *netlink, GError **error);
 Grpc__Routes *net_report_routes(Netlink *netlink, GError **error);
 
-/* Counters of all interfaces but loopback; NULL-terminated by ret_n. */
+/* Counters of all interfaces but loopback. */
 Grpc__NetworkStats **net_report_counters(Netlink *netlink, gsize *ret_n, GError **error);

@@ -181,6 +181,17 @@ gboolean process_signal(Process *process, int signal_number, gboolean is_init, G
   return FALSE;
 }
 
+void process_close_output(Process *process, gboolean is_err) {
+  if (is_err && process->err) stream_reader_close(process->err);
+  if (is_err && !process->has_terminal) return;
+  stream_reader_close(process->out);
+  if (!process->has_terminal) return;
+  /* The last descriptors of the terminal's master are those. */
+  stream_writer_close(process->in);
+  fd_clear(&process->terminal);
+  fd_clear(&process->terminal_peer);
+}
+
 gboolean process_resize(Process *process, guint rows, guint columns, GError **error) {
   if (process->terminal < 0) {
     g_set_error(error, KATA_ERROR, KATA_ERR_UNAVAILABLE, "no tty");

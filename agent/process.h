@@ -63,6 +63,9 @@ void process_cancel_wait(Process *process, gpointer user_data);
  * process of a pid namespace is not killed by a SIGTERM it does not handle: it gets SIGKILL instead. */
 gboolean process_signal(Process *process, int signal_number, gboolean is_init, GError **error);
 
+/* Nobody reads it any more. A terminal hangs up, whichever is asked for. */
+void process_close_output(Process *process, gboolean is_err);
+
 gboolean process_resize(Process *process, guint rows, guint columns, GError **error);
 
 /* Ended, its code told and its output read to the end: nobody needs it any more. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Calls about containers. */
+#include "agent/net-report.h"
 #include "agent/rpc.h"
 #include "agent/stats.h"
 #include "common/error.h"
@@ -41,6 +42,14 @@ void rpc_update_container(TtrpcCall *call, const ProtobufCMessage *request, gpoi
   if (container) container_update(container, asked->resources, rpc_answer, call);
 }
 
+/* Of the guest: its containers share its interfaces. */
+static void add_network_stats(Grpc__StatsContainerResponse *reply) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Netlink) netlink = netlink_open(0, &error);
+  if (netlink) reply->network_stats = net_report_counters(netlink, &reply->n_network_stats, &error);
+  if (error) g_warning("statistics without the network's: %s", error->message);
+}
+
 void rpc_stats_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Grpc__StatsContainerRequest *asked = (const Grpc__StatsContainerRequest *)request;
   Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
@@ -49,8 +58,10 @@ void rpc_stats_container(TtrpcCall *call, const ProtobufCMessage *request, gpoin
     ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container '%s' has no cgroup yet", container->id);
     return;
   }
-  Grpc__StatsContainerResponse reply = GRPC__STATS_CONTAINER_RESPONSE__INIT;
-  reply.cgroup_stats = stats_of_cgroup(container->cgroup_path);
-  ttrpc_call_reply(call, &reply.base);
-  protobuf_c_message_free_unpacked(&reply.cgroup_stats->base, NULL);
+  Grpc__StatsContainerResponse *reply = g_new(Grpc__StatsContainerResponse, 1);
+  grpc__stats_container_response__init(reply);
+  reply->cgroup_stats = stats_of_cgroup(container->cgroup_path);
+  add_network_stats(reply);
+  ttrpc_call_reply(call, &reply->base);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
 }

@@ -31,3 +31,16 @@ void rpc_list_processes(TtrpcCall *call, const ProtobufCMessage *request, gpoint
   ttrpc_call_reply(call, &list->base);
   protobuf_c_message_free_unpacked(&list->base, NULL);
 }
+
+void rpc_close_output(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Kata__V1__CloseOutputRequest *asked = (const Kata__V1__CloseOutputRequest *)request;
+  Process *process = rpc_find_process(call, user_data, asked->container_id, asked->exec_id);
+  if (!process) return;
+  if (!process->out) {
+    ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "process '%s' has not started yet", process->id);
+    return;
+  }
+  process_close_output(process, asked->is_stderr);
+  Kata__V1__CloseOutputResponse reply = KATA__V1__CLOSE_OUTPUT_RESPONSE__INIT;
+  ttrpc_call_reply(call, &reply.base);
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Calls about the guest's network. */
+#include "agent/iptables.h"
 #include "agent/net-interface.h"
 #include "agent/net-neighbor.h"
 #include "agent/net-report.h"
@@ -71,4 +72,42 @@ void rpc_add_arp_neighbors(TtrpcCall *call, const ProtobufCMessage *request, gpo
   g_autoptr(Netlink) netlink = netlink_open(0, &error);
   if (netlink) net_neighbors_add(netlink, asked->neighbors, &error);
   rpc_answer(error, call);
+}
+
+/* ---- the packet filter ---- */
+
+static ProtobufCBinaryData view_bytes(GBytes *bytes) {
+  gsize length = 0;
+  const void *data = g_bytes_get_data(bytes, &length);
+  return (ProtobufCBinaryData){length, (uint8_t *)data};
+}
+
+static void iptables_got(GBytes *output, const GError *error, gpointer call) {
+  Grpc__GetIPTablesResponse reply = GRPC__GET_IPTABLES_RESPONSE__INIT;
+  if (error) return ttrpc_call_fail_error(call, error);
+  reply.data = view_bytes(output);
+  ttrpc_call_reply(call, &reply.base);
+}
+
+void rpc_get_iptables(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__GetIPTablesRequest *asked = (const Grpc__GetIPTablesRequest *)request;
+  const Sandbox *sandbox = user_data;
+  iptables_get(sandbox->reaper, asked->is_ipv6, iptables_got, call);
+}
+
+static void iptables_were_set(GBytes *output, const GError *error, gpointer call) {
+  Grpc__SetIPTablesResponse reply = GRPC__SET_IPTABLES_RESPONSE__INIT;
+  if (error) return ttrpc_call_fail_error(call, error);
+  reply.data = view_bytes(output);
+  ttrpc_call_reply(call, &reply.base);
+}
+
+void rpc_set_iptables(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__SetIPTablesRequest *asked = (const Grpc__SetIPTablesRequest *)request;
+  const Sandbox *sandbox = user_data;
+  if (asked->data.len == 0 || asked->data.len > IPTABLES_RULES_MAX)
+    return ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "data: must be rules of 1 to %u bytes, not %zu",
+                           IPTABLES_RULES_MAX, asked->data.len);
+  GBytes *rules = g_bytes_new(asked->data.data, asked->data.len);
+  iptables_set(sandbox->reaper, asked->is_ipv6, rules, iptables_were_set, call);
 }

@@ -8,7 +8,7 @@
 void rpc_exec_process(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Grpc__ExecProcessRequest *asked = (const Grpc__ExecProcessRequest *)request;
   Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INTERNAL);
-  if (container) container_exec(container, asked->exec_id, asked->process, rpc_answer, call);
+  if (container) container_exec(container, asked, rpc_answer, call);
 }
 
 void rpc_signal_process(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {

@@ -26,6 +26,8 @@ void rpc_update_routes(TtrpcCall *call, const ProtobufCMessage *request, gpointe
 void rpc_list_interfaces(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_list_routes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_add_arp_neighbors(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_get_iptables(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_set_iptables(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
 void rpc_create_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_start_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
@@ -46,6 +48,7 @@ void rpc_read_stdout(TtrpcCall *call, const ProtobufCMessage *request, gpointer 
 void rpc_read_stderr(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
 void rpc_list_processes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_close_output(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
 /* ---- for the handlers themselves ---- */
 

@@ -55,6 +55,8 @@ static const TtrpcMethod agent_methods[] = {
     {"ListInterfaces", rpc_list_interfaces},
     {"ListRoutes", rpc_list_routes},
     {"AddARPNeighbors", rpc_add_arp_neighbors},
+    {"GetIPTables", rpc_get_iptables},
+    {"SetIPTables", rpc_set_iptables},
     {"CreateSandbox", rpc_create_sandbox},
     {"DestroySandbox", rpc_destroy_sandbox},
     {"GetGuestDetails", rpc_get_guest_details},
@@ -65,6 +67,7 @@ static const TtrpcMethod agent_methods[] = {
 
 static const TtrpcMethod guest_methods[] = {
     {"ListProcesses", rpc_list_processes},
+    {"CloseOutput", rpc_close_output},
     {NULL, NULL},
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/attributes.h"
 #include "common/error.h"
 #include "common/safe-path.h"
 
@@ -28,6 +29,14 @@ static gboolean check_devices(const Grpc__Linux *linux, GError **error) {
   return TRUE;
 }
 
+/* crun 1.8.1 takes the process it makes for another one where it makes a time namespace, and kills that. Without
+ * offsets one more such namespace would change nothing. */
+static gboolean check_time(const Grpc__Linux *linux, GError **error) {
+  if (linux->n_timeoffsets == 0) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "linux.timeOffsets: this guest's containers have its own time");
+  return FALSE;
+}
+
 gboolean spec_check(const OciSpec *spec, GError **error) {
   if (!spec || !spec->process || spec->process->n_args == 0 || is_empty(spec->process->args[0])) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the OCI document has no process to run");
@@ -39,7 +48,8 @@ gboolean spec_check(const OciSpec *spec, GError **error) {
     return FALSE;
   }
   return safe_path_check(spec->root->path, "root path", error) &&
-         safe_path_check(spec->process->cwd, "working directory", error) && check_devices(spec->linux, error);
+         safe_path_check(spec->process->cwd, "working directory", error) && check_devices(spec->linux, error) &&
+         check_time(spec->linux, error) && attributes_check(spec->process, error);
 }
 
 char *spec_get_cgroup_path(const OciSpec *spec, const char *container_id, GError **error) {
@@ -113,16 +123,24 @@ static gboolean has_apparmor(void) { return access("/sys/kernel/security/apparmo
 
 static gboolean has_selinux(void) { return access("/sys/fs/selinux/enforce", F_OK) == 0; }
 
-void spec_drop_labels(OciProcess *process) {
-  if (!has_apparmor()) process->apparmorprofile = (char *)protobuf_c_empty_string;
-  if (!has_selinux()) process->selinuxlabel = (char *)protobuf_c_empty_string;
+static void drop_labels(OciProcess *process) {
+  if (!has_apparmor()) set_string(&process->apparmorprofile, "");
+  if (!has_selinux()) set_string(&process->selinuxlabel, "");
 }
 
-static void drop_all_labels(OciSpec *spec) {
-  if (!has_apparmor()) set_string(&spec->process->apparmorprofile, "");
-  if (has_selinux()) return;
-  set_string(&spec->process->selinuxlabel, "");
-  set_string(&spec->linux->mountlabel, "");
+OciProcess *spec_prepare_process(const OciProcess *process, GError **error) {
+  if (!attributes_check(process, error)) return NULL;
+  OciProcess *prepared = oci_process_copy(process);
+  drop_labels(prepared);
+  return prepared;
+}
+
+/* As upstream's agent: they belong to the host's runtime, which has run them. */
+static void drop_runtime_hooks(Grpc__Hooks *hooks) {
+  if (!hooks) return;
+  for (gsize i = 0; i < hooks->n_createruntime; i++)
+    protobuf_c_message_free_unpacked(&hooks->createruntime[i]->base, NULL);
+  hooks->n_createruntime = 0;
 }
 
 OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **error) {
@@ -136,9 +154,13 @@ OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **erro
   set_string(&prepared->linux->cgroupspath, cgroup_path);
   set_namespaces(prepared->linux, place);
   set_bind_types(prepared);
-  /* The name is the sandbox's: a container that set it would rename all the others. */
+  /* The names are the sandbox's: a container that set them would rename all the others. */
   set_string(&prepared->hostname, "");
-  drop_all_labels(prepared);
+  set_string(&prepared->domainname, "");
+  drop_labels(prepared->process);
+  if (!has_selinux()) set_string(&prepared->linux->mountlabel, "");
+  drop_runtime_hooks(prepared->hooks);
+  if (!spec_prepare_resources(prepared->linux->resources, &place->kernel, error)) return NULL;
   /* Cache allocation is for the host to do, on the VM's threads. */
   if (prepared->linux->intelrdt) {
     protobuf_c_message_free_unpacked(&prepared->linux->intelrdt->base, NULL);

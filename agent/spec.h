@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "agent/spec-resources.h"
 #include "common/oci.h"
 
 typedef struct {
@@ -16,16 +17,16 @@ typedef struct {
   const char *network_path;
   /* NULL: a pid namespace of its own. */
   const char *pid_path;
+  SpecKernel kernel;
 } SpecPlace;
 
 /* Refuses what no container can be made of: no process, no root, paths that are not absolute. */
 gboolean spec_check(const OciSpec *spec, GError **error);
 
-/* Points the labels of security modules this kernel does not have to the empty text. process may be a shallow copy: the
- * old texts stay their owner's. */
-void spec_drop_labels(OciProcess *process);
+/* A copy without the labels of security modules this kernel does not have. NULL: attributes that do not exist. */
+OciProcess *spec_prepare_process(const OciProcess *process, GError **error);
 
-/* A copy, changed: root, namespaces, cgroup, labels. */
+/* A copy, changed: root, namespaces, cgroup, limits, labels, and the hooks that are not run here. */
 OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **error);
 
 /* The path of the container's cgroup below the root of the hierarchy: starts with '/', no ".." in it.

@@ -22,12 +22,29 @@ static void set_source(guint *source, int fd, GIOCondition condition, gboolean w
   }
 }
 
+/* ---- who waits ---- */
+
+/* How each entry of a queue begins. */
+typedef struct {
+  gpointer user_data;
+} Waiting;
+
+static void take_back(GQueue *queue, gpointer user_data) {
+  for (GList *link = queue->head; link; link = link->next) {
+    Waiting *waiting = link->data;
+    if (waiting->user_data != user_data) continue;
+    g_queue_delete_link(queue, link);
+    g_free(waiting);
+    break;
+  }
+}
+
 /* ---- reader ---- */
 
 typedef struct {
+  Waiting waiting;
   gsize max;
   StreamReadFunc func;
-  gpointer user_data;
 } Read;
 
 struct StreamReader {
@@ -95,17 +112,22 @@ static void reader_serve(StreamReader *reader) {
     gssize size = reader_take(reader, first->max, &data);
     if (size < 0) break;
     if (size == 0) reader->told_end = TRUE;
-    g_autofree Read *waiting = g_queue_pop_head(&reader->reads);
-    waiting->func(data, (gsize)size, NULL, waiting->user_data);
+    g_autofree Read *read = g_queue_pop_head(&reader->reads);
+    read->func(data, (gsize)size, NULL, read->waiting.user_data);
   }
   gboolean wanted = reader->fd >= 0 && !g_queue_is_empty(&reader->reads);
   set_source(&reader->source, reader->fd, G_IO_IN | G_IO_HUP, wanted, reader_ready, reader);
 }
 
+void stream_reader_close(StreamReader *reader) {
+  reader_close(reader);
+  reader->told_end = TRUE;
+  reader_serve(reader);
+}
+
 void stream_reader_free(StreamReader *reader) {
   if (!reader) return;
-  reader_close(reader);
-  reader_serve(reader);
+  stream_reader_close(reader);
   if (reader->linger) g_source_remove(reader->linger);
   g_free(reader);
 }
@@ -117,20 +139,14 @@ void stream_reader_read(StreamReader *reader, gsize max, StreamReadFunc func, gp
     func(NULL, 0, error, user_data);
     return;
   }
-  Read *waiting = g_new(Read, 1);
-  *waiting = (Read){MAX(max, 1), func, user_data};
-  g_queue_push_tail(&reader->reads, waiting);
+  Read *read = g_new(Read, 1);
+  *read = (Read){{user_data}, MAX(max, 1), func};
+  g_queue_push_tail(&reader->reads, read);
   if (!reader->source) reader_serve(reader);
 }
 
 void stream_reader_cancel(StreamReader *reader, gpointer user_data) {
-  for (GList *link = reader->reads.head; link; link = link->next) {
-    Read *waiting = link->data;
-    if (waiting->user_data != user_data) continue;
-    g_queue_delete_link(&reader->reads, link);
-    g_free(waiting);
-    break;
-  }
+  take_back(&reader->reads, user_data);
   if (g_queue_is_empty(&reader->reads)) set_source(&reader->source, reader->fd, G_IO_IN, FALSE, NULL, NULL);
 }
 
@@ -153,10 +169,10 @@ gboolean stream_reader_is_drained(const StreamReader *reader) { return reader->t
 /* ---- writer ---- */
 
 typedef struct {
+  Waiting waiting;
   const guint8 *data;
   gsize size;
   StreamWriteFunc func;
-  gpointer user_data;
 } Write;
 
 struct StreamWriter {
@@ -198,14 +214,14 @@ static GError *writer_error(const StreamWriter *writer, int errnum) {
 }
 
 /* Writes what fits. Returns 0 when all is written, EAGAIN to wait, another errno when it failed. */
-static int writer_put(StreamWriter *writer, Write *waiting) {
-  while (waiting->size > 0) {
+static int writer_put(StreamWriter *writer, Write *pending) {
+  while (pending->size > 0) {
     if (writer->fd < 0) return EBADF;
-    gssize put = write(writer->fd, waiting->data, waiting->size);
+    gssize put = write(writer->fd, pending->data, pending->size);
     if (put < 0 && errno == EINTR) continue;
     if (put <= 0) return put < 0 ? errno : EAGAIN;
-    waiting->data += put;
-    waiting->size -= (gsize)put;
+    pending->data += put;
+    pending->size -= (gsize)put;
   }
   return 0;
 }
@@ -219,8 +235,8 @@ static void writer_serve(StreamWriter *writer) {
       error = writer_error(writer, errnum == EBADF ? 0 : errnum);
       writer_close(writer);
     }
-    g_autofree Write *waiting = g_queue_pop_head(&writer->writes);
-    waiting->func(error, waiting->user_data);
+    g_autofree Write *done = g_queue_pop_head(&writer->writes);
+    done->func(error, done->waiting.user_data);
   }
   gboolean is_idle = g_queue_is_empty(&writer->writes);
   if (is_idle && writer->closing) writer_close(writer);
@@ -246,20 +262,14 @@ void stream_writer_write(StreamWriter *writer, const guint8 *data, gsize size, S
     func(error, user_data);
     return;
   }
-  Write *waiting = g_new(Write, 1);
-  *waiting = (Write){data, size, func, user_data};
-  g_queue_push_tail(&writer->writes, waiting);
+  Write *pending = g_new(Write, 1);
+  *pending = (Write){{user_data}, data, size, func};
+  g_queue_push_tail(&writer->writes, pending);
   if (!writer->source) writer_serve(writer);
 }
 
 void stream_writer_cancel(StreamWriter *writer, gpointer user_data) {
-  for (GList *link = writer->writes.head; link; link = link->next) {
-    Write *waiting = link->data;
-    if (waiting->user_data != user_data) continue;
-    g_queue_delete_link(&writer->writes, link);
-    g_free(waiting);
-    break;
-  }
+  take_back(&writer->writes, user_data);
   if (g_queue_is_empty(&writer->writes)) set_source(&writer->source, writer->fd, G_IO_OUT, FALSE, NULL, NULL);
   if (g_queue_is_empty(&writer->writes) && writer->closing) writer_close(writer);
 }

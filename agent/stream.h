@@ -34,6 +34,9 @@ void stream_reader_read(StreamReader *reader, gsize max, StreamReadFunc func, gp
 /* Takes a waiting read back; func is not called. */
 void stream_reader_cancel(StreamReader *reader, gpointer user_data);
 
+/* Nobody reads any more: whoever writes gets SIGPIPE; waiting and later reads see the end. */
+void stream_reader_close(StreamReader *reader);
+
 /* The process has ended: what is buffered is still delivered, then, after STREAM_LINGER_MS at most, the end. */
 void stream_reader_set_ended(StreamReader *reader);
 

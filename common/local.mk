@@ -4,6 +4,7 @@ common_libcommon_la_SOURCES = \
 	common/error.c common/error.h \
 	common/fds.c common/fds.h \
 	common/ids.c common/ids.h \
+	common/json-text.c common/json-text.h \
 	common/log.c common/log.h \
 	common/mount-point.c common/mount-point.h \
 	common/oci.c common/oci.h common/oci-check.c common/oci-check.h \

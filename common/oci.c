@@ -5,19 +5,15 @@
 #include <string.h>
 
 #include "error.h"
+#include "json-text.h"
 #include "oci-check.h"
 #include "protobuf-json.h"
 #include "safe-path.h"
-
-/* The documents nest less than ten deep; what is unknown may nest this deep. */
-#define OCI_DEPTH_LIMIT 32
 
 G_STATIC_ASSERT(OCI_LIST_LIMIT == PROTOBUF_JSON_LIST_LIMIT);
 
 typedef struct json_object JsonObject;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JsonObject, json_object_put)
-typedef struct json_tokener JsonTokener;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(JsonTokener, json_tokener_free)
 
 void oci_spec_free(OciSpec *spec) { grpc__spec__free_unpacked(spec, NULL); }
 void oci_process_free(OciProcess *process) { grpc__process__free_unpacked(process, NULL); }
@@ -25,61 +21,9 @@ void oci_resources_free(OciResources *resources) { grpc__linux_resources__free_u
 
 /* ---- reading ---- */
 
-static void set_syntax_error(GError **error, const char *where, const char *text, gsize offset, const char *reason) {
-  guint line = 1;
-  const char *line_start = text;
-  for (const char *at = text; at < text + offset; at++) {
-    if (*at == '\n') line++, line_start = at + 1;
-  }
-  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "%s: line %u, column %u: not valid JSON: %s", where, line,
-              (guint)(text + offset - line_start) + 1, reason);
-}
-
-/* NULs end C strings early, names of members included, so that two readers could see two documents. */
-static const char *find_nul(const char *text, gsize length) {
-  const char *raw = memchr(text, '\0', length);
-  const char *end = text + length;
-  for (const char *at = memchr(text, '\\', length); at != NULL; at = memchr(at, '\\', end - at)) {
-    if (raw != NULL && raw < at) return raw;
-    if (end - at >= 6 && memcmp(at, "\\u0000", 6) == 0) return at;
-    at += MIN(2, end - at);
-  }
-  return raw;
-}
-
-static JsonObject *parse_json(const char *text, gsize length, const char *where, GError **error) {
-  if (length > OCI_DOCUMENT_LIMIT) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED,
-                "%s: %" G_GSIZE_FORMAT " bytes long, at most %u are allowed", where, length, OCI_DOCUMENT_LIMIT);
-    return NULL;
-  }
-  if (length == 0) text = "";
-  const char *nul = find_nul(text, length);
-  if (nul != NULL) {
-    set_syntax_error(error, where, text, nul - text, "a NUL character is not allowed");
-    return NULL;
-  }
-  g_autoptr(JsonTokener) tokener = json_tokener_new_ex(OCI_DEPTH_LIMIT);
-  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-  g_autoptr(JsonObject) json = json_tokener_parse_ex(tokener, text, (int)length);
-  gsize offset = json_tokener_get_parse_end(tokener);
-  /* A number or a cut document is only at its end when a NUL says so. */
-  if (json_tokener_get_error(tokener) == json_tokener_continue) json = json_tokener_parse_ex(tokener, "", 1);
-  enum json_tokener_error reason = json_tokener_get_error(tokener);
-  if (reason != json_tokener_success) {
-    set_syntax_error(error, where, text, MIN(offset, length),
-                     reason == json_tokener_continue ? "it ends too early" : json_tokener_error_desc(reason));
-    return NULL;
-  }
-  if (json == NULL) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "%s: expected an object, found null", where);
-  }
-  return g_steal_pointer(&json);
-}
-
 static ProtobufCMessage *parse_message(const char *text, gsize length, const ProtobufCMessageDescriptor *type,
                                        const char *where, GError **error) {
-  g_autoptr(JsonObject) json = parse_json(text, length, where, error);
+  g_autoptr(JsonObject) json = json_text_parse(text, length, OCI_DOCUMENT_LIMIT, where, error);
   return json != NULL ? protobuf_from_json(json, type, PROTOBUF_JSON_OCI, where, error) : NULL;
 }
 
@@ -142,9 +86,15 @@ const char *oci_spec_get_annotation(const OciSpec *spec, const char *key) {
   return NULL;
 }
 
-OciSpec *oci_spec_copy(const OciSpec *spec) {
-  gsize size = grpc__spec__get_packed_size(spec);
+static ProtobufCMessage *copy_message(const ProtobufCMessage *message) {
+  gsize size = protobuf_c_message_get_packed_size(message);
   g_autofree guint8 *packed = g_malloc(MAX(size, 1));
-  grpc__spec__pack(spec, packed);
-  return grpc__spec__unpack(NULL, size, packed);
+  protobuf_c_message_pack(message, packed);
+  return protobuf_c_message_unpack(message->descriptor, NULL, size, packed);
+}
+
+OciSpec *oci_spec_copy(const OciSpec *spec) { return (OciSpec *)copy_message(&spec->base); }
+OciProcess *oci_process_copy(const OciProcess *process) { return (OciProcess *)copy_message(&process->base); }
+OciResources *oci_resources_copy(const OciResources *resources) {
+  return (OciResources *)copy_message(&resources->base);
 }

@@ -37,5 +37,7 @@ char *oci_process_to_json(const OciProcess *process);
 /* An annotation's value, or NULL. */
 const char *oci_spec_get_annotation(const OciSpec *spec, const char *key);
 
-/* A whole copy, to be changed freely. */
+/* Whole copies, to be changed freely. */
 OciSpec *oci_spec_copy(const OciSpec *spec);
+OciProcess *oci_process_copy(const OciProcess *process);
+OciResources *oci_resources_copy(const OciResources *resources);

@@ -12,6 +12,9 @@ static const struct {
     {"grpc.Spec", "Version", "ociVersion"},
     {"grpc.LinuxHugepageLimit", "Pagesize", "pageSize"},
     {"grpc.LinuxSyscall", "errnoret", "errnoRet"},
+    /* Between owner and agent. */
+    {"grpc.LinuxCPU", "HostCpus", NULL},
+    {"grpc.LinuxCPU", "HostMems", NULL},
     /* Other systems' parts: the protocol carries nothing of them. */
     {"grpc.Spec", "Solaris", NULL},
     {"grpc.Spec", "Windows", NULL},
@@ -42,6 +45,9 @@ static const struct {
     {"grpc.LinuxSeccomp", " DefaultAction "},
     {"grpc.LinuxSyscall", " Names Action "},
     {"grpc.LinuxSeccompArg", " Index Value Op "},
+    {"grpc.LinuxIOPriority", " Class Priority "},
+    {"grpc.Scheduler", " Policy "},
+    {"grpc.LinuxPersonality", " Domain "},
 };
 
 /* UIDMappings -> uidMappings, CPU -> cpu, HostID -> hostID: the capitals in front become small, but for the one that
@@ -57,6 +63,7 @@ static const char *lower_first_word(const char *name, char buffer[JSON_NAME_MAX]
 const char *json_name_of_field(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field,
                                ProtobufJsonNames names, char buffer[JSON_NAME_MAX]) {
   if (names == PROTOBUF_JSON_PROTO) return field->name;
+  if (names == PROTOBUF_JSON_CANONICAL) return json_name_in_camel_case(field, buffer);
   for (gsize i = 0; i < G_N_ELEMENTS(oci_exceptions); i++) {
     if (strcmp(type->name, oci_exceptions[i].message) == 0 && strcmp(field->name, oci_exceptions[i].field) == 0) {
       return oci_exceptions[i].name;

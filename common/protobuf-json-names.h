@@ -11,7 +11,7 @@
 const char *json_name_of_field(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field,
                                ProtobufJsonNames names, char buffer[JSON_NAME_MAX]);
 
-/* The other name under which protobuf's JSON form knows the field: container_id is also containerId. */
+/* The field's name in protobuf's JSON mapping: containerId for container_id. */
 const char *json_name_in_camel_case(const ProtobufCFieldDescriptor *field, char buffer[JSON_NAME_MAX]);
 
 /* Must the field be written even if it is at its default? */

@@ -72,7 +72,7 @@ static gboolean read_whole(Reader *reader, struct json_object *json, Whole *whol
       fail(reader, "expected a whole number, found %s", json_object_get_string(json));
       return FALSE;
     case json_type_string:
-      if (reader->names == PROTOBUF_JSON_PROTO) {
+      if (reader->names != PROTOBUF_JSON_OCI) {
         if (whole_from_text(json_object_get_string(json), whole)) return TRUE;
         g_autofree char *shown = error_clean_text(json_object_get_string(json));
         fail(reader, "expected a whole number, found '%s'", shown);
@@ -283,7 +283,9 @@ static gboolean read_map_key(Reader *reader, const char *key, const ProtobufCFie
   void *value = (char *)entry + field->offset;
   if (field->type == PROTOBUF_C_TYPE_BOOL) {
     *(protobuf_c_boolean *)value = strcmp(key, "true") == 0;
-    return TRUE;
+    if (strcmp(key, "true") == 0 || strcmp(key, "false") == 0) return TRUE;
+    fail(reader, "expected 'true' or 'false' as the key");
+    return FALSE;
   }
   struct json_object *json = json_object_new_string(key);
   Reader lenient = *reader;
@@ -352,8 +354,8 @@ static gboolean find_member(Reader *reader, struct json_object *json, const Prot
   *member = NULL;
   *name = json_name_of_field(type, field, reader->names, buffer);
   gboolean is_there = *name != NULL && json_object_object_get_ex(json, *name, member);
-  if (reader->names != PROTOBUF_JSON_PROTO) return TRUE;
-  const char *other = json_name_in_camel_case(field, buffer);
+  if (reader->names == PROTOBUF_JSON_OCI) return TRUE;
+  const char *other = reader->names == PROTOBUF_JSON_CANONICAL ? field->name : json_name_in_camel_case(field, buffer);
   if (strcmp(other, *name) == 0 || !json_object_object_get_ex(json, other, NULL)) return TRUE;
   if (is_there) {
     fail(reader, "'%s' and '%s' are the same member", *name, other);
@@ -366,7 +368,7 @@ static gboolean find_member(Reader *reader, struct json_object *json, const Prot
 
 static gboolean check_members_are_known(Reader *reader, struct json_object *json,
                                         const ProtobufCMessageDescriptor *type) {
-  if (reader->names != PROTOBUF_JSON_PROTO) return TRUE;
+  if (reader->names == PROTOBUF_JSON_OCI) return TRUE;
   json_object_object_foreach(json, key, value) {
     (void)value;
     gboolean is_known = FALSE;

@@ -26,6 +26,20 @@ static struct json_object *bytes_to_json(const ProtobufCBinaryData *bytes) {
   return json_object_new_string(text);
 }
 
+static struct json_object *signed_to_json(gint64 number, ProtobufJsonNames names) {
+  if (names != PROTOBUF_JSON_CANONICAL) return json_object_new_int64(number);
+  char text[24];
+  g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, number);
+  return json_object_new_string(text);
+}
+
+static struct json_object *unsigned_to_json(guint64 number, ProtobufJsonNames names) {
+  if (names != PROTOBUF_JSON_CANONICAL) return json_object_new_uint64(number);
+  char text[24];
+  g_snprintf(text, sizeof text, "%" G_GUINT64_FORMAT, number);
+  return json_object_new_string(text);
+}
+
 static struct json_object *value_to_json(const ProtobufCFieldDescriptor *field, const void *value,
                                          ProtobufJsonNames names) {
   switch (field->type) {
@@ -39,10 +53,10 @@ static struct json_object *value_to_json(const ProtobufCFieldDescriptor *field, 
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_SINT64:
     case PROTOBUF_C_TYPE_SFIXED64:
-      return json_object_new_int64(*(const gint64 *)value);
+      return signed_to_json(*(const gint64 *)value, names);
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-      return json_object_new_uint64(*(const guint64 *)value);
+      return unsigned_to_json(*(const guint64 *)value, names);
     case PROTOBUF_C_TYPE_FLOAT:
       return number_to_json((double)*(const float *)value);
     case PROTOBUF_C_TYPE_DOUBLE:
@@ -106,6 +120,7 @@ static gboolean is_at_default(const ProtobufCFieldDescriptor *field, const void 
 static gboolean is_present(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
                            ProtobufJsonNames names) {
   const void *value = (const char *)message + field->offset;
+  if (json_name_is_left_out(message, field, names)) return FALSE;
   if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
     return G_STRUCT_MEMBER(guint32, message, field->quantifier_offset) == field->id;
   }
@@ -116,7 +131,6 @@ static gboolean is_present(const ProtobufCMessage *message, const ProtobufCField
     const void *pointer = *(const void *const *)value;
     return pointer != NULL && pointer != field->default_value;
   }
-  if (json_name_is_left_out(message, field, names)) return FALSE;
   return !is_at_default(field, value) || json_name_is_required(message, field, names);
 }
 

@@ -113,7 +113,8 @@ static gboolean on_deadline(gpointer data) {
   gboolean is_waited_for = take_call_locked(call);
   if (is_waited_for) {
     gboolean was_paused = ttrpc_connection_is_paused_locked(connection);
-    ttrpc_connection_send_locked(connection, ttrpc_status_pack(call->stream_id, TTRPC_DEADLINE_EXCEEDED, "timeout"));
+    ttrpc_connection_send_locked(connection,
+                                 ttrpc_status_pack(call->stream_id, TTRPC_DEADLINE_EXCEEDED, TTRPC_TIMEOUT_TEXT));
     ttrpc_connection_wake_locked(connection, was_paused);
   }
   g_mutex_unlock(&connection->lock);
@@ -177,7 +178,7 @@ void ttrpc_call_start(TtrpcConnection *connection, const TtrpcFrame *frame) {
     refuse(connection, id, TTRPC_INTERNAL, "ttrpc: error unmarshalling payload: it is not a %s",
            descriptor->input->name);
   else if (timeout_ns < 0)
-    refuse(connection, id, TTRPC_DEADLINE_EXCEEDED, "timeout");
+    refuse(connection, id, TTRPC_DEADLINE_EXCEEDED, TTRPC_TIMEOUT_TEXT);
   ttrpc__request__free_unpacked(envelope, NULL);
   if (request == NULL) return;
   if (timeout_ns < 0) {

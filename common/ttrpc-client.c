@@ -349,6 +349,9 @@ static gboolean set_too_long(const CallInfo *call, const char *what, gsize lengt
 static gboolean set_status(const CallInfo *call, const Google__Rpc__Status *status, GError **error) {
   g_autofree char *text = g_utf8_make_valid(status->message, (gssize)strnlen(status->message, TEXT_LIMIT));
   kata_error_code code = error_code_from_rpc(status->code);
+  /* The server has looked at the clock first, and says no more than that. */
+  if (status->code == TTRPC_DEADLINE_EXCEEDED && call->timeout_ms > 0 && strcmp(text, TTRPC_TIMEOUT_TEXT) == 0)
+    return set_late(call, error);
   if (*text != '\0')
     g_set_error_literal(error, KATA_ERROR, code, text);
   else

@@ -34,6 +34,9 @@ char *ttrpc_oversize_text(gsize length);
 
 void ttrpc_output_set_stream_id(TtrpcOutput *output, guint32 stream_id);
 
+/* What a server says when a call's time is over. */
+#define TTRPC_TIMEOUT_TEXT "timeout"
+
 /* Unpacks a message that a stranger wrote: memory that a short message can be blown up to is limited. NULL if it is
  * malformed or needs more. Free with protobuf_c_message_free_unpacked(message, NULL). */
 ProtobufCMessage *ttrpc_unpack(const ProtobufCMessageDescriptor *type, const guint8 *bytes, gsize length);

@@ -11,7 +11,7 @@ const Option create_options[] = {
     {"pid-file", 0, OPTION_TEXT, &launch.pid_file, "FILE", "where to write the process's id on the host"},
     {"no-pivot", 0, OPTION_FLAG, NULL, NULL, "accepted: the guest's root can always be pivoted"},
     {"no-new-keyring", 0, OPTION_FLAG, NULL, NULL, "accepted: the guest has keyrings of its own"},
-    {"preserve-fds", 0, OPTION_NUMBER, NULL, "N", "accepted: descriptors cannot be passed into a guest"},
+    {"preserve-fds", 0, OPTION_NUMBER, &launch.preserve_fds, "N", "only 0: descriptors cannot be passed into a guest"},
     OPTIONS_END};
 
 int cmd_create(App *app, char **operands, GError **error) {

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "attend.h"
 #include "commands.h"
 #include "common/error.h"
@@ -18,6 +19,7 @@
 
 static const char *console_socket, *pidfd_socket, *pid_file, *process_file;
 static gboolean detach, ignore_paused;
+static int preserve_fds;
 static GPtrArray *env, *gids, *caps;
 static ProcessChanges changes;
 
@@ -37,7 +39,7 @@ const Option exec_options[] = {
     {"no-new-privs", 0, OPTION_FLAG, &changes.no_new_privileges, NULL, "forbid it to gain privileges"},
     {"cap", 'c', OPTION_TEXTS, &caps, "CAP_NAME", "add a capability"},
     {"ignore-paused", 0, OPTION_FLAG, &ignore_paused, NULL, "also in a paused container"},
-    {"preserve-fds", 0, OPTION_NUMBER, NULL, "N", "accepted: descriptors cannot be passed into a guest"},
+    {"preserve-fds", 0, OPTION_NUMBER, &preserve_fds, "N", "only 0: descriptors cannot be passed into a guest"},
     {"cgroup", 0, OPTION_TEXTS, NULL, "PATH", "accepted: the process runs in the container's cgroup"},
     {"no-subreaper", 0, OPTION_FLAG, NULL, NULL, "accepted: katactl never is one"},
     OPTIONS_END};
@@ -66,6 +68,22 @@ static void exec_clear(Exec *exec) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Exec, exec_clear)
 
+/* What is started in a frozen container waits until that is thawed; so does katactl before it starts it. */
+static gboolean wait_resumed(kata_container *container, GError **error) {
+  uint64_t position = 0;
+  int status;
+  while ((status = app_get_status(container, error)) == KATA_CONTAINER_PAUSED) {
+    kata_error *err = NULL;
+    autokatafree char *event = kata_container_next_event(container, &position, 0, 0, &err);
+    if (event != NULL) continue;
+    app_take_error(err, error);
+    return FALSE;
+  }
+  if (status != KATA_CONTAINER_STOPPED) return status >= 0;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot exec in a stopped container");
+  return FALSE;
+}
+
 static gboolean check_state(kata_container *container, GError **error) {
   int status = app_get_status(container, error);
   if (status < 0) return FALSE;
@@ -73,12 +91,11 @@ static gboolean check_state(kata_container *container, GError **error) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot exec in a stopped container");
     return FALSE;
   }
-  if (status == KATA_CONTAINER_PAUSED && !ignore_paused) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
-                "cannot exec in a paused container (use --ignore-paused to override)");
-    return FALSE;
-  }
-  return TRUE;
+  if (status != KATA_CONTAINER_PAUSED) return TRUE;
+  if (ignore_paused) return wait_resumed(container, error);
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
+              "cannot exec in a paused container (use --ignore-paused to override)");
+  return FALSE;
 }
 
 static char *build_process(Exec *exec, char **command, gboolean *ret_terminal, GError **error) {
@@ -171,7 +188,9 @@ static gboolean open_streams(Exec *exec, gboolean terminal, GError **error) {
 static int run_exec(Exec *exec, char **operands, GError **error) {
   gboolean terminal = FALSE;
   exec->container = app_open_container(exec->app, operands[0], error);
-  if (exec->container == NULL || !check_state(exec->container, error)) return STATUS_FAILED;
+  if (exec->container == NULL || !activation_check_descriptors(preserve_fds, error) ||
+      !check_state(exec->container, error))
+    return STATUS_FAILED;
   exec->exec_id = g_uuid_string_random();
   exec->process_json = build_process(exec, operands + 1, &terminal, error);
   if (exec->process_json == NULL || !open_streams(exec, terminal, error)) return STATUS_FAILED;

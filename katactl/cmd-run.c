@@ -14,7 +14,7 @@ const Option run_options[] = {
     {"no-subreaper", 0, OPTION_FLAG, NULL, NULL, "accepted: katactl never is one"},
     {"no-pivot", 0, OPTION_FLAG, NULL, NULL, "accepted: the guest's root can always be pivoted"},
     {"no-new-keyring", 0, OPTION_FLAG, NULL, NULL, "accepted: the guest has keyrings of its own"},
-    {"preserve-fds", 0, OPTION_NUMBER, NULL, "N", "accepted: descriptors cannot be passed into a guest"},
+    {"preserve-fds", 0, OPTION_NUMBER, &launch.preserve_fds, "N", "only 0: descriptors cannot be passed into a guest"},
     OPTIONS_END};
 
 int cmd_run(App *app, char **operands, GError **error) {

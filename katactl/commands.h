@@ -4,6 +4,8 @@
 
 #include "app.h"
 
+extern const Option agent_call_options[];
+extern const Option agent_methods_options[];
 extern const Option create_options[];
 extern const Option delete_options[];
 extern const Option events_options[];
@@ -16,6 +18,8 @@ extern const Option spec_options[];
 extern const Option update_options[];
 extern const Option xml_options[];
 
+int cmd_agent_call(App *app, char **operands, GError **error);
+int cmd_agent_methods(App *app, char **operands, GError **error);
 int cmd_check(App *app, char **operands, GError **error);
 int cmd_create(App *app, char **operands, GError **error);
 int cmd_delete(App *app, char **operands, GError **error);

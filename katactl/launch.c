@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "attend.h"
 #include "common/error.h"
 #include "common/ids.h"
@@ -95,7 +96,9 @@ static gboolean publish(Launch *launch, GError **error) {
   pid_t pid = launch->streams.io.host_pid;
   if (options->pidfd_socket != NULL && !pid_file_send_pidfd(options->pidfd_socket, pid, error)) return FALSE;
   if (options->pid_file != NULL && !pid_file_write(options->pid_file, pid, error)) return FALSE;
-  return launch->monitor.pid == 0 || monitor_release(&launch->monitor, error);
+  if (launch->monitor.pid != 0 && !monitor_release(&launch->monitor, error)) return FALSE;
+  if (options->start) activation_notify_ready(pid);
+  return TRUE;
 }
 
 static gboolean delete_container(Launch *launch, GError **error) {
@@ -164,7 +167,8 @@ static gboolean read_bundle(Launch *launch, gboolean *ret_terminal, GError **err
 static gboolean prepare(Launch *launch, GError **error) {
   const LaunchOptions *options = launch->options;
   gboolean terminal = FALSE;
-  if (!id_check(options->id, "container", error) || !read_bundle(launch, &terminal, error) ||
+  if (!id_check(options->id, "container", error) || !activation_check_descriptors(options->preserve_fds, error) ||
+      !read_bundle(launch, &terminal, error) ||
       !streams_check_console(options->detach, terminal, options->console_socket, error)) {
     return FALSE;
   }

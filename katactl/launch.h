@@ -12,6 +12,7 @@ typedef struct {
   const char *console_socket;
   const char *pidfd_socket;
   const char *pid_file;
+  int preserve_fds;
   gboolean start;  /* and let it run */
   gboolean detach; /* leave a monitor instead of staying */
   gboolean keep;   /* staying: do not delete it at the end */

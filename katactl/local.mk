@@ -2,8 +2,10 @@
 # All but main(): what the unit tests link as well.
 noinst_LTLIBRARIES += katactl/libkatactl.la
 katactl_libkatactl_la_SOURCES = \
+	katactl/activation.c katactl/activation.h \
 	katactl/app.c katactl/app.h \
 	katactl/attend.c katactl/attend.h \
+	katactl/cmd-agent.c \
 	katactl/cmd-check.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-events.c katactl/cmd-exec.c \
 	katactl/cmd-features.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-pause.c katactl/cmd-ps.c \
 	katactl/cmd-run.c katactl/cmd-spec.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-update.c \

@@ -15,7 +15,12 @@
 
 static const Option no_options[] = {OPTIONS_END};
 
+/* A name of two words is a command below a command. */
 static const Command commands[] = {
+    {"agent call", "ADDRESS METHOD [JSON|-] | --sandbox ID METHOD [JSON|-]", "make one call to an agent",
+     agent_call_options, OPTIONS_ANYWHERE, 1, 3, cmd_agent_call},
+    {"agent methods", "", "list the calls of the agent protocol", agent_methods_options, OPTIONS_ANYWHERE, 0, 0,
+     cmd_agent_methods},
     {"check", "", "tell whether this host can run guests", no_options, OPTIONS_ANYWHERE, 0, 0, cmd_check},
     {"create", "ID", "create a container from a bundle", create_options, OPTIONS_ANYWHERE, 1, 1, cmd_create},
     {"delete", "ID", "delete a container that has ended", delete_options, OPTIONS_ANYWHERE, 1, 1, cmd_delete},
@@ -45,6 +50,7 @@ static struct {
   const char *root;
   const char *log;
   const char *log_format;
+  const char *rootless;
   gboolean debug;
   gboolean version;
 } global;
@@ -55,7 +61,7 @@ static const Option global_options[] = {
     {"log-format", 0, OPTION_TEXT, &global.log_format, "text|json", "form of the log (default: text)"},
     {"debug", 0, OPTION_FLAG, &global.debug, NULL, "log more"},
     {"systemd-cgroup", 0, OPTION_FLAG, NULL, NULL, "accepted: the container's cgroup is the guest's"},
-    {"rootless", 0, OPTION_TEXT, NULL, "auto|true|false", "accepted"},
+    {"rootless", 0, OPTION_TEXT, &global.rootless, "auto|true|false", "accepted: guests need root on the host"},
     {"cgroup-manager", 0, OPTION_TEXT, NULL, "NAME", "accepted: the container's cgroup is the guest's"},
     {"criu", 0, OPTION_TEXT, NULL, "PATH", "accepted"},
     {"version", 'v', OPTION_FLAG, &global.version, NULL, "show the version"},
@@ -66,8 +72,8 @@ static void print_help(void) {
       "Usage: %s [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n\n"
       "Runs OCI containers, each in a virtual machine of its own.\n\nCommands:\n",
       PROGRAM);
-  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) printf("   %-10s %s\n", commands[i].name, commands[i].help);
-  printf("   %-10s %s\n\nGlobal options:\n", "help", "show this text, or that of a command");
+  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) printf("   %-13s %s\n", commands[i].name, commands[i].help);
+  printf("   %-13s %s\n\nGlobal options:\n", "help", "show this text, or that of a command");
   options_print(global_options, stdout);
 }
 
@@ -76,11 +82,37 @@ static void print_command_help(const Command *command) {
   options_print(command->options, stdout);
 }
 
-static const Command *find_command(const char *name) {
+/* The command that words begin with; *ret_n_words: how many of them name it. */
+static const Command *find_command(char **words, gsize *ret_n_words) {
   for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
-    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    g_auto(GStrv) names = g_strsplit(commands[i].name, " ", 2);
+    gsize n = 0;
+    while (names[n] != NULL && words[n] != NULL && strcmp(names[n], words[n]) == 0) n++;
+    if (names[n] != NULL) continue;
+    *ret_n_words = n;
+    return &commands[i];
   }
   return NULL;
+}
+
+static gboolean is_below(const Command *command, const char *group) {
+  gsize length = strlen(group);
+  return strncmp(command->name, group, length) == 0 && command->name[length] == ' ';
+}
+
+static gboolean is_group(const char *word) {
+  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
+    if (is_below(&commands[i], word)) return TRUE;
+  return FALSE;
+}
+
+/* Shows the commands below a command; FALSE if there are none. */
+static gboolean print_group_help(const char *group) {
+  if (!is_group(group)) return FALSE;
+  printf("Usage: %s %s COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n", PROGRAM, group);
+  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
+    if (is_below(&commands[i], group)) printf("   %-13s %s\n", commands[i].name, commands[i].help);
+  return TRUE;
 }
 
 static gboolean check_operand_count(const Command *command, char **operands, GError **error) {
@@ -135,8 +167,10 @@ static int run_command(const Command *command, char **argv, GError **error) {
 }
 
 static int help_command(char **operands, GError **error) {
-  const Command *command = operands[0] != NULL ? find_command(operands[0]) : NULL;
+  gsize n_words = 0;
+  const Command *command = operands[0] != NULL ? find_command(operands, &n_words) : NULL;
   if (operands[0] != NULL && command == NULL) {
+    if (operands[1] == NULL && print_group_help(operands[0])) return EXIT_SUCCESS;
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "no help topic for '%s'", operands[0]);
     return EXIT_FAILURE;
   }
@@ -148,6 +182,15 @@ static int help_command(char **operands, GError **error) {
   return EXIT_SUCCESS;
 }
 
+static gboolean check_rootless(GError **error) {
+  static const char *const words[] = {"auto", "1", "t", "T",     "true",  "TRUE",  "True",
+                                      "0",    "f", "F", "false", "FALSE", "False", NULL};
+  if (global.rootless == NULL || g_strv_contains(words, global.rootless)) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "--rootless: '%s' is none of auto, true and false",
+              global.rootless);
+  return FALSE;
+}
+
 static int run(char **argv, GError **error) {
   g_autofree char **operands = NULL;
   gboolean help = FALSE;
@@ -156,14 +199,18 @@ static int run(char **argv, GError **error) {
     print_help();
     return EXIT_FAILURE;
   }
-  if (!app_open_log(global.log, global.log_format, global.debug, error)) return EXIT_FAILURE;
+  if (!app_open_log(global.log, global.log_format, global.debug, error) || !check_rootless(error)) return EXIT_FAILURE;
   if (global.version) return cmd_version(NULL, NULL, error);
   if (help || operands[0] == NULL) return help_command(operands, error);
   if (strcmp(operands[0], "help") == 0) return help_command(operands + 1, error);
-  const Command *command = find_command(operands[0]);
-  if (command != NULL) return run_command(command, operands + 1, error);
-  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "no such command: '%s' ('%s help' lists them)", operands[0],
-              PROGRAM);
+  gsize n_words = 0;
+  const Command *command = find_command(operands, &n_words);
+  if (command != NULL) return run_command(command, operands + n_words, error);
+  const char *second = operands[1] != NULL ? operands[1] : "";
+  gboolean asks_for_help = *second == '\0' || strcmp(second, "--help") == 0 || strcmp(second, "-h") == 0;
+  if (asks_for_help && print_group_help(operands[0])) return EXIT_SUCCESS;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "no such command: '%s%s%s' ('%s help' lists them)",
+              operands[0], is_group(operands[0]) ? " " : "", is_group(operands[0]) ? second : "", PROGRAM);
   return EXIT_FAILURE;
 }
 

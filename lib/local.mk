@@ -2,7 +2,7 @@
 # The internal half: what the owner links too.
 noinst_LTLIBRARIES += lib/libcore.la
 lib_libcore_la_SOURCES = \
-	lib/agent.c \
+	lib/agent.c lib/agent-messages.c lib/agent-methods.c lib/agent-methods.h \
 	lib/api.h lib/error.c \
 	lib/container.c lib/container.h \
 	lib/container-find.c lib/container-find.h \
@@ -17,7 +17,7 @@ lib_libcore_la_SOURCES = \
 	lib/owner-start.c lib/owner-start.h \
 	lib/paths.c lib/paths.h \
 	lib/process.c \
-	lib/sandbox.c lib/sandbox.h \
+	lib/sandbox.c lib/sandbox-agent.c lib/sandbox.h \
 	lib/settings.c lib/settings-api.c lib/settings.h \
 	lib/settings-file.c lib/settings-file.h \
 	lib/settings-table.c lib/settings-table.h \

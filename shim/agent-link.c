@@ -14,24 +14,41 @@ gboolean agent_call(TtrpcClient *agent, const char *method, const ProtobufCMessa
   return ttrpc_client_invoke(agent, &grpc__agent_service__descriptor, method, request, timeout_ms, ret_reply, error);
 }
 
+/* Calls our own service, which a foreign agent has not: KATA_ERR_UNSUPPORTED. */
+static gboolean call_guest(TtrpcClient *agent, const char *method, const ProtobufCMessage *request,
+                           ProtobufCMessage **ret_reply, GError **error) {
+  g_autoptr(GError) why = NULL;
+  if (ttrpc_client_invoke(agent, &kata__v1__guest__descriptor, method, request, AGENT_CALL_TIMEOUT_MS, ret_reply, &why))
+    return TRUE;
+  /* Upstream's ttRPC calls an unknown service an invalid argument. */
+  if (strstr(why->message, "service") != NULL && error_get_code(why) == KATA_ERR_INVALID_ARGUMENT)
+    why->code = KATA_ERR_UNSUPPORTED;
+  g_propagate_error(error, g_steal_pointer(&why));
+  return FALSE;
+}
+
 Kata__V1__ListProcessesResponse *agent_list_processes(TtrpcClient *agent, const char *container_id, GError **error) {
   Kata__V1__ListProcessesRequest request = KATA__V1__LIST_PROCESSES_REQUEST__INIT;
   request.container_id = (char *)container_id;
   ProtobufCMessage *reply = NULL;
   g_autoptr(GError) why = NULL;
-  if (ttrpc_client_invoke(agent, &kata__v1__guest__descriptor, "ListProcesses", &request.base, AGENT_CALL_TIMEOUT_MS,
-                          &reply, &why))
-    return (Kata__V1__ListProcessesResponse *)reply;
-  /* Upstream's ttRPC calls an unknown service an invalid argument. */
-  gboolean is_foreign = error_get_code(why) == KATA_ERR_UNSUPPORTED ||
-                        (strstr(why->message, "service") != NULL && error_get_code(why) == KATA_ERR_INVALID_ARGUMENT);
-  if (is_foreign)
+  if (call_guest(agent, "ListProcesses", &request.base, &reply, &why)) return (Kata__V1__ListProcessesResponse *)reply;
+  if (error_get_code(why) == KATA_ERR_UNSUPPORTED)
     g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
                 "the processes of container '%s' cannot be listed: the agent in its guest is not libkata's",
                 container_id);
   else
     g_propagate_error(error, g_steal_pointer(&why));
   return NULL;
+}
+
+gboolean agent_close_output(TtrpcClient *agent, AgentOutput output, const char *container_id, const char *exec_id,
+                            GError **error) {
+  Kata__V1__CloseOutputRequest request = KATA__V1__CLOSE_OUTPUT_REQUEST__INIT;
+  request.container_id = (char *)container_id;
+  request.exec_id = (char *)exec_id;
+  request.is_stderr = output == AGENT_STDERR;
+  return call_guest(agent, "CloseOutput", &request.base, NULL, error);
 }
 
 static void free_message(gpointer message) { protobuf_c_message_free_unpacked(message, NULL); }

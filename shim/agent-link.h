@@ -32,3 +32,7 @@ gboolean agent_signal(TtrpcClient *agent, const char *container_id, const char *
 /* The processes of a container, to be freed by protobuf_c_message_free_unpacked(). KATA_ERR_UNSUPPORTED: the agent is
  * not ours. */
 Kata__V1__ListProcessesResponse *agent_list_processes(TtrpcClient *agent, const char *container_id, GError **error);
+
+/* Whoever writes there from now on gets SIGPIPE. KATA_ERR_UNSUPPORTED: the agent is not ours. */
+gboolean agent_close_output(TtrpcClient *agent, AgentOutput output, const char *container_id, const char *exec_id,
+                            GError **error);

@@ -62,15 +62,53 @@ static void rewrite_namespaces(Grpc__Linux *lin, gboolean *ret_shares_pidns) {
   lin->n_namespaces = kept;
 }
 
-/* Host numbers of CPUs, memory nodes and block devices mean nothing in the guest. */
-void guest_resources_rewrite(OciResources *resources) {
+static void move_string(char **to, char **from) {
+  set_string(to, *from);
+  set_string(from, "");
+}
+
+static gboolean is_guest_device(const Grpc__Linux *lin, gint64 major, gint64 minor) {
+  for (size_t i = 0; lin != NULL && i < lin->n_devices; i++) {
+    const Grpc__LinuxDevice *device = lin->devices[i];
+    if (strcmp(device->type, "b") == 0 && device->major == major && device->minor == minor) return TRUE;
+  }
+  return FALSE;
+}
+
+static void keep_guest_throttles(const Grpc__Linux *lin, Grpc__LinuxThrottleDevice **entries, size_t *n_entries) {
+  size_t kept = 0;
+  for (size_t i = 0; i < *n_entries; i++) {
+    if (is_guest_device(lin, entries[i]->major, entries[i]->minor))
+      entries[kept++] = entries[i];
+    else
+      protobuf_c_message_free_unpacked(&entries[i]->base, NULL);
+  }
+  *n_entries = kept;
+}
+
+static void rewrite_block_io(Grpc__LinuxBlockIO *block_io, const Grpc__Linux *lin) {
+  size_t kept = 0;
+  for (size_t i = 0; i < block_io->n_weightdevice; i++) {
+    Grpc__LinuxWeightDevice *entry = block_io->weightdevice[i];
+    if (is_guest_device(lin, entry->major, entry->minor))
+      block_io->weightdevice[kept++] = entry;
+    else
+      protobuf_c_message_free_unpacked(&entry->base, NULL);
+  }
+  block_io->n_weightdevice = kept;
+  keep_guest_throttles(lin, block_io->throttlereadbpsdevice, &block_io->n_throttlereadbpsdevice);
+  keep_guest_throttles(lin, block_io->throttlewritebpsdevice, &block_io->n_throttlewritebpsdevice);
+  keep_guest_throttles(lin, block_io->throttlereadiopsdevice, &block_io->n_throttlereadiopsdevice);
+  keep_guest_throttles(lin, block_io->throttlewriteiopsdevice, &block_io->n_throttlewriteiopsdevice);
+}
+
+void guest_resources_rewrite(Grpc__LinuxResources *resources, const Grpc__Linux *lin) {
   if (resources == NULL) return;
   if (resources->cpu != NULL) {
-    set_string(&resources->cpu->cpus, "");
-    set_string(&resources->cpu->mems, "");
+    move_string(&resources->cpu->hostcpus, &resources->cpu->cpus);
+    move_string(&resources->cpu->hostmems, &resources->cpu->mems);
   }
-  if (resources->blockio != NULL) protobuf_c_message_free_unpacked(&resources->blockio->base, NULL);
-  resources->blockio = NULL;
+  if (resources->blockio != NULL) rewrite_block_io(resources->blockio, lin);
   if (resources->network != NULL) protobuf_c_message_free_unpacked(&resources->network->base, NULL);
   resources->network = NULL;
 }
@@ -87,8 +125,18 @@ static void rewrite_devices(Grpc__Linux *lin) {
   lin->n_devices = kept;
 }
 
+/* Who listens there is on the host, and cannot look into the guest's processes. */
+static gboolean check_seccomp(const OciSpec *spec, GError **error) {
+  const Grpc__LinuxSeccomp *seccomp = spec->linux != NULL ? spec->linux->seccomp : NULL;
+  if (seccomp == NULL || *seccomp->listenerpath == '\0') return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+              "config.json: linux.seccomp.listenerPath: a listener on the host cannot serve processes of a guest");
+  return FALSE;
+}
+
 GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
                               GError **error) {
+  if (!check_seccomp(spec, error)) return NULL;
   g_autoptr(GPtrArray) shares = g_ptr_array_new_with_free_func((GDestroyNotify)guest_share_free);
   g_autofree char *guest_root = g_strconcat(GUEST_SHARE_DIR, container_id, NULL);
   add_share(shares, absolute_path(spec->root->path, bundle), g_strdup(container_id), spec->root->readonly);
@@ -97,8 +145,8 @@ GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const cha
   gboolean shares_pidns = FALSE;
   if (spec->linux != NULL) {
     rewrite_namespaces(spec->linux, &shares_pidns);
-    guest_resources_rewrite(spec->linux->resources);
     rewrite_devices(spec->linux);
+    guest_resources_rewrite(spec->linux->resources, spec->linux);
     set_string(&spec->linux->cgroupspath, "");
     set_string(&spec->linux->mountlabel, "");
   }

@@ -24,5 +24,6 @@ void guest_share_free(GuestShare *share);
 GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
                               GError **error);
 
-/* The same for limits that change later. resources: may be NULL. */
-void guest_resources_rewrite(OciResources *resources);
+/* The part of it that "update" takes too: CPUs and memory nodes by the host's numbers become the agent's to translate,
+ * limits on block devices stay only for those in lin (NULL: none). resources may be NULL. */
+void guest_resources_rewrite(Grpc__LinuxResources *resources, const Grpc__Linux *lin);

@@ -10,6 +10,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h \
 	shim/hooks.c shim/hooks.h shim/events.c shim/events.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
+	shim/agent-forward.c \
 	shim/store.c shim/store.h shim/times.c shim/times.h
 shim_containerd_shim_kata_v2_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_CACHEDIR='"$(localstatedir)/cache/kata"' -DKATA_SYSCONFDIR='"$(sysconfdir)/kata"'

@@ -137,6 +137,7 @@ static const ServiceMethod methods[] = {
     {"Containers", owner_containers},
     {"AgentStats", owner_agent_stats},
     {"Processes", owner_processes},
+    {"AgentCall", owner_agent_call},
     {NULL, NULL},
 };
 

@@ -260,6 +260,15 @@ void process_add_waiter(Process *process, TtrpcCall *call) {
 
 /* ---- streams ---- */
 
+/* The reader has gone, or a file cannot take more: its own write would have failed on the host. FALSE: the agent cannot
+ * close its end, so the process is told by a signal, and what it writes is thrown away. */
+static gboolean close_output(Process *process, AgentOutput output) {
+  const char *id = process_get_agent_id(process);
+  if (agent_close_output(process->agent, output, process->container_id, id, NULL)) return TRUE;
+  agent_signal(process->agent, process->container_id, id, SIGPIPE, NULL);
+  return FALSE;
+}
+
 static void copy_output(Process *process, AgentOutput output, Stream *stream) {
   gboolean readable = stream != NULL;
   for (;;) {
@@ -275,9 +284,10 @@ static void copy_output(Process *process, AgentOutput output, Stream *stream) {
     if (size == 0) return;
     /* Once nobody reads, the process is still kept from filling its pipe. */
     if (!readable || (readable = stream_write(stream, process->cancel_output, bytes, size))) continue;
-    /* What its own write would have met with on the host. */
-    if (errno == EPIPE)
-      agent_signal(process->agent, process->container_id, process_get_agent_id(process), SIGPIPE, NULL);
+    if (errno == ECANCELED) continue;
+    if (errno != EPIPE)
+      g_warning("container '%s': cannot write its output: %s", process->container_id, g_strerror(errno));
+    if (close_output(process, output)) return;
   }
 }
 

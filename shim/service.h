@@ -47,6 +47,9 @@ void task_service_add(Owner *owner);
 void sandbox_service_add(Owner *owner);
 void owner_service_add(Owner *owner);
 
+/* kata.v1.Owner/AgentCall, in a file of its own. */
+void owner_agent_call(ServiceJob *job);
+
 /* Whether anybody has made use of the sandbox yet, and not only asked about it. */
 gboolean service_was_called(Owner *owner);
 void service_set_called(Owner *owner);

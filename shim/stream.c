@@ -151,7 +151,10 @@ gboolean stream_write(Stream *stream, int cancel_fd, const void *data, gsize siz
       at += put;
       size -= (gsize)put;
     } else if (errno == EAGAIN) {
-      if (!wait_ready(stream, cancel_fd, POLLOUT)) return FALSE;
+      if (!wait_ready(stream, cancel_fd, POLLOUT)) {
+        errno = ECANCELED;
+        return FALSE;
+      }
     } else if (errno != EINTR) {
       return FALSE;
     }

@@ -27,5 +27,6 @@ gssize stream_read(Stream *stream, int cancel_fd, void *buffer, gsize size);
 /* What can be read without waiting; 0 when there is nothing. */
 gssize stream_read_ready(Stream *stream, void *buffer, gsize size);
 
-/* Writes all of it; FALSE when nobody reads any more or cancel_fd became readable. */
+/* Writes all of it; FALSE with errno when that failed (EPIPE: nobody reads any more) or cancel_fd became readable
+ * (ECANCELED). */
 gboolean stream_write(Stream *stream, int cancel_fd, const void *data, gsize size);

@@ -395,7 +395,7 @@ static gboolean update(Sandbox *sandbox, const Containerd__Task__V2__UpdateTaskR
   g_autoptr(OciResources) resources = oci_resources_parse(
       json != NULL ? json : "", json != NULL ? request->resources->value.len : 0, "resources", error);
   if (resources == NULL) return FALSE;
-  guest_resources_rewrite(resources);
+  guest_resources_rewrite(resources, NULL);
   Grpc__UpdateContainerRequest call = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
   call.container_id = request->id;
   call.resources = resources;

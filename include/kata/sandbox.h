@@ -133,6 +133,21 @@ char *kata_sandbox_get_domain_xml(kata_sandbox *sandbox, uint32_t flags, kata_er
  */
 char *kata_sandbox_get_boot_timeline(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
 
+/**
+ * kata_sandbox_call_agent: one call to the agent in a running sandbox's guest, past all that the library knows: what it
+ * changes there nobody takes notice of. For diagnosis.
+ * @method: as for kata_agent_call().
+ * @request_json: as for kata_agent_call().
+ * @timeout_ms: in milliseconds; 0: no limit. Then a call that never ends, such as AgentService.GetOOMEvent, stays with
+ * the owner when the caller goes; it takes 64 at once, and more are KATA_ERR_RESOURCE_EXHAUSTED.
+ * @flags: 0.
+ * @ret_reply_json: as for kata_agent_call().
+ * Returns: 0 or -1.
+ * Errors: as for kata_agent_call(), and KATA_ERR_INVALID_STATE before the start. Since: 0.1
+ */
+int kata_sandbox_call_agent(kata_sandbox *sandbox, const char *method, const char *request_json, uint32_t timeout_ms,
+                            uint32_t flags, char **ret_reply_json, kata_error **err);
+
 #ifdef __cplusplus
 }
 #endif

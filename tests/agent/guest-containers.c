@@ -115,9 +115,11 @@ static void test_limits(void **state) {
   resources->memory = malloc(sizeof *resources->memory);
   grpc__linux_memory__init(resources->memory);
   resources->memory->limit = 64 * MIB;
+  resources->memory->limit_given_case = GRPC__LINUX_MEMORY__LIMIT_GIVEN_LIMIT;
   resources->cpu = malloc(sizeof *resources->cpu);
   grpc__linux_cpu__init(resources->cpu);
   resources->cpu->shares = 512;
+  resources->cpu->shares_given_case = GRPC__LINUX_CPU__SHARES_GIVEN_SHARES;
   spec->linux->resources = resources;
   harness_create_spec("limits", spec);
   harness_start_container("limits");
@@ -142,6 +144,7 @@ static void test_limits(void **state) {
   Grpc__LinuxResources update = GRPC__LINUX_RESOURCES__INIT;
   Grpc__LinuxMemory memory = GRPC__LINUX_MEMORY__INIT;
   memory.limit = 32 * MIB;
+  memory.limit_given_case = GRPC__LINUX_MEMORY__LIMIT_GIVEN_LIMIT;
   update.memory = &memory;
   Grpc__UpdateContainerRequest update_request = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
   update_request.container_id = (char *)"limits";

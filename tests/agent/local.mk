@@ -2,11 +2,12 @@
 # The real agent as an ordinary process, with the real crun; needs root.
 if HAVE_CMOCKA
 AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests \
-	tests/agent/test-guest-service tests/agent/test-network
+	tests/agent/test-document tests/agent/test-guest-service tests/agent/test-network
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
 
 AGENT_HARNESS = tests/agent/harness.c tests/agent/harness.h
+AGENT_DOCUMENT = tests/agent/document.c tests/agent/document.h
 
 tests_agent_test_lifecycle_SOURCES = tests/agent/test-lifecycle.c $(AGENT_HARNESS)
 tests_agent_test_lifecycle_LDADD = $(TEST_LIBS)
@@ -17,6 +18,9 @@ tests_agent_test_streams_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_requests_SOURCES = tests/agent/test-requests.c $(AGENT_HARNESS)
 tests_agent_test_requests_LDADD = $(TEST_LIBS)
 tests_agent_test_requests_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_document_SOURCES = tests/agent/test-document.c $(AGENT_DOCUMENT) $(AGENT_HARNESS)
+tests_agent_test_document_LDADD = $(TEST_LIBS)
+tests_agent_test_document_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_guest_service_SOURCES = tests/agent/test-guest-service.c $(AGENT_HARNESS)
 tests_agent_test_guest_service_LDADD = $(TEST_LIBS)
 tests_agent_test_guest_service_DEPENDENCIES = agent/kata-agent common/libcommon.la
@@ -24,10 +28,14 @@ tests_agent_test_network_SOURCES = tests/agent/test-network.c $(AGENT_HARNESS)
 tests_agent_test_network_LDADD = $(TEST_LIBS)
 tests_agent_test_network_DEPENDENCIES = agent/kata-agent common/libcommon.la
 
-# Driven by test-in-guest.sh.
+# Driven by the scripts below.
 check_PROGRAMS += tests/agent/guest-containers
 tests_agent_guest_containers_SOURCES = tests/agent/guest-containers.c $(AGENT_HARNESS)
 tests_agent_guest_containers_LDADD = $(TEST_LIBS)
-dist_check_SCRIPTS += tests/agent/test-in-guest.sh
-TESTS += tests/agent/test-in-guest.sh
+check_PROGRAMS += tests/agent/guest-sandbox
+tests_agent_guest_sandbox_SOURCES = tests/agent/guest-sandbox.c $(AGENT_DOCUMENT) $(AGENT_HARNESS)
+tests_agent_guest_sandbox_LDADD = $(TEST_LIBS)
+dist_check_SCRIPTS += tests/agent/test-in-guest.sh tests/agent/test-sandbox-in-guest.sh
+EXTRA_DIST += tests/agent/guest-share.sh
+TESTS += tests/agent/test-in-guest.sh tests/agent/test-sandbox-in-guest.sh
 endif

@@ -144,11 +144,66 @@ static void test_unknown(void **state) {
   assert_non_null(strstr(error->message, "nvalid container id 'nobody'"));
 }
 
+static kata_error_code close_output(const char *id, const char *exec_id, gboolean is_stderr) {
+  Kata__V1__CloseOutputRequest request = KATA__V1__CLOSE_OUTPUT_REQUEST__INIT;
+  request.container_id = (char *)id;
+  request.exec_id = (char *)exec_id;
+  request.is_stderr = is_stderr;
+  g_autoptr(GError) error = NULL;
+  ttrpc_client_invoke(harness_client(), &kata__v1__guest__descriptor, "CloseOutput", &request.base, HARNESS_CALL_MS,
+                      NULL, &error);
+  return error_get_code(error);
+}
+
+/* The one that writes is told, by SIGPIPE, not the container's first process; and only on the stream that was closed.
+ */
+static void test_close_output(void **state) {
+  harness_create("out", "yes; echo $? >&2; exec sleep 1000");
+  harness_start_container("out");
+  g_autoptr(GBytes) some = harness_read("out", "", 100);
+  assert_true(g_bytes_get_size(some) > 0);
+  assert_int_equal(close_output("out", "", FALSE), KATA_ERR_NONE);
+  GString *rest = harness_read_all("out", "", FALSE);
+  assert_int_equal(rest->len, 0);
+  g_string_free(rest, TRUE);
+  Grpc__ReadStreamRequest read = GRPC__READ_STREAM_REQUEST__INIT;
+  read.container_id = (char *)"out";
+  read.exec_id = (char *)"";
+  read.len = 16;
+  Grpc__ReadStreamResponse *reply = (Grpc__ReadStreamResponse *)harness_call("ReadStderr", &read.base, NULL);
+  assert_non_null(reply);
+  assert_int_equal(reply->data.len, 4);
+  assert_memory_equal(reply->data.data, "141\n", 4);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  assert_int_equal(close_output("out", "out", TRUE), KATA_ERR_NONE);
+  assert_int_equal(close_output("out", "out", TRUE), KATA_ERR_NONE);
+  assert_int_equal(close_output("out", "nobody", FALSE), KATA_ERR_NOT_FOUND);
+  assert_int_equal(close_output("nobody", "", FALSE), KATA_ERR_INVALID_ARGUMENT);
+
+  harness_exec("out", "e", "trap 'exit 9' PIPE; while :; do echo x; done");
+  assert_int_equal(close_output("out", "e", FALSE), KATA_ERR_NONE);
+  assert_int_equal(harness_wait("out", "e"), 9);
+  harness_signal("out", "", 9);
+  assert_int_equal(harness_wait("out", ""), 137);
+  harness_remove("out");
+}
+
+/* Who has it as its controlling terminal gets SIGHUP. */
+static void test_close_terminal(void **state) {
+  g_autoptr(Grpc__Spec) spec = harness_spec("trap 'exit 9' HUP; echo ready; while :; do sleep 0.1; done");
+  spec->process->terminal = TRUE;
+  harness_create_spec("hup", spec);
+  harness_start_container("hup");
+  g_autoptr(GBytes) ready = harness_read("hup", "", 100);
+  assert_int_equal(close_output("hup", "", FALSE), KATA_ERR_NONE);
+  assert_int_equal(harness_wait("hup", ""), 9);
+  harness_remove("hup");
+}
+
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_list),
-      cmocka_unit_test(test_terminal),
-      cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_list),           cmocka_unit_test(test_terminal), cmocka_unit_test(test_close_output),
+      cmocka_unit_test(test_close_terminal), cmocka_unit_test(test_unknown),
   };
   return cmocka_run_group_tests_name("agent-guest-service", tests, start, stop);
 }

@@ -371,6 +371,7 @@ static void test_update(void **state) {
   Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
   Grpc__LinuxMemory memory = GRPC__LINUX_MEMORY__INIT;
   memory.limit = 64 << 20;
+  memory.limit_given_case = GRPC__LINUX_MEMORY__LIMIT_GIVEN_LIMIT;
   resources.memory = &memory;
   request.resources = &resources;
   /* There is no memory controller here; what matters is that crun was asked for it and its reason comes back. */

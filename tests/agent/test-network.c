@@ -488,6 +488,118 @@ static void test_bad_neighbors(void **state) {
   assert_output("", "ip -4 neigh show");
 }
 
+/* ---- the packet filter ---- */
+
+static void need_iptables(void) {
+  g_autofree char *program = g_find_program_in_path("iptables-restore");
+  if (program) return;
+  print_message("there is no 'iptables-restore'\n");
+  skip();
+}
+
+/* The data of a request and of an answer is base64 in JSON. */
+static char *get_tables(gboolean is_ipv6) {
+  g_autofree char *reply = ask("GetIPTables", is_ipv6 ? "{\"is_ipv6\":true}" : "{}");
+  struct json_object *object = json_tokener_parse(reply);
+  struct json_object *data = NULL;
+  gsize length = 0;
+  g_autofree guchar *bytes =
+      json_object_object_get_ex(object, "data", &data) ? g_base64_decode(json_object_get_string(data), &length) : NULL;
+  char *text = bytes ? g_strndup((const char *)bytes, length) : g_strdup("");
+  json_object_put(object);
+  return text;
+}
+
+static char *make_tables(gboolean is_ipv6, const char *rules) {
+  g_autofree char *data = g_base64_encode((const guchar *)rules, strlen(rules));
+  return g_strdup_printf("{\"is_ipv6\":%s,\"data\":\"%s\"}", is_ipv6 ? "true" : "false", data);
+}
+
+static void test_iptables(void **state) {
+  need_iptables();
+  static const char rules[] =
+      "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+      "-A INPUT -p tcp -m tcp --dport 23 -m comment --comment ours -j DROP\nCOMMIT\n"
+      "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 15001\nCOMMIT\n";
+  for (int is_ipv6 = 0; is_ipv6 <= 1; is_ipv6++) {
+    g_autofree char *request = make_tables(is_ipv6, rules);
+    must("SetIPTables", request);
+    g_autofree char *text = get_tables(is_ipv6);
+    assert_non_null(strstr(text, "-A INPUT -p tcp -m tcp --dport 23 -m comment --comment ours -j DROP"));
+    assert_non_null(strstr(text, "-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 15001"));
+    assert_has("--dport 23", is_ipv6 ? "ip6tables-save" : "iptables-save");
+    /* What was read can be set again. */
+    g_autofree char *again = make_tables(is_ipv6, text);
+    must("SetIPTables", again);
+    g_autofree char *empty = make_tables(is_ipv6, "*filter\nCOMMIT\n*nat\nCOMMIT\n");
+    must("SetIPTables", empty);
+    g_autofree char *cleared = get_tables(is_ipv6);
+    assert_null(strstr(cleared, "-A "));
+  }
+}
+
+/* More than the pipe of a child holds, and the tables of one family do not show in the other. */
+static void test_many_rules(void **state) {
+  need_iptables();
+  g_autoptr(GString) rules = g_string_new("*filter\n:INPUT ACCEPT [0:0]\n");
+  for (int i = 1; i <= 2000; i++) g_string_append_printf(rules, "-A INPUT -p tcp -m tcp --dport %d -j DROP\n", i);
+  g_string_append(rules, "COMMIT\n");
+  g_autofree char *request = make_tables(FALSE, rules->str);
+  must("SetIPTables", request);
+  g_autofree char *text = get_tables(FALSE);
+  assert_true(strlen(text) > 65536);
+  assert_non_null(strstr(text, "--dport 1 -j DROP"));
+  assert_non_null(strstr(text, "--dport 2000 -j DROP"));
+  g_autofree char *other = get_tables(TRUE);
+  assert_null(strstr(other, "--dport 2000"));
+  g_autofree char *empty = make_tables(FALSE, "*filter\nCOMMIT\n");
+  must("SetIPTables", empty);
+}
+
+static void test_bad_rules(void **state) {
+  need_iptables();
+  g_autofree char *before = get_tables(FALSE);
+  static const char *const cases[][2] = {
+      {"*filter\n-A INPUT -j NOWHERE\nCOMMIT\n", "data: iptables-restore: "},
+      {"*filter\ngarbage\nCOMMIT\n", "data: iptables-restore: "},
+      {"*filter\n-A INPUT -p tcp --dport 99999999 -j DROP\nCOMMIT\n", "99999999"},
+      {"\xff\xfe\n", "data: iptables-restore: "},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *request = make_tables(FALSE, cases[i][0]);
+    must_fail("SetIPTables", request, TTRPC_INVALID_ARGUMENT, cases[i][1]);
+  }
+  must_fail("SetIPTables", "{}", TTRPC_INVALID_ARGUMENT, "data: must be rules of 1 to 1048576 bytes, not 0");
+  g_autofree char *after = get_tables(FALSE);
+  assert_null(strstr(after, "-A "));
+  assert_true(strlen(before) < 65536);
+}
+
+/* ---- counters ---- */
+
+static void test_counters(void **state) {
+  make_two();
+  command("ping -c 1 -W 1 10.4.0.1 >/dev/null 2>&1 || true");
+  harness_create("counted", "sleep 1000");
+  harness_start_container("counted");
+  Grpc__StatsContainerRequest request = GRPC__STATS_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)"counted";
+  Grpc__StatsContainerResponse *reply =
+      (Grpc__StatsContainerResponse *)harness_call("StatsContainer", &request.base, NULL);
+  assert_non_null(reply);
+  /* Without loopback. */
+  assert_int_equal(reply->n_network_stats, 4);
+  const Grpc__NetworkStats *eth0 = NULL;
+  for (gsize i = 0; i < reply->n_network_stats; i++)
+    if (strcmp(reply->network_stats[i]->name, "eth0") == 0) eth0 = reply->network_stats[i];
+  assert_non_null(eth0);
+  g_autofree char *sent = output("cat /sys/class/net/eth0/statistics/tx_packets");
+  assert_true(eth0->tx_packets > 0 && eth0->tx_packets <= g_ascii_strtoull(sent, NULL, 10));
+  assert_true(eth0->tx_bytes > eth0->tx_packets);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  harness_remove("counted");
+}
+
 static int start(void **state) {
   harness_start();
   return 0;
@@ -515,6 +627,10 @@ static int run_all(void) {
       cmocka_unit_test_setup(test_bad_routes, begin),
       cmocka_unit_test_setup(test_neighbors, begin),
       cmocka_unit_test_setup(test_bad_neighbors, begin),
+      cmocka_unit_test_setup(test_iptables, begin),
+      cmocka_unit_test_setup(test_many_rules, begin),
+      cmocka_unit_test_setup(test_bad_rules, begin),
+      cmocka_unit_test_setup(test_counters, begin),
   };
   return cmocka_run_group_tests_name("agent-network", tests, start, stop);
 }

@@ -65,19 +65,31 @@ class Syntax(kata_cli.CliTest):
         bundle = self.world.path("empty")
         os.mkdir(bundle)
         for args in (["create", "--bundle", bundle, "--pid-file", "p", "--no-pivot", "--no-new-keyring",
-                      "--preserve-fds", "2", "c"],
+                      "--preserve-fds", "0", "c"],
                      ["run", "--detach", "-no-subreaper", "--keep", "-b", bundle, "c"],
                      ["--systemd-cgroup", "--rootless=auto", "--criu", "/x", "--cgroup-manager", "disabled", "--debug",
                       "create", f"--bundle={bundle}", "c"]):
             self.fails("config.json not found", *args)
         for flags in (["--tty=true"], ["-t=0"], ["--detach=false"], ["-e", "A=1", "-e=B=2", "--cap", "CAP_KILL"],
                       ["--user", "1:2", "-g", "3", "--no-new-privs", "--process-label", "x", "--apparmor", "y"],
-                      ["--preserve-fds", "1", "--cgroup", "a", "--ignore-paused", "--cwd", "/"]):
+                      ["--preserve-fds", "0", "--cgroup", "a", "--ignore-paused", "--cwd", "/"]):
             self.fails("exec failed: container does not exist", "exec", *flags, "c", "ls", "--detach", status=255)
         for args in (["events", "--stats"], ["events", "--interval", "1m"], ["ps", "--format", "json"], ["ps", "-f=table"],
                      ["update", "--resources=-"], ["update", "--cpu-quota=-1", "--memory", "1g"],
                      ["kill", "--all"], ["kill", "-a=false"], ["delete", "--force=false"]):
             self.fails('"container does not exist"', *args, "c")
+
+
+    def test_what_cannot_reach_a_guest_is_refused(self):
+        bundle = self.world.bundle("true", rootfs=False)
+        for command in ("create", "run"):
+            self.fails("cannot pass 2 descriptors into the container", command, "--preserve-fds=2", "-b", bundle, "c")
+        script = 'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
+        result = subprocess.run(["sh", "-c", script, "sh", kata_cli.KATACTL, "create", "-b", bundle, "c"],
+                                env=self.world.env, capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("cannot pass 1 sockets (LISTEN_FDS) into the container", result.stderr)
+        self.fails("--rootless: 'x' is none of auto, true and false", "--rootless", "x", "list")
 
 
 class Logs(kata_cli.CliTest):

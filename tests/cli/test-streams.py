@@ -92,7 +92,7 @@ class Streams(kata_cli.OneContainerTest):
         self.assertEqual(text, "".join(f"{i} {'x' * 1000}\n" for i in range(1, lines + 1)))
 
     def test_ends(self):
-        """A closed stdin is an end of file; a reader that goes away is a SIGPIPE; output ends with the process."""
+        """A closed stdin is an end of file; a reader that goes away is a SIGPIPE for the one that writes."""
         self.assertEqual(self.world.run("exec", "c1", "wc", "-c").stdout, "0\n")
         closed = subprocess.run(f"exec {kata_cli.KATACTL} exec c1 wc -c <&-", shell=True, env=self.world.env,
                                 stdout=subprocess.PIPE, text=True, timeout=kata_cli.PATIENCE, check=False)
@@ -101,6 +101,13 @@ class Streams(kata_cli.OneContainerTest):
         process.stdout.read(10)
         process.stdout.close()
         self.assertEqual(process.wait(kata_cli.PATIENCE), 128 + signal.SIGPIPE)
+        process.stderr.close()
+        process = self.popen("sh", "-c", "yes; echo $? >&2; sleep 0.2; exit 3", stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE)
+        process.stdout.read(10)
+        process.stdout.close()
+        self.assertEqual(process.stderr.read(), b"141\n")
+        self.assertEqual(process.wait(kata_cli.PATIENCE), 3)
         process.stderr.close()
 
     def test_no_descriptor_stays_with_us(self):
@@ -112,6 +119,26 @@ class Streams(kata_cli.OneContainerTest):
         self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
         with os.fdopen(read_end, "rb") as file:
             self.assertEqual(file.read(), b"first\nlast\n")
+
+
+class Pipes(kata_cli.CliTest):
+    def test_run_whose_reader_goes_away(self):
+        """The first process of a pid namespace gets no SIGPIPE, but its writes fail, so it ends."""
+        run = self.world.start("run", "--bundle", self.world.bundle("yes"), "c1", stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        head = subprocess.run(["head", "-n", "1"], stdin=run.stdout, stdout=subprocess.PIPE, check=True)
+        run.stdout.close()
+        self.assertEqual(head.stdout, b"y\n")
+        self.assertEqual(run.wait(kata_cli.PATIENCE), 1, run.stderr.read())
+        run.stderr.close()
+
+    def test_full_disk(self):
+        """What cannot be written fails for the writer too, and is not just lost."""
+        bundle = self.world.bundle("sh", "-c", "echo x; sleep 1; until ! echo y; do sleep 0.05; done; exit 6")
+        with open("/dev/full", "wb") as full:
+            run = self.world.start("run", "--bundle", bundle, "c1", stdin=subprocess.DEVNULL, stdout=full,
+                                   stderr=subprocess.DEVNULL)
+            self.assertEqual(run.wait(kata_cli.PATIENCE), 6)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -106,7 +107,31 @@ class Watch(kata_cli.OneContainerTest):
         self.fails("No such file or directory", "update", "-r", self.world.path("none"), "c1")
 
 
+    def test_exec_waits_for_a_resume(self):
+        self.ok("pause", "c1")
+        waiting = self.world.start("exec", "--ignore-paused", "c1", "echo", "thawed", stdout=subprocess.PIPE, text=True)
+        time.sleep(0.2)  # the status is right either way; this makes it likely that it waits
+        self.assertIsNone(waiting.poll())
+        self.ok("resume", "c1")
+        self.assertEqual(waiting.communicate(timeout=kata_cli.PATIENCE)[0], "thawed\n")
+        self.assertEqual(waiting.returncode, 0)
+        self.fails("exec failed: cannot pass 1 descriptors into the container", "exec", "--preserve-fds", "1", "c1", "true",
+                   status=255)
+
+
 class Ends(kata_cli.CliTest):
+    def test_a_service_manager_is_told(self):
+        path = self.world.path("notify.sock")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.bind(path)
+            listener.settimeout(kata_cli.PATIENCE)
+            self.ok("create", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+            self.world.env["NOTIFY_SOCKET"] = path
+            self.ok("start", "c1")
+            self.assertEqual(listener.recv(200).decode(), f"MAINPID={self.world.state('c1')['pid']}\nREADY=1")
+            del self.world.env["NOTIFY_SOCKET"]
+        self.ok("delete", "--force", "c1")
+
     def test_events_end_with_the_container(self):
         self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
         watcher = self.world.start("events", "--interval", "1h", "c1", stdout=subprocess.PIPE, text=True)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 if HAVE_CMOCKA
-AGENT_UNITS = tests/unit/test-agent-device tests/unit/test-agent-init tests/unit/test-agent-process-list tests/unit/test-agent-reap \
-	tests/unit/test-agent-spec tests/unit/test-agent-stats tests/unit/test-agent-stream \
-	tests/unit/test-agent-task tests/unit/test-agent-uevent
+AGENT_UNITS = tests/unit/test-agent-cpuset tests/unit/test-agent-device tests/unit/test-agent-init \
+	tests/unit/test-agent-process-list tests/unit/test-agent-reap tests/unit/test-agent-spec \
+	tests/unit/test-agent-stats tests/unit/test-agent-stream tests/unit/test-agent-task tests/unit/test-agent-uevent \
+	tests/unit/test-agent-user
 check_PROGRAMS += $(AGENT_UNITS)
 TESTS += $(AGENT_UNITS)
 AGENT_TEST_LIBS = agent/libagent.la $(TEST_LIBS)
@@ -11,6 +12,10 @@ tests_unit_test_agent_init_SOURCES = tests/unit/test-agent-init.c
 tests_unit_test_agent_init_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_process_list_SOURCES = tests/unit/test-agent-process-list.c
 tests_unit_test_agent_process_list_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_cpuset_SOURCES = tests/unit/test-agent-cpuset.c
+tests_unit_test_agent_cpuset_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_user_SOURCES = tests/unit/test-agent-user.c
+tests_unit_test_agent_user_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_reap_SOURCES = tests/unit/test-agent-reap.c
 tests_unit_test_agent_reap_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_spec_SOURCES = tests/unit/test-agent-spec.c

@@ -18,6 +18,7 @@
 #include "common/ttrpc.h"
 #include "lib/paths.h"
 #include "proto/agent.pb-c.h"
+#include "proto/health.pb-c.h"
 #include "proto/kata-v1.pb-c.h"
 #include "proto/shim-options.pb-c.h"
 #include "proto/shim-sandbox.pb-c.h"
@@ -388,6 +389,25 @@ static void next_event(TtrpcCall *call, const ProtobufCMessage *message, gpointe
   ttrpc_call_reply(call, &reply.base);
 }
 
+/* Version answers with the request's service; the others do not exist. */
+static void agent_call(TtrpcCall *call, const ProtobufCMessage *message, gpointer user_data) {
+  const Kata__V1__AgentCallRequest *asked = (const Kata__V1__AgentCallRequest *)message;
+  if (strcmp(asked->service, "grpc.Health") != 0 || strcmp(asked->method, "Version") != 0) {
+    ttrpc_call_fail(call, TTRPC_UNIMPLEMENTED, "method %s", asked->method);
+    return;
+  }
+  Grpc__CheckRequest *request = grpc__check_request__unpack(NULL, asked->request.len, asked->request.data);
+  Grpc__VersionCheckResponse version = GRPC__VERSION_CHECK_RESPONSE__INIT;
+  version.agent_version = request->service;
+  g_autofree guint8 *packed = g_malloc(grpc__version_check_response__get_packed_size(&version) + 1);
+  Kata__V1__AgentCallResponse reply = KATA__V1__AGENT_CALL_RESPONSE__INIT;
+  reply.reply.len = grpc__version_check_response__pack(&version, packed);
+  reply.reply.data = packed;
+  if (strcmp(fake.id, "breaks-stats") == 0) memset(packed, 0xff, reply.reply.len);
+  ttrpc_call_reply(call, &reply.base);
+  grpc__check_request__free_unpacked(request, NULL);
+}
+
 /* ---- program ---- */
 
 static const TtrpcMethod sandbox_methods[] = {{"CreateSandbox", create_sandbox},
@@ -416,6 +436,7 @@ static const TtrpcMethod owner_methods[] = {{"DomainXml", domain_xml},
                                             {"AgentStats", agent_stats},
                                             {"Processes", processes},
                                             {"NextEvent", next_event},
+                                            {"AgentCall", agent_call},
                                             {NULL, NULL}};
 
 static void serve(int listen_fd) {

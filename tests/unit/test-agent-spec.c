@@ -10,6 +10,7 @@
 
 #include "agent/spec.h"
 #include "common/error.h"
+#include "common/protobuf-json.h"
 
 #define MINIMAL                                                                    \
   "\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"/shared/c/rootfs\"},"             \
@@ -137,11 +138,119 @@ static void test_refused(void **state) {
   check_refused(args, "no process");
 }
 
+/* ---- limits ---- */
+
+static char *prepared_resources(const char *members, const SpecKernel *kernel, GError **error) {
+  g_autofree char *text = g_strdup_printf("\"linux\":{\"resources\":{%s}}", members);
+  g_autoptr(OciSpec) spec = parse(text);
+  Grpc__LinuxCPU *cpu = spec->linux->resources->cpu;
+  if (cpu) {
+    /* As our owner sends them. */
+    cpu->hostcpus = g_steal_pointer(&cpu->cpus);
+    cpu->cpus = (char *)protobuf_c_empty_string;
+  }
+  SpecPlace own = place;
+  own.kernel = *kernel;
+  g_autoptr(OciSpec) prepared = spec_prepare(spec, &own, error);
+  if (!prepared) return NULL;
+  struct json_object *json = protobuf_to_json(&prepared->linux->resources->base, PROTOBUF_JSON_OCI);
+  char *written = g_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+  json_object_put(json);
+  return written;
+}
+
+static void check_resources(const char *members, const char *expected) {
+  static const SpecKernel kernel = {.cpus = "0-1\n", .mems = "0\n"};
+  g_autoptr(GError) error = NULL;
+  g_autofree char *written = prepared_resources(members, &kernel, &error);
+  if (!written) fail_msg("%s", error->message);
+  assert_string_equal(written, expected);
+}
+
+static void test_resources(void **state) {
+  check_resources(
+      "\"memory\":{\"limit\":-1,\"swap\":-1,\"reservation\":5,\"kernel\":7,\"kernelTCP\":7,"
+      "\"swappiness\":0,\"disableOOMKiller\":true}",
+      "{\"memory\":{\"limit\":-1,\"reservation\":5,\"swap\":-1}}");
+  /* Zeros mean "not set" to runc, but for these. */
+  check_resources(
+      "\"memory\":{\"limit\":0,\"swap\":0,\"reservation\":0},\"pids\":{\"limit\":0},"
+      "\"cpu\":{\"shares\":0,\"quota\":0,\"period\":0,\"idle\":0}",
+      "{\"memory\":{},\"cpu\":{\"idle\":0},\"pids\":{\"limit\":0}}");
+  check_resources("\"cpu\":{\"quota\":-1,\"realtimeRuntime\":1,\"realtimePeriod\":2,\"burst\":1000}",
+                  "{\"cpu\":{},\"unified\":{\"cpu.max\":\"max\",\"cpu.max.burst\":\"1000\"}}");
+  check_resources("\"cpu\":{\"quota\":-1,\"period\":5000}", "{\"cpu\":{},\"unified\":{\"cpu.max\":\"max 5000\"}}");
+  check_resources("\"blockIO\":{\"weight\":5}", "{}");
+  check_resources("\"cpu\":{\"burst\":1000},\"unified\":{\"cpu.max.burst\":\"7\"}",
+                  "{\"cpu\":{},\"unified\":{\"cpu.max.burst\":\"7\"}}");
+  check_resources(
+      "\"blockIO\":{\"weight\":5,\"leafWeight\":6,\"weightDevice\":[{\"major\":8,\"minor\":0,"
+      "\"weight\":7}],\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":9}]}",
+      "{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":9}]}}");
+  check_resources("\"network\":{\"classID\":1}", "{}");
+}
+
+static void test_device_weights(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"linux\":{\"resources\":{\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,\"weight\":10},"
+      "{\"major\":8,\"minor\":16,\"weight\":1000},{\"major\":8,\"minor\":32,\"leafWeight\":7}]}}}");
+  g_auto(GStrv) lines = spec_get_device_weights(spec->linux->resources);
+  assert_int_equal(g_strv_length(lines), 2);
+  assert_string_equal(lines[0], "8:0 1");
+  assert_string_equal(lines[1], "8:16 10000");
+  g_auto(GStrv) none = spec_get_device_weights(NULL);
+  assert_int_equal(g_strv_length(none), 0);
+}
+
+static void test_host_cpus(void **state) {
+  check_resources("\"cpu\":{\"cpus\":\"7\"}", "{\"cpu\":{\"cpus\":\"1\"}}");
+  /* All there are is no limit. */
+  check_resources("\"cpu\":{\"cpus\":\"4-7\"}", "{\"cpu\":{}}");
+  static const SpecKernel none = {0};
+  g_autofree char *without = prepared_resources("\"cpu\":{\"cpus\":\"7\"}", &none, NULL);
+  assert_string_equal(without, "{\"cpu\":{}}");
+  static const SpecKernel two = {.cpus = "0-1"};
+  g_autoptr(GError) error = NULL;
+  assert_null(prepared_resources("\"cpu\":{\"cpus\":\"7-\"}", &two, &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_INVALID_ARGUMENT);
+  assert_non_null(strstr(error->message, "cpu.cpus '7-'"));
+}
+
+static void test_memory_update(void **state) {
+  g_autoptr(OciSpec) spec =
+      parse("\"linux\":{\"resources\":{\"memory\":{\"limit\":100,\"swap\":200,\"checkBeforeUpdate\":true}}}");
+  OciResources *resources = spec->linux->resources;
+  g_autoptr(GError) error = NULL;
+  assert_true(spec_check_memory_update(resources, 99, &error));
+  assert_false(spec_check_memory_update(resources, 100, &error));
+  assert_string_equal(error->message, "rejecting memory limit 100 <= usage 100");
+  g_clear_error(&error);
+  assert_false(spec_check_memory_update(resources, 300, &error));
+  assert_string_equal(error->message, "rejecting memory+swap limit 200 <= usage 300");
+  resources->memory->checkbeforeupdate = FALSE;
+  assert_true(spec_check_memory_update(resources, 300, NULL));
+}
+
+/* createRuntime is the host's. */
+static void test_hooks(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"linux\":{},\"hooks\":{\"createRuntime\":[{\"path\":\"/a\"}],\"prestart\":[{\"path\":\"/b\"}],"
+      "\"createContainer\":[{\"path\":\"/c\"}],\"startContainer\":[{\"path\":\"/d\"}]}");
+  g_autoptr(OciSpec) prepared = spec_prepare(spec, &place, NULL);
+  assert_non_null(prepared);
+  assert_int_equal(prepared->hooks->n_createruntime, 0);
+  assert_int_equal(prepared->hooks->n_prestart, 1);
+  assert_int_equal(prepared->hooks->n_createcontainer, 1);
+  assert_int_equal(prepared->hooks->n_startcontainer, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_namespaces), cmocka_unit_test(test_shared_pid_namespace),
       cmocka_unit_test(test_rewrites),   cmocka_unit_test(test_cgroup_path),
-      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_refused),    cmocka_unit_test(test_resources),
+      cmocka_unit_test(test_host_cpus),  cmocka_unit_test(test_memory_update),
+      cmocka_unit_test(test_hooks),      cmocka_unit_test(test_device_weights),
   };
   return cmocka_run_group_tests_name("agent-spec", tests, NULL, NULL);
 }

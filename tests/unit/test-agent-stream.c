@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -95,6 +96,25 @@ static void test_cancelled_read_takes_nothing(void **state) {
   assert_int_equal(gone.calls, 0);
   stream_reader_read(reader, 100, read_told, &next);
   assert_string_equal(next.data->str, "kept");
+  stream_reader_free(reader);
+  close(ends[1]);
+}
+
+static void test_close_breaks_the_pipe(void **state) {
+  int ends[2];
+  g_auto(Told) told = {0};
+  make_pipe(ends);
+  StreamReader *reader = stream_reader_new(ends[0]);
+  stream_reader_read(reader, 100, read_told, &told);
+  stream_reader_close(reader);
+  assert_true(told.ended);
+  assert_true(stream_reader_is_drained(reader));
+  assert_int_equal(write(ends[1], "x", 1), -1);
+  assert_int_equal(errno, EPIPE);
+  stream_reader_read(reader, 100, read_told, &told);
+  assert_int_equal(told.calls, 2);
+  stream_reader_close(reader);
+  stream_reader_set_ended(reader);
   stream_reader_free(reader);
   close(ends[1]);
 }
@@ -255,7 +275,7 @@ int main(void) {
       cmocka_unit_test(test_end_after_linger),     cmocka_unit_test(test_read_waits_for_linger),
       cmocka_unit_test(test_free_answers_reads),   cmocka_unit_test(test_too_many_reads),
       cmocka_unit_test(test_write_waits_for_room), cmocka_unit_test(test_write_fails),
-      cmocka_unit_test(test_cancelled_write),
+      cmocka_unit_test(test_cancelled_write),      cmocka_unit_test(test_close_breaks_the_pipe),
   };
   signal(SIGPIPE, SIG_IGN);
   return cmocka_run_group_tests_name("agent-stream", tests, NULL, NULL);

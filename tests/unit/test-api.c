@@ -171,6 +171,9 @@ static void a_null_handle_is_an_error(void **state) {
   assert_refused(-1, kata_process_close_stdin(NULL, err));
   assert_refused(NULL, kata_agent_connect(NULL, 0, 0, err));
   assert_refused(-1, kata_agent_call(NULL, "Health.Check", NULL, 0, 0, &text, err));
+  assert_refused(-1, kata_sandbox_call_agent(NULL, "Health.Check", NULL, 0, 0, &text, err));
+  assert_refused(NULL, kata_agent_describe_message(NULL, 0, err));
+  assert_refused(NULL, kata_agent_make_template(NULL, 0, err));
   assert_null(text);
   char *empty = kata_settings_to_text(NULL);
   assert_string_equal(empty, "");
@@ -212,6 +215,8 @@ static void null_arguments_and_unknown_flags_are_errors(void **state) {
   assert_refused(NULL, kata_container_list(ctx, ALL_FLAGS, err));
   assert_refused(NULL, kata_agent_connect("unix:///x", 0, ALL_FLAGS, err));
   assert_refused(NULL, kata_agent_connect("tcp://127.0.0.1:1", 0, 0, err));
+  assert_refused(NULL, kata_agent_describe_message("grpc.Storage", ALL_FLAGS, err));
+  assert_refused(NULL, kata_agent_make_template("grpc.Storage", ALL_FLAGS, err));
   kata_settings_unref(settings);
   kata_context_unref(ctx);
 }

@@ -90,17 +90,33 @@ static void test_host_numbers_go(void **state) {
       "{\"path\": \"/dev/fuse\", \"type\": \"c\", \"major\": 10, \"minor\": 229},"
       "{\"path\": \"/dev/sda\", \"type\": \"b\", \"major\": 8, \"minor\": 0}],"
       "\"resources\": {\"cpu\": {\"cpus\": \"3\", \"mems\": \"1\", \"shares\": 512}, \"pids\": {\"limit\": 7},"
-      "\"blockIO\": {\"weight\": 100}, \"network\": {\"classID\": 1}}}");
+      "\"blockIO\": {\"weight\": 100, \"throttleReadBpsDevice\": [{\"major\": 8, \"minor\": 0, \"rate\": 1}]}, "
+      "\"network\": {\"classID\": 1}}}");
   g_autoptr(GPtrArray) shares = rewrite(spec, &shares_pidns);
   assert_false(shares_pidns);
   assert_int_equal(spec->linux->n_devices, 1);
   assert_string_equal(spec->linux->devices[0]->path, "/dev/fuse");
   assert_string_equal(spec->linux->resources->cpu->cpus, "");
   assert_string_equal(spec->linux->resources->cpu->mems, "");
+  /* The agent finds ones of the guest for them. */
+  assert_string_equal(spec->linux->resources->cpu->hostcpus, "3");
+  assert_string_equal(spec->linux->resources->cpu->hostmems, "1");
   assert_int_equal(spec->linux->resources->cpu->shares, 512);
   assert_int_equal(spec->linux->resources->pids->limit, 7);
-  assert_null(spec->linux->resources->blockio);
+  assert_int_equal(spec->linux->resources->blockio->weight, 100);
+  assert_int_equal(spec->linux->resources->blockio->n_throttlereadbpsdevice, 0);
   assert_null(spec->linux->resources->network);
+}
+
+static void test_listener_is_refused(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"root\": {\"path\": \"/r\"}, \"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\", "
+      "\"listenerPath\": \"/run/l\"}}");
+  gboolean ignored = FALSE;
+  g_autoptr(GError) error = NULL;
+  assert_null(guest_spec_rewrite(spec, "c1", "/bundle", &ignored, &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_UNSUPPORTED);
+  assert_non_null(strstr(error->message, "listenerPath"));
 }
 
 int main(void) {
@@ -109,6 +125,7 @@ int main(void) {
       cmocka_unit_test(test_bind_mounts),
       cmocka_unit_test(test_namespaces),
       cmocka_unit_test(test_host_numbers_go),
+      cmocka_unit_test(test_listener_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

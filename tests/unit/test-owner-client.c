@@ -371,6 +371,33 @@ static void broken_counters_are_the_guests_fault(void **state) {
   assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
 }
 
+static void the_agent_is_called_through_the_owner(void **state) {
+  g_autoptr(KataError) err = NULL;
+  g_autoptr(kata_sandbox) sandbox = make_sandbox("pod-14");
+  char *reply = NULL;
+  assert_int_equal(kata_sandbox_call_agent(sandbox, "Version", "{\"service\": \"x\"}", 60000, 0, &reply, NULL), 0);
+  assert_string_equal(reply, "{ \"agentVersion\": \"x\" }");
+  kata_free(reply);
+  assert_int_equal(kata_sandbox_call_agent(sandbox, "Version", NULL, 0, 0, NULL, NULL), 0);
+  reply = NULL;
+  assert_int_equal(kata_sandbox_call_agent(sandbox, "Version", "{\"service\": 1}", 0, 0, &reply, &err), -1);
+  assert_error(err, KATA_ERR_INVALID_ARGUMENT, "request: service: expected a string, found a number");
+  g_clear_pointer(&err, kata_error_free);
+  assert_int_equal(kata_sandbox_call_agent(sandbox, "ListRoutes", NULL, 0, 0, &reply, &err), -1);
+  assert_error(err, KATA_ERR_UNSUPPORTED, "method ListRoutes");
+  assert_null(reply);
+  assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
+}
+
+static void broken_answers_are_the_guests_fault(void **state) {
+  g_autoptr(KataError) err = NULL;
+  g_autoptr(kata_sandbox) sandbox = make_sandbox("breaks-stats");
+  assert_int_equal(kata_sandbox_call_agent(sandbox, "Version", "{\"service\": \"x\"}", 0, 0, NULL, &err), -1);
+  assert_error(err, KATA_ERR_GUEST,
+               "the answer of sandbox 'breaks-stats' to 'Health.Version' is not a grpc.VersionCheckResponse");
+  assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
+}
+
 static void containers_are_found_and_listed(void **state) {
   g_autoptr(KataError) err = NULL;
   g_autoptr(kata_sandbox) sandbox = make_sandbox("pod-13");
@@ -587,6 +614,8 @@ int main(void) {
       cmocka_unit_test(a_container_of_a_dead_sandbox_is_gone),
       cmocka_unit_test(descriptors_reach_the_owner),
       cmocka_unit_test(wrong_streams_are_refused),
+      cmocka_unit_test(the_agent_is_called_through_the_owner),
+      cmocka_unit_test(broken_answers_are_the_guests_fault),
       cmocka_unit_test(a_process_lives_and_goes),
       cmocka_unit_test(calls_do_not_block_each_other),
       cmocka_unit_test(a_handle_survives_fork),

@@ -243,6 +243,7 @@ static void test_maps(void **state) {
   refuse_every("{\"by_name\": {\"a\\nb\": 1}}", "test: by_name['a\\x0ab']: expected a string, found a number");
   refuse_every("{\"by_name\": []}", "test: by_name: expected an object, found an array");
   refuse_every("{\"by_number\": {\"x\": {}}}", "test: by_number['x']: expected a whole number, found 'x'");
+  refuse_every("{\"by_truth\": {\"yes\": 1}}", "test: by_truth['yes']: expected 'true' or 'false' as the key");
 }
 
 static void test_names(void **state) {
@@ -253,6 +254,26 @@ static void test_names(void **state) {
   refuse_every("{\"messages\": [{}, {\"new\\n\": 1}]}", "test: messages[1]: EveryType has no member 'new\\x0a'");
   refuse_every("[]", "test: expected an object, found an array");
   refuse_every("\"x\"", "test: expected an object, found a string");
+}
+
+/* Protobuf's own mapping; test-json-mapping.py compares it with Google's. */
+static void test_canonical_names(void **state) {
+  const ProtobufCMessageDescriptor *type = &test__every_type__descriptor;
+  g_autoptr(ProtobufCMessage) message = read_text(
+      "{\"int32Value\": \"1\", \"uint32_value\": 2, \"int64Value\": -3, \"fixed64Value\": \"4\", "
+      "\"uint64s\": [\"18446744073709551615\", 5], \"byId\": {\"7\": \"Zg==\"}}",
+      type, PROTOBUF_JSON_CANONICAL);
+  check_written(message, PROTOBUF_JSON_CANONICAL,
+                "{\"int32Value\": 1, \"uint32Value\": 2, \"int64Value\": \"-3\", \"fixed64Value\": \"4\", "
+                "\"uint64s\": [\"18446744073709551615\", \"5\"], \"byId\": {\"7\": \"Zg==\"}}");
+  check_refused("{\"int32_value\": 1, \"int32Value\": 1}", type, PROTOBUF_JSON_CANONICAL,
+                "test: 'int32Value' and 'int32_value' are the same member");
+  check_refused("{\"messages\": [{\"stringValue\": 1}]}", type, PROTOBUF_JSON_CANONICAL,
+                "test: messages[0].stringValue: expected a string, found a number");
+  check_refused("{\"messages\": [{\"string_value\": 1}]}", type, PROTOBUF_JSON_CANONICAL,
+                "test: messages[0].string_value: expected a string, found a number");
+  check_refused("{\"messageValue\": {\"x\": 1}}", type, PROTOBUF_JSON_CANONICAL,
+                "test: messageValue: EveryType has no member 'x'");
 }
 
 static void test_paths_in_errors(void **state) {
@@ -347,7 +368,7 @@ static void test_oci_required(void **state) {
       "\"namespaces\": [{\"type\": \"\"}], \"devices\": [{\"type\": \"c\", \"path\": \"\", \"major\": 0, \"minor\": "
       "0}, "
       "{\"type\": \"p\", \"path\": \"\"}, {\"type\": \"\", \"path\": \"\", \"major\": 0, \"minor\": 0}], "
-      "\"resources\": {\"devices\": [{\"allow\": false}], \"pids\": {\"limit\": 0}, "
+      "\"resources\": {\"devices\": [{\"allow\": false, \"minor\": 0}], \"pids\": {\"limit\": 0}, "
       "\"blockIO\": {\"weightDevice\": [{\"major\": 0, \"minor\": 0}]}, "
       "\"network\": {\"priorities\": [{\"name\": \"\", \"priority\": 0}]}}, "
       "\"seccomp\": {\"defaultAction\": \"\", \"syscalls\": [{\"names\": [], \"action\": \"\", "
@@ -481,7 +502,9 @@ static void test_round_trip_of_service_messages(void **state) {
         g_autoptr(ProtobufCMessage) input = fill(method->input, chance, 4);
         g_autoptr(ProtobufCMessage) output = fill(method->output, chance, 4);
         check_round_trip(input, PROTOBUF_JSON_PROTO);
+        check_round_trip(input, PROTOBUF_JSON_CANONICAL);
         check_round_trip(output, PROTOBUF_JSON_PROTO);
+        check_round_trip(output, PROTOBUF_JSON_CANONICAL);
         n_messages += 2;
       }
     }
@@ -494,7 +517,13 @@ static void test_round_trip_of_every_type(void **state) {
   for (int round = 0; round < 200; round++) {
     g_autoptr(ProtobufCMessage) message = fill(&test__every_type__descriptor, chance, 2);
     check_round_trip(message, PROTOBUF_JSON_PROTO);
+    check_round_trip(message, PROTOBUF_JSON_CANONICAL);
   }
+}
+
+static void clear_string(char **field) {
+  if (*field != (char *)protobuf_c_empty_string) free(*field);
+  *field = (char *)protobuf_c_empty_string;
 }
 
 static void test_round_trip_of_oci(void **state) {
@@ -506,14 +535,21 @@ static void test_round_trip_of_oci(void **state) {
     grpc__windows__free_unpacked(g_steal_pointer(&spec->windows), NULL);
     /* Always there when written. */
     if (spec->linux == NULL) spec->linux = fill(&grpc__linux__descriptor, chance, 8);
-    /* Which stand for any number, as 0 does, and are left out. */
+    /* Which stand for any number, as absence does, and are left out. */
     const Grpc__LinuxResources *resources = spec->linux != NULL ? spec->linux->resources : NULL;
     for (size_t i = 0; resources != NULL && i < resources->n_devices; i++) {
-      resources->devices[i]->major = MAX(resources->devices[i]->major, 0);
-      resources->devices[i]->minor = MAX(resources->devices[i]->minor, 0);
+      Grpc__LinuxDeviceCgroup *rule = resources->devices[i];
+      if (rule->major < 0) rule->major = 0;
+      if (rule->minor < 0) rule->minor = 0;
+    }
+    /* No members of the document. */
+    if (resources != NULL && resources->cpu != NULL) {
+      clear_string(&resources->cpu->hostcpus);
+      clear_string(&resources->cpu->hostmems);
     }
     check_round_trip(message, PROTOBUF_JSON_OCI);
     check_round_trip(message, PROTOBUF_JSON_PROTO);
+    check_round_trip(message, PROTOBUF_JSON_CANONICAL);
   }
 }
 
@@ -527,6 +563,7 @@ static void check_request(const char *method_path, const char *text) {
   if (method == NULL) fail_msg("no method %s", method_path);
   g_autoptr(ProtobufCMessage) message = read_text(text, method->input, PROTOBUF_JSON_PROTO);
   check_round_trip(message, PROTOBUF_JSON_PROTO);
+  check_round_trip(message, PROTOBUF_JSON_CANONICAL);
   if (strcmp(parts[1], "CreateContainer") != 0) return;
   const Grpc__CreateContainerRequest *request = (const Grpc__CreateContainerRequest *)message;
   assert_string_equal(request->oci->version, "1.0.2-dev");
@@ -567,6 +604,7 @@ int main(void) {
       cmocka_unit_test(test_oneof),
       cmocka_unit_test(test_maps),
       cmocka_unit_test(test_names),
+      cmocka_unit_test(test_canonical_names),
       cmocka_unit_test(test_paths_in_errors),
       cmocka_unit_test(test_bad_strings),
       cmocka_unit_test(test_list_limit),

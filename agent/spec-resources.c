@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent/spec-resources.h"
+
+#include <string.h>
+
+#include "agent/cpuset.h"
+#include "common/error.h"
+
+#define BURST_FILE "cpu.max.burst"
+/* Weights of block devices in OCI documents; cgroup version 2 counts from 1 to 10000. */
+#define BLOCK_WEIGHT_MIN 10
+#define BLOCK_WEIGHT_MAX 1000
+
+/* A number that is not there, whatever its oneof is called. */
+#define CLEAR(message, field) (message)->field##_given_case = 0
+
+static void prepare_memory(Grpc__LinuxMemory *memory) {
+  CLEAR(memory, kernel);
+  memory->kernel_tcpgiven_case = 0;
+  CLEAR(memory, swappiness);
+  memory->disableoomkiller = FALSE;
+  if (memory->limit == 0) CLEAR(memory, limit);
+  if (memory->reservation == 0) CLEAR(memory, reservation);
+  if (memory->swap == 0) CLEAR(memory, swap);
+}
+
+/* A caller that names the file itself knows better. */
+static void add_unified(OciResources *resources, const char *file, char *value) {
+  for (gsize i = 0; i < resources->n_unified; i++) {
+    if (strcmp(resources->unified[i]->key, file) != 0) continue;
+    g_free(value);
+    return;
+  }
+  Grpc__LinuxResources__UnifiedEntry *entry = g_new(Grpc__LinuxResources__UnifiedEntry, 1);
+  grpc__linux_resources__unified_entry__init(entry);
+  entry->key = g_strdup(file);
+  entry->value = value;
+  resources->unified = g_renew(Grpc__LinuxResources__UnifiedEntry *, resources->unified, resources->n_unified + 1);
+  resources->unified[resources->n_unified++] = entry;
+}
+
+static void set_string(char **field, char *value) {
+  if (*field != (char *)protobuf_c_empty_string) g_free(*field);
+  *field = value;
+}
+
+/* All that the guest has is no limit: CPUs that are added later are not kept from the container. */
+static gboolean translate(char **field, const char *host, const char *guest, const char *what, GError **error) {
+  if (!guest || *host == '\0' || **field != '\0') return TRUE;
+  g_autoptr(GArray) wanted = cpuset_parse(host, what, error);
+  g_autoptr(GArray) there = wanted ? cpuset_parse(guest, "the guest's list", error) : NULL;
+  if (!there) return FALSE;
+  g_autoptr(GArray) chosen = cpuset_translate(wanted, there);
+  if (chosen->len < there->len) set_string(field, cpuset_to_text(chosen));
+  return TRUE;
+}
+
+/* crun 1.8.1 leaves the old quota in place. */
+static void lift_quota(OciResources *resources) {
+  Grpc__LinuxCPU *cpu = resources->cpu;
+  add_unified(resources, "cpu.max",
+              cpu->period > 0 ? g_strdup_printf("max %" G_GUINT64_FORMAT, cpu->period) : g_strdup("max"));
+  CLEAR(cpu, quota);
+  CLEAR(cpu, period);
+}
+
+static gboolean prepare_cpu(OciResources *resources, const SpecKernel *kernel, GError **error) {
+  Grpc__LinuxCPU *cpu = resources->cpu;
+  cpu->realtime_runtime_given_case = 0;
+  cpu->realtime_period_given_case = 0;
+  if (cpu->shares == 0) CLEAR(cpu, shares);
+  if (cpu->quota == 0) CLEAR(cpu, quota);
+  if (cpu->period == 0) CLEAR(cpu, period);
+  if (cpu->quota < 0) lift_quota(resources);
+  if (cpu->burst_given_case != 0) add_unified(resources, BURST_FILE, g_strdup_printf("%" G_GUINT64_FORMAT, cpu->burst));
+  CLEAR(cpu, burst);
+  return translate(&cpu->cpus, cpu->hostcpus, kernel->cpus, "cpu.cpus", error) &&
+         translate(&cpu->mems, cpu->hostmems, kernel->mems, "cpu.mems", error);
+}
+
+static void drop_device_weights(Grpc__LinuxBlockIO *block_io) {
+  for (gsize i = 0; i < block_io->n_weightdevice; i++)
+    protobuf_c_message_free_unpacked(&block_io->weightdevice[i]->base, NULL);
+  block_io->n_weightdevice = 0;
+}
+
+/* FALSE: nothing is left of it; crun would look for the weight's file all the same. */
+static gboolean prepare_block_io(Grpc__LinuxBlockIO *block_io, const SpecKernel *kernel) {
+  block_io->leaf_weight_given_case = 0;
+  drop_device_weights(block_io);
+  if (block_io->weight == 0 || !kernel->has_io_weight) CLEAR(block_io, weight);
+  return block_io->weight_given_case != 0 || block_io->n_throttlereadbpsdevice > 0 ||
+         block_io->n_throttlewritebpsdevice > 0 || block_io->n_throttlereadiopsdevice > 0 ||
+         block_io->n_throttlewriteiopsdevice > 0;
+}
+
+char **spec_get_device_weights(const OciResources *resources) {
+  const Grpc__LinuxBlockIO *block_io = resources ? resources->blockio : NULL;
+  g_autoptr(GPtrArray) lines = g_ptr_array_new();
+  for (gsize i = 0; block_io && i < block_io->n_weightdevice; i++) {
+    const Grpc__LinuxWeightDevice *entry = block_io->weightdevice[i];
+    if (entry->weight == 0) continue;
+    guint weight = CLAMP(entry->weight, BLOCK_WEIGHT_MIN, BLOCK_WEIGHT_MAX) - BLOCK_WEIGHT_MIN;
+    g_ptr_array_add(lines, g_strdup_printf("%" G_GINT64_FORMAT ":%" G_GINT64_FORMAT " %u", entry->major, entry->minor,
+                                           1 + weight * 9999 / (BLOCK_WEIGHT_MAX - BLOCK_WEIGHT_MIN)));
+  }
+  g_ptr_array_add(lines, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&lines), FALSE);
+}
+
+gboolean spec_prepare_resources(OciResources *resources, const SpecKernel *kernel, GError **error) {
+  if (!resources) return TRUE;
+  if (resources->memory) prepare_memory(resources->memory);
+  if (resources->cpu && !prepare_cpu(resources, kernel, error)) return FALSE;
+  if (resources->blockio && !prepare_block_io(resources->blockio, kernel)) {
+    protobuf_c_message_free_unpacked(&resources->blockio->base, NULL);
+    resources->blockio = NULL;
+  }
+  if (resources->network) {
+    protobuf_c_message_free_unpacked(&resources->network->base, NULL);
+    resources->network = NULL;
+  }
+  return TRUE;
+}
+
+gboolean spec_check_memory_update(const OciResources *resources, guint64 used, GError **error) {
+  const Grpc__LinuxMemory *memory = resources->memory;
+  if (!memory || !memory->checkbeforeupdate) return TRUE;
+  const struct {
+    const char *name;
+    gint64 limit;
+  } limits[] = {{"memory+swap", memory->swap}, {"memory", memory->limit}};
+  for (gsize i = 0; i < G_N_ELEMENTS(limits); i++) {
+    if (limits[i].limit <= 0 || (guint64)limits[i].limit > used) continue;
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "rejecting %s limit %" G_GINT64_FORMAT " <= usage %" G_GUINT64_FORMAT, limits[i].name, limits[i].limit,
+                used);
+    return FALSE;
+  }
+  return TRUE;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The limits of a container as this guest's kernel and crun can take them. */
+#pragma once
+
+#include "common/oci.h"
+
+/* What this kernel has, for those who only rewrite documents. */
+typedef struct {
+  const char *cpus; /* that containers may use; NULL: it has no cpusets */
+  const char *mems;
+  gboolean has_io_weight;
+} SpecKernel;
+
+/* Changes them in place. What only cgroup version 1 knows goes, as runc lets it go on version 2; so do zeros that mean
+ * "not set", which crun would write. What crun does not know, but the kernel does, becomes an entry of "unified". The
+ * host's CPUs become the guest's. resources may be NULL. */
+gboolean spec_prepare_resources(OciResources *resources, const SpecKernel *kernel, GError **error);
+
+/* Weights of single block devices, as lines for "io.weight": crun 1.8.1 looks for that file in the wrong place. To be
+ * freed with g_strfreev(). */
+char **spec_get_device_weights(const OciResources *resources);
+
+/* With memory.checkBeforeUpdate: refuses limits that what is used now is above already, in runc's words. used: bytes in
+ * memory.current. */
+gboolean spec_check_memory_update(const OciResources *resources, guint64 used, GError **error);

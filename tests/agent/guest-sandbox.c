@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guest-sandbox unix:///PATH: what a sandbox and its containers need a real guest for, behind its virtio-serial port:
+ * limits, memory, the guest as a whole. The guest has two CPUs; its shared tree has the root file system in box/rootfs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Last: it needs the ones before. */
+#include <cmocka.h>
+
+#include "common/error.h"
+#include "common/oci.h"
+#include "tests/agent/document.h"
+
+#define SHARED "/run/kata-containers/shared/containers"
+#define SYNC_MS 120000
+
+static TtrpcClient *client;
+
+static void test_create_sandbox(void **state) {
+  Grpc__Storage share = GRPC__STORAGE__INIT;
+  Grpc__Storage *storages[] = {&share};
+  share.driver = (char *)"virtio-fs";
+  share.source = (char *)"kataShared";
+  share.fstype = (char *)"virtiofs";
+  share.mount_point = (char *)SHARED "/";
+  Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+  request.hostname = (char *)"guest-of-test";
+  request.sandbox_id = (char *)"guest-test";
+  request.n_storages = G_N_ELEMENTS(storages);
+  request.storages = storages;
+  harness_must("CreateSandbox", &request.base);
+}
+
+/* ---- limits ---- */
+
+/* The container's own view of its cgroup. */
+static Grpc__Spec *with_cgroup(const char *script, const char *members) {
+  Grpc__Spec *spec = harness_document(script, members);
+  harness_add_mount(spec, "/sys/fs/cgroup", "cgroup", "cgroup");
+  return spec;
+}
+
+static void run_and_check(Grpc__Spec *spec, const char *expected) {
+  harness_create_spec("doc", spec);
+  harness_start_container("doc");
+  g_autoptr(GString) out = harness_read_all("doc", "", FALSE);
+  g_autoptr(GString) err = harness_read_all("doc", "", TRUE);
+  harness_wait("doc", "");
+  harness_remove("doc");
+  if (strcmp(out->str, expected) != 0) fail_msg("'%s' is not '%s'; %s", out->str, expected, err->str);
+}
+
+#define CAT(files) "cd /sys/fs/cgroup && cat " files
+
+static void test_limits(void **state) {
+  g_autoptr(Grpc__Spec) spec = with_cgroup(
+      CAT("memory.max memory.swap.max memory.low memory.high pids.max cpu.weight cpu.max cpu.max.burst cpu.idle"),
+      "{\"linux\": {\"resources\": {\"memory\": {\"limit\": 67108864, \"swap\": 100663296, \"reservation\": 33554432, "
+      "\"kernel\": -1, \"kernelTCP\": -1, \"swappiness\": 0}, \"pids\": {\"limit\": 33}, \"cpu\": {\"shares\": 2048, "
+      "\"quota\": 50000, \"period\": 100000, \"burst\": 10000, \"idle\": 0, \"realtimeRuntime\": 1, "
+      "\"realtimePeriod\": 2}, \"unified\": {\"memory.high\": \"50331648\"}, \"network\": {\"classID\": 1}}}}");
+  /* Swap is without what memory takes of it; the weight is 1 + (shares - 2) * 9999 / 262142. */
+  run_and_check(spec, "67108864\n33554432\n33554432\n50331648\n33\n79\n50000 100000\n10000\n0\n");
+  g_autoptr(Grpc__Spec) unlimited =
+      with_cgroup(CAT("memory.max memory.swap.max pids.max cpu.max"),
+                  "{\"linux\": {\"resources\": {\"memory\": {\"limit\": -1, \"swap\": -1}, \"pids\": {\"limit\": -1}, "
+                  "\"cpu\": {\"quota\": -1}}}}");
+  run_and_check(unlimited, "max\nmax\nmax\nmax 100000\n");
+  g_autoptr(Grpc__Spec) zeros = with_cgroup(
+      CAT("memory.max pids.max cpu.max cpu.weight"),
+      "{\"linux\": {\"resources\": {\"memory\": {\"limit\": 0, \"swap\": 0, \"reservation\": 0}, \"pids\": {\"limit\": "
+      "0}, \"cpu\": {\"quota\": 0, \"period\": 0, \"shares\": 0}}}}");
+  run_and_check(zeros, "max\nmax\nmax 100000\n100\n");
+  g_autoptr(Grpc__Spec) huge =
+      with_cgroup(CAT("hugetlb.2MB.max"),
+                  "{\"linux\": {\"resources\": {\"hugepageLimits\": [{\"pageSize\": \"2MB\", \"limit\": 4194304}]}}}");
+  run_and_check(huge, "4194304\n");
+}
+
+static void test_cpuset(void **state) {
+  g_autoptr(Grpc__Spec) spec =
+      with_cgroup(CAT("cpuset.cpus cpuset.mems"), "{\"linux\": {\"resources\": {\"cpu\": {\"shares\": 1024}}}}");
+  /* As the owner has it from a host with more CPUs. */
+  Grpc__LinuxCPU *cpu = spec->linux->resources->cpu;
+  cpu->hostcpus = strdup("7");
+  cpu->hostmems = strdup("1");
+  run_and_check(spec, "1\n\n");
+  g_autoptr(Grpc__Spec) own = with_cgroup("grep Cpus_allowed_list /proc/self/status; nproc",
+                                          "{\"linux\": {\"resources\": {\"cpu\": {\"cpus\": \"0\"}}}}");
+  run_and_check(own, "Cpus_allowed_list:\t0\n1\n");
+}
+
+/* The guest's only disk. */
+static void read_disk(char **ret_major, char **ret_minor) {
+  g_autoptr(Grpc__Spec) spec = harness_document("cat /sys/block/vda/dev", "{}");
+  harness_add_mount(spec, "/sys", "sysfs", "sysfs");
+  harness_create_spec("disk", spec);
+  harness_start_container("disk");
+  g_autoptr(GString) out = harness_read_all("disk", "", FALSE);
+  harness_wait("disk", "");
+  harness_remove("disk");
+  g_auto(GStrv) numbers = g_strsplit(g_strchomp(out->str), ":", -1);
+  assert_int_equal(g_strv_length(numbers), 2);
+  *ret_major = g_strdup(numbers[0]);
+  *ret_minor = g_strdup(numbers[1]);
+}
+
+static void test_block_io(void **state) {
+  g_autofree char *major = NULL;
+  g_autofree char *minor = NULL;
+  read_disk(&major, &minor);
+  g_autofree char *members = g_strdup_printf(
+      "{\"linux\": {\"resources\": {\"blockIO\": {\"weight\": 505, \"leafWeight\": 10, "
+      "\"weightDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"weight\": 1000, \"leafWeight\": 300}], "
+      "\"throttleReadBpsDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"rate\": 1000000}], "
+      "\"throttleWriteBpsDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"rate\": 2000000}], "
+      "\"throttleReadIOPSDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"rate\": 30}], "
+      "\"throttleWriteIOPSDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"rate\": 40}]}}}}",
+      major, minor);
+  g_autoptr(Grpc__Spec) spec = with_cgroup(CAT("io.weight io.max"), members);
+  /* 505 is the middle of 10 to 1000, and so 5000 of 10000. */
+  g_autofree char *expected = g_strdup_printf(
+      "default 5000\n%1$s:%2$s 10000\n%1$s:%2$s rbps=1000000 wbps=2000000 riops=30 wiops=40\n", major, minor);
+  run_and_check(spec, expected);
+}
+
+static void test_device_rules(void **state) {
+  /* 4:64 is a serial port, which no container has by itself. */
+  static const struct {
+    const char *rule;
+    const char *expected;
+  } cases[] = {
+      {"", "refused\nrefused\n"},
+      {", {\"allow\": true, \"type\": \"c\", \"major\": 4, \"minor\": 64, \"access\": \"r\"}", "open\nrefused\n"},
+      {", {\"allow\": true, \"type\": \"c\", \"major\": 4, \"access\": \"rw\"}", "open\nopen\n"},
+      {", {\"allow\": true, \"type\": \"c\", \"access\": \"w\"}", "refused\nopen\n"},
+      {", {\"allow\": true, \"type\": \"c\", \"major\": 4, \"minor\": -1, \"access\": \"w\"}", "refused\nopen\n"},
+      /* 0 is a number, not any. */
+      {", {\"allow\": true, \"type\": \"c\", \"major\": 0, \"minor\": 0, \"access\": \"rw\"}", "refused\nrefused\n"},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *members = g_strdup_printf(
+        "{\"linux\": {\"devices\": [{\"path\": \"/dev/serial\", \"type\": \"c\", \"major\": 4, \"minor\": 64}], "
+        "\"resources\": {\"devices\": [{\"allow\": false, \"access\": \"rwm\"}%s]}}}",
+        cases[i].rule);
+    g_autoptr(Grpc__Spec) spec = harness_document(
+        "(: < /dev/serial) 2>/dev/null && echo open || echo refused; "
+        "(: > /dev/serial) 2>/dev/null && echo open || echo refused",
+        members);
+    run_and_check(spec, cases[i].expected);
+  }
+}
+
+static void update(const char *id, const char *members, const char *refusal) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(OciResources) resources = oci_resources_parse(members, strlen(members), "resources", &error);
+  if (!resources) fail_msg("%s", error->message);
+  Grpc__UpdateContainerRequest request = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)id;
+  request.resources = resources;
+  if (refusal)
+    harness_must_fail("UpdateContainer", &request.base, TTRPC_INVALID_ARGUMENT, refusal);
+  else
+    harness_must("UpdateContainer", &request.base);
+}
+
+static void test_update(void **state) {
+  g_autoptr(Grpc__Spec) spec = with_cgroup(
+      "echo begun; exec sleep 1000",
+      "{\"linux\": {\"resources\": {\"memory\": {\"limit\": 67108864}, \"pids\": {\"limit\": 20}, \"cpu\": {\"quota\": "
+      "50000, \"period\": 100000}}}}");
+  harness_create_spec("up", spec);
+  harness_start_container("up");
+  g_autoptr(GBytes) begun = harness_read("up", "", 100);
+  update("up", "{\"cpu\": {\"quota\": -1}, \"pids\": {\"limit\": 30}}", NULL);
+  harness_exec("up", "e", CAT("memory.max pids.max cpu.max"));
+  g_autoptr(GString) first = harness_read_all("up", "e", FALSE);
+  assert_string_equal(first->str, "67108864\n30\nmax 100000\n");
+  harness_wait("up", "e");
+  update("up", "{\"memory\": {\"limit\": 4096, \"checkBeforeUpdate\": true}}", "rejecting memory limit 4096 <= usage");
+  update("up",
+         "{\"memory\": {\"limit\": 33554432, \"swap\": 33554432, \"checkBeforeUpdate\": true}, \"unified\": "
+         "{\"memory.high\": \"max\"}}",
+         NULL);
+  harness_exec("up", "f", CAT("memory.max memory.swap.max pids.max"));
+  g_autoptr(GString) second = harness_read_all("up", "f", FALSE);
+  assert_string_equal(second->str, "33554432\n0\n30\n");
+  harness_wait("up", "f");
+  update("up",
+         "{\"memory\": {\"limit\": -1, \"swap\": -1}, \"pids\": {\"limit\": -1}, \"cpu\": {\"quota\": 7000, "
+         "\"period\": 10000}}",
+         NULL);
+  harness_exec("up", "g", CAT("memory.max memory.swap.max pids.max cpu.max"));
+  g_autoptr(GString) third = harness_read_all("up", "g", FALSE);
+  assert_string_equal(third->str, "max\nmax\nmax\n7000 10000\n");
+  harness_remove("up");
+}
+
+static void test_destroy(void **state) {
+  Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
+  harness_must("DestroySandbox", &request.base);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_create_sandbox), cmocka_unit_test(test_limits),       cmocka_unit_test(test_cpuset),
+      cmocka_unit_test(test_block_io),       cmocka_unit_test(test_device_rules), cmocka_unit_test(test_update),
+      cmocka_unit_test(test_destroy),
+  };
+  g_autoptr(GError) error = NULL;
+  if (argc != 2) return EXIT_FAILURE;
+  int fd = ttrpc_dial(argv[1], 0, &error);
+  client = fd < 0 ? NULL : ttrpc_client_new(fd, TTRPC_STREAM_PORT);
+  if (!client || !ttrpc_client_sync(client, FALSE, SYNC_MS, &error)) {
+    fprintf(stderr, "guest-sandbox: %s\n", error->message);
+    return EXIT_FAILURE;
+  }
+  harness_attach(client, SHARED "/box/rootfs");
+  int failed = cmocka_run_group_tests_name("guest-sandbox", tests, NULL, NULL);
+  ttrpc_client_unref(client);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
