@@ -61,6 +61,19 @@ static void write_share(XmlWriter *xml, const VmConfig *config) {
   xml_close(xml);
 }
 
+/* libvirt makes the tap, in the network namespace of the thread that starts the machine. */
+static void write_nic(XmlWriter *xml, const VmNic *nic, guint slot) {
+  g_autofree char *mtu = g_strdup_printf("%u", nic->mtu);
+  xml_open(xml, "interface", "type", "ethernet", NULL);
+  xml_leaf(xml, "mac", "address", nic->mac, NULL);
+  xml_leaf(xml, "target", "dev", nic->tap, NULL);
+  xml_leaf(xml, "model", "type", MODERN, NULL);
+  xml_leaf(xml, "mtu", "size", mtu, NULL);
+  xml_leaf(xml, "rom", "enabled", "no", NULL); /* nobody boots from it */
+  write_address(xml, slot);
+  xml_close(xml);
+}
+
 void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config) {
   xml_open(xml, "devices", NULL);
   xml_text(xml, "emulator", config->emulator);
@@ -71,5 +84,6 @@ void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config) {
   else
     write_vsock(xml, config);
   if (config->virtiofs_socket != NULL) write_share(xml, config);
+  for (guint i = 0; i < config->nics->len; i++) write_nic(xml, config->nics->pdata[i], VM_CONFIG_NIC_FIRST_SLOT + i);
   xml_close(xml);
 }

@@ -11,6 +11,13 @@
 /* x86's COMMAND_LINE_SIZE with its NUL (Linux: arch/x86/include/asm/setup.h). */
 #define CMDLINE_MAX 2047
 
+static void nic_free(gpointer data) {
+  VmNic *nic = data;
+  g_free(nic->tap);
+  g_free(nic->mac);
+  g_free(nic);
+}
+
 void vm_config_free(VmConfig *config) {
   if (config == NULL) return;
   g_free(config->name);
@@ -25,6 +32,7 @@ void vm_config_free(VmConfig *config) {
   g_free(config->agent_socket);
   g_free(config->console_log);
   g_free(config->virtiofs_socket);
+  g_clear_pointer(&config->nics, g_ptr_array_unref);
   g_free(config);
 }
 
@@ -131,6 +139,7 @@ VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, c
   config->name = g_strdup(VM_CONFIG_NAME);
   config->uuid = make_uuid(sandbox_dir, sandbox_id);
   config->title = g_strdup(sandbox_id);
+  config->nics = g_ptr_array_new_with_free_func(nic_free);
   config->accelerator = accelerator;
   config->channel = channel;
   take_settings(config, settings);
@@ -144,3 +153,14 @@ VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, c
   }
   return g_steal_pointer(&config);
 }
+
+void vm_config_add_nic(VmConfig *config, const char *tap, const char *mac, guint mtu) {
+  g_return_if_fail(config->nics->len < VM_CONFIG_NICS_MAX);
+  VmNic *nic = g_new0(VmNic, 1);
+  nic->tap = g_strdup(tap);
+  nic->mac = g_strdup(mac);
+  nic->mtu = mtu;
+  g_ptr_array_add(config->nics, nic);
+}
+
+char *vm_config_nic_pci_path(guint nic) { return g_strdup_printf("%02x", VM_CONFIG_NIC_FIRST_SLOT + nic); }

@@ -6,6 +6,13 @@
 
 #include "lib/settings.h"
 
+/* A network card: the other end of a tap device that QEMU makes. */
+typedef struct {
+  char *tap;
+  char *mac;
+  guint mtu;
+} VmNic;
+
 typedef struct {
   char *name;  /* VM_CONFIG_NAME */
   char *uuid;  /* derived from root and id, so that it is the same each time */
@@ -25,6 +32,7 @@ typedef struct {
   char *agent_socket;    /* SERIAL: unix socket of the port, listened on by QEMU */
   char *console_log;     /* file the serial console is written to */
   char *virtiofs_socket; /* NULL: no shared directory */
+  GPtrArray *nics;       /* VmNic */
 } VmConfig;
 
 /* libvirt's domain name. Each sandbox has a libvirt root of its own, so all are named alike; the name is
@@ -39,6 +47,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmConfig, vm_config_free)
 /* sandbox_dir: $ROOT/s/KEY. accelerator and channel: resolved. vsock_cid is left 0 for the caller to choose. */
 VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, const char *sandbox_dir,
                         Accelerator accelerator, AgentChannel channel, GError **error);
+
+/* Cards sit in slots of the root bus one after the other, so that the guest can tell them apart. */
+#define VM_CONFIG_NICS_MAX 8u
+#define VM_CONFIG_NIC_FIRST_SLOT 0x10u
+void vm_config_add_nic(VmConfig *config, const char *tap, const char *mac, guint mtu);
+/* The agent protocol's form of where card number nic (from 0) sits: its slot in hexadecimal digits. */
+char *vm_config_nic_pci_path(guint nic);
 
 /* The kernel's command line: ours, then the settings' kernel_params. */
 char *vm_config_cmdline(const kata_settings *settings, AgentChannel channel);

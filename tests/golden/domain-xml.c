@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Each NAME.conf beside this file gives exactly NAME.xml; KATA_TEST_REGEN=1 writes the latter anew, to be read before
- * it is kept. Every one of them must also please libvirt's schema. */
+/* Each NAME.conf beside this file gives exactly NAME.xml (with two network cards if it begins with "nics-");
+ * KATA_TEST_REGEN=1 writes the latter anew, to be read before it is kept. Every one of them must also please libvirt's
+ * schema. */
 
 /* cmocka.h needs these before it. */
 #include <setjmp.h>
@@ -31,6 +32,10 @@ static char *build(const char *conf) {
   g_autoptr(VmConfig) config = vm_config_new(settings, "sandbox-1", directory, accelerator, channel, &error);
   g_assert_no_error(error);
   if (channel == CHANNEL_VSOCK) config->vsock_cid = 42;
+  if (strstr(conf, "/nics-") != NULL) {
+    vm_config_add_nic(config, "tap0_kata", "02:00:00:00:00:01", 1500);
+    vm_config_add_nic(config, "tap1_kata", "02:00:00:00:00:02", 9000);
+  }
   char *xml = domain_xml_build(config, &error);
   g_assert_no_error(error);
   return xml;
