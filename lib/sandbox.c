@@ -131,6 +131,25 @@ char **kata_sandbox_list(kata_context *ctx, uint32_t flags, kata_error **err) {
   return (char **)g_ptr_array_free(ids, FALSE);
 }
 
+/* ---- the network ---- */
+
+static gboolean set_netns(const kata_sandbox *sandbox, const char *path, GError **error) {
+  if (!api_check_argument(path, "path", error)) return FALSE;
+  Containerd__Runtime__Sandbox__V1__CreateSandboxRequest request =
+      CONTAINERD__RUNTIME__SANDBOX__V1__CREATE_SANDBOX_REQUEST__INIT;
+  request.sandbox_id = sandbox->id;
+  request.netns_path = (char *)path;
+  return owner_ask(sandbox->ctx, sandbox->id, SANDBOX_SERVICE, "CreateSandbox", &request.base, OWNER_QUICK_MS, NULL,
+                   error);
+}
+
+int kata_sandbox_set_netns(kata_sandbox *sandbox, const char *path, uint32_t flags, kata_error **err) {
+  g_autoptr(GError) error = NULL;
+  if (!api_check(sandbox, "sandbox", flags, 0, &error) || !set_netns(sandbox, path, &error))
+    return api_fail(err, error);
+  return 0;
+}
+
 /* ---- start, stop, wait ---- */
 
 int kata_sandbox_start(kata_sandbox *sandbox, uint32_t flags, kata_error **err) {

@@ -74,6 +74,19 @@ const char *kata_sandbox_get_id(const kata_sandbox *sandbox);
 char **kata_sandbox_list(kata_context *ctx, uint32_t flags, kata_error **err);
 
 /**
+ * kata_sandbox_set_netns: chooses the network namespace whose interfaces the guest is connected to: each appears in
+ * the guest with its name, addresses, MTU and routes. Comes before the start and before the first container, whose
+ * config.json chooses otherwise (linux.namespaces, type "network"); a sandbox for which nobody chooses has only a
+ * loopback device.
+ * @path: of the namespace as the caller sees it, such as "/run/netns/NAME" or "/proc/PID/ns/net"; absolute.
+ * @flags: 0.
+ * Returns: 0, also when it was chosen before, or -1.
+ * Errors: KATA_ERR_INVALID_ARGUMENT when it is no network namespace or another one was chosen; KATA_ERR_UNSUPPORTED for
+ * the host's own; KATA_ERR_NOT_FOUND. Since: 0.1
+ */
+int kata_sandbox_set_netns(kata_sandbox *sandbox, const char *path, uint32_t flags, kata_error **err);
+
+/**
  * kata_sandbox_start: boots the virtual machine and waits until its agent answers, at most as
  * long as the setting dial_timeout says.
  * @flags: 0.

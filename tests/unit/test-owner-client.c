@@ -165,6 +165,21 @@ static void settings_reach_the_owner(void **state) {
   assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
 }
 
+static void the_network_reaches_the_owner(void **state) {
+  g_autoptr(KataError) err = NULL;
+  g_autoptr(kata_sandbox) sandbox = kata_sandbox_create(ctx, "pod-net", NULL, 0, &err);
+  assert_non_null(sandbox);
+  assert_int_equal(kata_sandbox_set_netns(sandbox, NULL, 0, &err), -1);
+  assert_int_equal(kata_error_get_code(err), KATA_ERR_INVALID_ARGUMENT);
+  assert_int_equal(kata_sandbox_set_netns(sandbox, "/run/netns/blue", 0, NULL), 0);
+  g_autofree char *directory = paths_sandbox_dir(kata_context_get_root(ctx), "pod-net");
+  g_autofree char *file = g_build_filename(directory, "netns", NULL);
+  g_autofree char *path = NULL;
+  assert_true(g_file_get_contents(file, &path, NULL, NULL));
+  assert_string_equal(path, "/run/netns/blue");
+  assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
+}
+
 static void a_wrong_settings_file_starts_nothing(void **state) {
   g_autoptr(KataError) err = NULL;
   g_autofree char *conf = g_strdup(kata_context_get_config_file(ctx));
@@ -597,6 +612,7 @@ int main(void) {
       cmocka_unit_test(an_id_is_used_once),
       cmocka_unit_test(sandboxes_are_listed),
       cmocka_unit_test(settings_reach_the_owner),
+      cmocka_unit_test(the_network_reaches_the_owner),
       cmocka_unit_test(a_wrong_settings_file_starts_nothing),
       cmocka_unit_test(a_failed_start_tells_why),
       cmocka_unit_test(a_missing_owner_program_is_named),
