@@ -6,10 +6,13 @@
 #include "attend.h"
 #include "commands.h"
 #include "common/error.h"
+#include "common/fds.h"
 #include "common/safe-path.h"
 #include "monitor.h"
+#include "netns.h"
 #include "pid-file.h"
 #include "process-json.h"
+#include "state-json.h"
 #include "streams.h"
 #include "subject.h"
 
@@ -169,6 +172,14 @@ static void on_signal(int number, gpointer data) {
   }
 }
 
+/* 0: there is none. */
+static pid_t get_host_pid(kata_container *container) {
+  autokatafree char *document = kata_container_get_state(container, 0, NULL);
+  g_autoptr(json_object) state = document != NULL ? json_tokener_parse(document) : NULL;
+  json_object *pid = NULL;
+  return json_object_object_get_ex(state, "pid", &pid) ? (pid_t)json_object_get_int(pid) : 0;
+}
+
 static gboolean open_streams(Exec *exec, gboolean terminal, GError **error) {
   if (!streams_check_console(detach, terminal, console_socket, error)) return FALSE;
   attend_prepare_signals();
@@ -176,11 +187,14 @@ static gboolean open_streams(Exec *exec, gboolean terminal, GError **error) {
     exec->streams.io.host_pid = getpid();
     return streams_open_foreground(&exec->streams, terminal, error);
   }
-  if (!streams_open_detached(&exec->streams, terminal, console_socket, error) ||
-      !monitor_start(&exec->monitor, exec->app->context, kata_container_get_id(exec->container), exec->exec_id,
-                     exec->streams.slave, NULL, error)) {
-    return FALSE;
-  }
+  if (!streams_open_detached(&exec->streams, terminal, console_socket, error)) return FALSE;
+  /* The monitor is where the container's own is. */
+  autofd int before = -1;
+  netns_enter_of(get_host_pid(exec->container), &before);
+  gboolean is_started = monitor_start(&exec->monitor, exec->app->context, kata_container_get_id(exec->container),
+                                      exec->exec_id, exec->streams.slave, NULL, error);
+  netns_leave(&before);
+  if (!is_started) return FALSE;
   exec->streams.io.host_pid = exec->monitor.pid;
   return TRUE;
 }

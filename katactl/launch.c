@@ -8,9 +8,11 @@
 #include "activation.h"
 #include "attend.h"
 #include "common/error.h"
+#include "common/fds.h"
 #include "common/ids.h"
 #include "common/oci.h"
 #include "monitor.h"
+#include "netns.h"
 #include "pid-file.h"
 #include "streams.h"
 #include "subject.h"
@@ -25,6 +27,7 @@ typedef struct {
   View *view;
   Streams streams;
   Monitor monitor;
+  int caller_netns;  /* where the working thread belongs, if the main one stands for the container; or -1 */
   Subject subject;   /* its container is set by the working thread, then is_created */
   gint has_sandbox;  /* atomic: the sandbox of this id is ours to delete */
   gint is_created;   /* atomic */
@@ -37,6 +40,7 @@ static void launch_clear(Launch *launch) {
   monitor_abort(&launch->monitor);
   streams_close(&launch->streams);
   subject_clear(&launch->subject);
+  fd_clear(&launch->caller_netns);
   g_clear_pointer(&launch->bundle, g_free);
   g_clear_pointer(&launch->view, view_free);
   g_clear_error(&launch->error);
@@ -119,6 +123,7 @@ static gboolean create_and_start(Launch *launch, GError **error) {
 
 static void work(gpointer data) {
   Launch *launch = data;
+  netns_leave(&launch->caller_netns);
   if (!create_and_start(launch, &launch->error)) {
     launch->status = STATUS_FAILED;
     return;
@@ -150,36 +155,44 @@ static void on_signal(int number, gpointer data) {
   }
 }
 
-/* The bundle's absolute path, and whether its process wants a terminal. */
-static gboolean read_bundle(Launch *launch, gboolean *ret_terminal, GError **error) {
+/* Also takes down the bundle's absolute path. */
+static OciSpec *read_bundle(Launch *launch, GError **error) {
   const char *given = launch->options->bundle != NULL ? launch->options->bundle : ".";
   g_autofree char *bundle = g_canonicalize_filename(given, NULL);
   g_autoptr(OciSpec) spec = oci_spec_load(bundle, error);
-  if (spec == NULL) return FALSE;
-  if (launch->options->detach) launch->view = view_new(spec, bundle, error);
-  if (launch->options->detach && launch->view == NULL) return FALSE;
+  if (spec == NULL) return NULL;
+  if (launch->options->detach && (launch->view = view_new(spec, bundle, error)) == NULL) return NULL;
   launch->bundle = g_steal_pointer(&bundle);
-  *ret_terminal = spec->process != NULL && spec->process->terminal;
-  return TRUE;
+  return g_steal_pointer(&spec);
+}
+
+/* The monitor stands for the container, in its network namespace. */
+static gboolean start_monitor(Launch *launch, const OciSpec *spec, GError **error) {
+  autofd int before = -1;
+  if (!netns_enter(spec, &before, error)) return FALSE;
+  gboolean is_started = monitor_start(&launch->monitor, launch->app->context, launch->options->id, NULL,
+                                      launch->streams.slave, launch->view, error);
+  netns_leave(&before);
+  return is_started;
 }
 
 /* What must be ready before there are threads. */
 static gboolean prepare(Launch *launch, GError **error) {
   const LaunchOptions *options = launch->options;
-  gboolean terminal = FALSE;
-  if (!id_check(options->id, "container", error) || !activation_check_descriptors(options->preserve_fds, error) ||
-      !read_bundle(launch, &terminal, error) ||
-      !streams_check_console(options->detach, terminal, options->console_socket, error)) {
+  if (!id_check(options->id, "container", error) || !activation_check_descriptors(options->preserve_fds, error))
     return FALSE;
-  }
+  g_autoptr(OciSpec) spec = read_bundle(launch, error);
+  if (spec == NULL) return FALSE;
+  gboolean terminal = spec->process != NULL && spec->process->terminal;
+  if (!streams_check_console(options->detach, terminal, options->console_socket, error)) return FALSE;
   attend_prepare_signals();
   if (!options->detach) {
     launch->streams.io.host_pid = getpid();
-    return streams_open_foreground(&launch->streams, terminal, error);
+    return streams_open_foreground(&launch->streams, terminal, error) &&
+           netns_enter(spec, &launch->caller_netns, error);
   }
   if (!streams_open_detached(&launch->streams, terminal, options->console_socket, error) ||
-      !monitor_start(&launch->monitor, launch->app->context, options->id, NULL, launch->streams.slave, launch->view,
-                     error)) {
+      !start_monitor(launch, spec, error)) {
     return FALSE;
   }
   g_clear_pointer(&launch->view, view_free);
@@ -188,7 +201,8 @@ static gboolean prepare(Launch *launch, GError **error) {
 }
 
 int launch_container(App *app, const LaunchOptions *options, GError **error) {
-  g_auto(Launch) launch = {.app = app, .options = options, .streams = STREAMS_INIT, .monitor = MONITOR_INIT};
+  g_auto(Launch)
+      launch = {.app = app, .options = options, .streams = STREAMS_INIT, .monitor = MONITOR_INIT, .caller_netns = -1};
   if (!prepare(&launch, error)) return STATUS_FAILED;
   Attended attended = {
       .work = work,

@@ -16,6 +16,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/duration.c katactl/duration.h \
 	katactl/launch.c katactl/launch.h \
 	katactl/monitor.c katactl/monitor.h \
+	katactl/netns.c katactl/netns.h \
 	katactl/options.c katactl/options.h \
 	katactl/pid-file.c katactl/pid-file.h \
 	katactl/process-json.c katactl/process-json.h \

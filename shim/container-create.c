@@ -18,6 +18,7 @@
 #include "shim/guest-spec.h"
 #include "shim/host-watch.h"
 #include "shim/sandbox-dir.h"
+#include "shim/sandbox-network.h"
 #include "shim/store.h"
 
 /* What the end of a killed process may take. */
@@ -30,6 +31,7 @@ typedef struct {
   char *bundle;
   OciSpec *spec; /* as the guest gets it */
   Kata__V1__ContainerInfo *info;
+  char *netns_path;  /* "": one of its own */
   GPtrArray *shares; /* GuestShare */
   GArray *trees;     /* int, a mount tree for each share */
   Process *process;
@@ -46,6 +48,7 @@ static void clear_tree(gpointer fd) { fd_clear(fd); }
 
 static void creation_clear(Creation *creation) {
   g_free(creation->bundle);
+  g_free(creation->netns_path);
   oci_spec_free(creation->spec);
   if (creation->info != NULL) protobuf_c_message_free_unpacked(&creation->info->base, NULL);
   g_clear_pointer(&creation->shares, g_ptr_array_unref);
@@ -61,6 +64,8 @@ static void creation_undo(Creation *creation) {
   }
   if (creation->linked) sandbox_dir_unlink(creation->sandbox->root, creation->id);
   HookSubject subject = {.info = creation->info, .status = "stopped", .place = creation->peer};
+  subject.outside_network =
+      creation->process != NULL && process_get_host_pid(creation->process) == (guint32)creation->peer;
   if (creation->hooked) hooks_run_all(creation->hooks, HOOK_POSTSTOP, &subject);
 }
 
@@ -129,6 +134,8 @@ static gboolean read_bundle(Creation *creation, GError **error) {
   }
   creation->spec = oci_spec_parse(text, length, "config.json", error);
   if (creation->spec == NULL) return FALSE;
+  creation->netns_path = sandbox_network_read(creation->spec, error);
+  if (creation->netns_path == NULL) return FALSE;
   creation->info = make_info(creation);
   creation->hooks = hooks_take(creation->spec);
   creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);
@@ -237,13 +244,21 @@ static gboolean run_create_hooks(Creation *creation, GError **error) {
   guint32 host_pid = process_get_host_pid(creation->process);
   HookSubject subject = {.info = creation->info, .status = "creating", .place = creation->peer};
   subject.pid = host_pid != 0 ? host_pid : (guint32)getpid();
+  subject.outside_network = host_pid == (guint32)creation->peer;
   timed(creation->sandbox, "hooks", TRUE);
   gboolean done = hooks_run(creation->hooks, HOOK_PRESTART, &subject, error) &&
                   hooks_run(creation->hooks, HOOK_CREATE_RUNTIME, &subject, error);
   if (host_pid != 0) subject.place = (pid_t)host_pid;
+  subject.outside_network = FALSE;
   done = done && hooks_run(creation->hooks, HOOK_CREATE_CONTAINER, &subject, error);
   timed(creation->sandbox, "hooks", FALSE);
   return done && open_trees(creation, error);
+}
+
+/* After the hooks: Docker's put an interface into it. */
+static gboolean choose_network(Creation *creation, GError **error) {
+  return sandbox_network_choose(creation->sandbox, creation->netns_path, creation->peer,
+                                process_get_host_pid(creation->process), error);
 }
 
 static gboolean run_steps(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
@@ -252,7 +267,7 @@ static gboolean run_steps(Creation *creation, const Containerd__Task__V2__Create
   if (!sandbox_dir_link(sandbox->root, sandbox->dir, creation->id, error)) return FALSE;
   creation->linked = TRUE;
   if (!open_process(creation, request, error) || !run_create_hooks(creation, error) ||
-      !sandbox_ensure_started(sandbox, error))
+      !choose_network(creation, error) || !sandbox_ensure_started(sandbox, error))
     return FALSE;
   timed(sandbox, "container", TRUE);
   gboolean created = show_trees(creation, error) && create_in_guest(creation, error);

@@ -114,6 +114,7 @@ Kata__V1__ContainerInfo *container_describe(Container *container, guint32 hyperv
 
 void container_run_last_hooks(Container *container, pid_t place) {
   HookSubject subject = {.info = container->info, .status = "stopped", .place = place};
+  subject.outside_network = process_get_host_pid(container->init) == (guint32)place;
   g_mutex_lock(&container->lock);
   gboolean is_first = !container->hooked_last;
   container->hooked_last = TRUE;

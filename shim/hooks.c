@@ -97,7 +97,7 @@ static GBytes *make_state(const HookSubject *subject) {
 
 /* ---- where it runs ---- */
 
-/* The mount namespace last: with it /proc may change. */
+/* The network first, so that it can be left out; the mount namespace last: with it /proc may change. */
 static const char *const joined[] = {"net", "ipc", "uts", "mnt"};
 
 typedef struct {
@@ -110,8 +110,9 @@ static void namespaces_clear(Namespaces *namespaces) {
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Namespaces, namespaces_clear)
 
-static gboolean open_namespaces(Namespaces *namespaces, pid_t place, GError **error) {
-  for (gsize i = 0; place > 0 && i < G_N_ELEMENTS(joined); i++) {
+static gboolean open_namespaces(Namespaces *namespaces, const HookSubject *subject, GError **error) {
+  pid_t place = subject->place;
+  for (gsize i = subject->outside_network ? 1 : 0; place > 0 && i < G_N_ELEMENTS(joined); i++) {
     g_autofree char *path = g_strdup_printf("/proc/%d/ns/%s", (int)place, joined[i]);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ESRCH)) { /* a caller that did not wait */
@@ -146,7 +147,7 @@ static gboolean check_status(int status, const char *out, const char *err, GErro
 
 static gboolean run_hook(const Grpc__Hook *hook, const HookSubject *subject, GBytes *state, GError **error) {
   g_auto(Namespaces) namespaces = {0};
-  if (!open_namespaces(&namespaces, subject->place, error)) return FALSE;
+  if (!open_namespaces(&namespaces, subject, error)) return FALSE;
   g_auto(GStrv) argv = copy_texts(hook->args, hook->n_args), env = copy_texts(hook->env, hook->n_env);
   const char *const only_path[] = {hook->path, NULL};
   SpawnOptions options = SPAWN_OPTIONS_INIT;

@@ -36,6 +36,8 @@ typedef struct {
   const char *status; /* "creating", "running", "stopped" */
   guint32 pid;        /* the container's process on the host; 0: none, left out */
   pid_t place;        /* the process whose namespaces they run in; 0, or one that is gone: the owner's own */
+  /* The place is the container's process itself, whose network is not its caller's: the owner's then is. */
+  gboolean outside_network;
 } HookSubject;
 
 /* Runs those of one point, one after the other, in the bundle's directory. The first that fails ends the row with

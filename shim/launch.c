@@ -2,10 +2,12 @@
 #include "shim/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/fds.h"
 #include "lib/domain-xml.h"
 #include "lib/host.h"
 #include "lib/paths.h"
@@ -95,12 +97,35 @@ static gboolean open_libvirt(Sandbox *sandbox, GError **error) {
 
 static void undo_libvirt(Sandbox *sandbox) { g_clear_pointer(&sandbox->vm, vm_free); }
 
+/* ---- the network ---- */
+
+static gboolean step_network(Sandbox *sandbox, GError **error) {
+  g_mutex_lock(&sandbox->lock);
+  sandbox->netns_chosen = TRUE;
+  autofd int netns = sandbox->netns >= 0 ? fcntl(sandbox->netns, F_DUPFD_CLOEXEC, 0) : -1;
+  g_autofree char *path = g_strdup(sandbox->netns_path != NULL ? sandbox->netns_path : "");
+  g_mutex_unlock(&sandbox->lock);
+  sandbox->net = net_new(fd_steal(&netns), path, error);
+  return sandbox->net != NULL && store_save(sandbox, error);
+}
+
+static void undo_network(Sandbox *sandbox) { g_clear_pointer(&sandbox->net, net_free); }
+
+/* ---- the machine itself ---- */
+
 static VmConfig *make_config(Sandbox *sandbox, GError **error) {
   g_autoptr(VmConfig) config =
       vm_config_new(sandbox->settings, sandbox->id, sandbox->dir, sandbox->accelerator, sandbox->channel, error);
   if (config == NULL) return NULL;
   if (config->channel == CHANNEL_VSOCK) config->vsock_cid = sandbox->vsock_cid;
+  if (sandbox->net != NULL) net_add_nics(sandbox->net, config);
   return g_steal_pointer(&config);
+}
+
+/* Taps come to be, and QEMU lives, in the network namespace of the thread that starts it. */
+static gboolean start_here(gpointer data, GError **error) {
+  Sandbox *sandbox = data;
+  return vm_start(sandbox->vm, sandbox->domain_xml, error);
 }
 
 static gboolean step_machine(Sandbox *sandbox, GError **error) {
@@ -109,7 +134,9 @@ static gboolean step_machine(Sandbox *sandbox, GError **error) {
   g_autoptr(VmConfig) config = make_config(sandbox, error);
   if (config == NULL) return FALSE;
   sandbox->domain_xml = domain_xml_build(config, error);
-  if (sandbox->domain_xml == NULL || !vm_start(sandbox->vm, sandbox->domain_xml, error)) return FALSE;
+  if (sandbox->domain_xml == NULL || !net_namespace_run(net_get_namespace(sandbox->net), start_here, sandbox, error) ||
+      !net_connect(sandbox->net, error))
+    return FALSE;
   sandbox_watch(sandbox);
   /* From here on a new owner could take over what there is, or clean it up. */
   return store_save(sandbox, error);
@@ -118,6 +145,7 @@ static gboolean step_machine(Sandbox *sandbox, GError **error) {
 static void undo_machine(Sandbox *sandbox) {
   sandbox_unwatch(sandbox);
   vm_destroy(sandbox->vm);
+  net_disconnect(sandbox->net);
 }
 
 /* ---- the agent ---- */
@@ -244,6 +272,8 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   start_pump(sandbox);
+  /* Before CreateSandbox, as upstream's runtime does. */
+  if (!net_tell_guest(sandbox->net, agent, error)) return FALSE;
   if (agent_call(agent, "CreateSandbox", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error)) {
     start_oom_watch(sandbox);
     return TRUE;
@@ -258,6 +288,7 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
 static const LaunchStep steps[] = {
     {"check", step_check, NULL},
     {"share", step_share, undo_share},
+    {"network", step_network, undo_network},
     {"libvirt", open_libvirt, undo_libvirt},
     {"machine", step_machine, undo_machine},
     {"kernel", step_kernel, undo_agent},
@@ -297,12 +328,17 @@ gboolean launch_run(Sandbox *sandbox, GError **error) {
   return TRUE;
 }
 
-gboolean launch_adopt(Sandbox *sandbox, guint32 virtiofsd_pid, GError **error) {
+gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GError **error) {
   if (shares_files(sandbox)) {
     g_autofree char *directory = in_dir(sandbox, PATHS_SHARE);
     sandbox->share = share_new(directory, error);
-    if (sandbox->share == NULL || !share_adopt_daemon(sandbox->share, (pid_t)virtiofsd_pid, error)) return FALSE;
+    if (sandbox->share == NULL || !share_adopt_daemon(sandbox->share, (pid_t)state->virtiofsd_pid, error)) return FALSE;
   }
+  if (state->network != NULL) {
+    sandbox->net = net_adopt(state->network, (pid_t)state->qemu_pid, error);
+    if (sandbox->net == NULL) return FALSE;
+  }
+  sandbox->netns = net_namespace_open_of((pid_t)state->qemu_pid, NULL);
   g_autoptr(VmConfig) config = make_config(sandbox, error);
   if (config == NULL || !open_libvirt(sandbox, error)) return FALSE;
   sandbox->domain_xml = domain_xml_build(config, error);

@@ -7,5 +7,5 @@
 /* On failure every step that was done has been undone. */
 gboolean launch_run(Sandbox *sandbox, GError **error);
 
-/* Finds the parts of a running sandbox that an earlier owner left: machine, share, agent. */
-gboolean launch_adopt(Sandbox *sandbox, guint32 virtiofsd_pid, GError **error);
+/* Finds the parts of a running sandbox that an earlier owner left: machine, network, share, agent. */
+gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GError **error);

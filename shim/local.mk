@@ -9,6 +9,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/launch.c shim/launch.h shim/timeline.c shim/timeline.h \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h \
+	shim/sandbox-network.c shim/sandbox-network.h shim/net-guest.c \
 	shim/hooks.c shim/hooks.h shim/events.c shim/events.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
 	shim/agent-forward.c \
 	shim/store.c shim/store.h shim/times.c shim/times.h
@@ -18,6 +19,11 @@ shim_containerd_shim_kata_v2_LDADD = shim/libshimvm.la lib/libcore.la $(VIRT_LIB
 # The machine and its share: a library of their own so that the unit tests link just these.
 noinst_LTLIBRARIES += shim/libshimvm.la
 shim_libshimvm_la_SOURCES = \
+	shim/net.c shim/net.h shim/net-private.h \
+	shim/net-namespace.c shim/net-namespace.h \
+	shim/net-netlink.c shim/net-netlink.h \
+	shim/net-scan.c shim/net-scan.h \
+	shim/net-tc.c shim/net-tc.h \
 	shim/share.c shim/share.h \
 	shim/share-daemon.c shim/share-private.h \
 	shim/share-tree.c \
@@ -26,5 +32,5 @@ shim_libshimvm_la_SOURCES = \
 	shim/vm-reap.c shim/vm-reap.h \
 	shim/vm-root.c shim/vm-root.h \
 	shim/vm-strays.c shim/vm-user.h
-shim_libshimvm_la_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS)
-shim_libshimvm_la_LIBADD = common/libcommon.la $(VIRT_LIBS)
+shim_libshimvm_la_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS) $(MNL_CFLAGS)
+shim_libshimvm_la_LIBADD = common/libcommon.la $(VIRT_LIBS) $(MNL_LIBS)

@@ -12,6 +12,8 @@
 #include "common/fds.h"
 #include "common/safe-path.h"
 #include "lib/paths.h"
+#include "shim/net.h"
+#include "shim/store.h"
 #include "shim/vm.h"
 
 static gboolean make_directory(const char *path, GError **error) {
@@ -87,9 +89,21 @@ static void remove_links(const char *root, const char *sandbox_dir) {
   }
 }
 
+/* Found while QEMU still lives in it, since often nothing else names it. */
+static Net *find_network(const char *sandbox_dir) {
+  Kata__V1__SandboxState *state = store_load(sandbox_dir, NULL);
+  if (state == NULL) return NULL;
+  pid_t qemu = state->qemu_pid != 0 && vm_is_ours((pid_t)state->qemu_pid, sandbox_dir) ? (pid_t)state->qemu_pid : 0;
+  Net *net = state->network != NULL ? net_find_stray(state->network, qemu) : NULL;
+  protobuf_c_message_free_unpacked(&state->base, NULL);
+  return net;
+}
+
 gboolean sandbox_dir_remove(const char *root, const char *sandbox_dir, GError **error) {
+  g_autoptr(Net) net = find_network(sandbox_dir);
   guint killed = vm_kill_strays(sandbox_dir);
   if (killed > 0) g_warning("'%s': ended %u processes that an earlier owner left", sandbox_dir, killed);
+  if (net != NULL) net_disconnect(net);
   remove_links(root, sandbox_dir);
   return safe_remove_tree(sandbox_dir, error);
 }

@@ -6,6 +6,7 @@
 #include "proto/kata-v1.pb-c.h"
 #include "proto/shim-sandbox.pb-c.h"
 #include "shim/orphan.h"
+#include "shim/sandbox-network.h"
 #include "shim/service.h"
 #include "shim/times.h"
 
@@ -38,6 +39,12 @@ static void sandbox_create(ServiceJob *job) {
   pid_t peer = ttrpc_call_get_peer_pid(job->call);
   if (bound && peer != 0) orphan_bind_sandbox(job->owner, peer);
   service_set_called(job->owner);
+  g_autoptr(GError) error = NULL;
+  if (*request->netns_path != '\0' && !sandbox_network_choose(job->owner->sandbox, request->netns_path,
+                                                              ttrpc_call_get_peer_pid(job->call), 0, &error)) {
+    ttrpc_call_fail_error(job->call, error);
+    return;
+  }
   Containerd__Runtime__Sandbox__V1__CreateSandboxResponse reply =
       CONTAINERD__RUNTIME__SANDBOX__V1__CREATE_SANDBOX_RESPONSE__INIT;
   ttrpc_call_reply(job->call, &reply.base);

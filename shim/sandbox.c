@@ -53,6 +53,7 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   sandbox->timeline = timeline_new();
   sandbox->events = events_new();
   sandbox->created_at = g_get_real_time();
+  sandbox->netns = -1;
   sandbox->status = SANDBOX_CREATED;
   g_mutex_init(&sandbox->lock);
   g_cond_init(&sandbox->changed);
@@ -334,6 +335,7 @@ static void take_down(Sandbox *sandbox, const char *reason, guint32 process_stat
   g_autoptr(TtrpcClient) agent = g_steal_pointer(&sandbox->agent);
   g_mutex_unlock(&sandbox->lock);
   if (sandbox->vm != NULL) vm_destroy(sandbox->vm);
+  if (sandbox->net != NULL) net_disconnect(sandbox->net);
   if (agent != NULL) ttrpc_client_close(agent, reason);
   end_processes(sandbox, process_status);
   if (sandbox->share != NULL) share_stop_daemon(sandbox->share);
@@ -407,6 +409,7 @@ void sandbox_remove(Sandbox *sandbox) {
   for (guint i = 0; i < containers->len; i++) finish_container(containers->pdata[i]);
   g_clear_pointer(&sandbox->share, share_free);
   g_clear_pointer(&sandbox->vm, vm_free);
+  g_clear_pointer(&sandbox->net, net_free);
   g_autoptr(GError) error = NULL;
   if (!sandbox_dir_remove(sandbox->root, sandbox->dir, &error)) g_warning("%s", error->message);
   g_mutex_unlock(&sandbox->teardown);

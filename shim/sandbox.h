@@ -8,6 +8,7 @@
 #include "lib/settings.h"
 #include "shim/container.h"
 #include "shim/events.h"
+#include "shim/net.h"
 #include "shim/share.h"
 #include "shim/timeline.h"
 #include "shim/vm.h"
@@ -33,6 +34,7 @@ typedef struct {
   char *domain_xml;
   Vm *vm;
   Share *share;
+  Net *net;
 
   GMutex lock; /* guards what follows; never held over a call to the guest or to libvirt */
   GCond changed;
@@ -43,6 +45,9 @@ typedef struct {
   GHashTable *containers; /* id -> Container */
   GPtrArray *waiters;     /* WaitSandbox calls */
   guint vm_watch, daemon_watch, console_watch;
+  gboolean netns_chosen;
+  int netns;        /* what the guest's network is; -1: not chosen, or one of its own */
+  char *netns_path; /* where it was found, or NULL */
 
   GMutex teardown; /* only one thread takes the machine down */
   GMutex store;    /* only one thread writes the state file */

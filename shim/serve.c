@@ -63,8 +63,13 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   g_autoptr(GError) error = NULL;
   g_mutex_lock(&sandbox->lock);
   sandbox->status = SANDBOX_RUNNING;
+  sandbox->netns_chosen = TRUE;
   g_mutex_unlock(&sandbox->lock);
-  if (state->qemu_pid == 0 || !launch_adopt(sandbox, state->virtiofsd_pid, &error)) {
+  if (state->qemu_pid == 0 && state->network != NULL) {
+    g_autoptr(Net) net = net_find_stray(state->network, 0);
+    if (net != NULL) net_disconnect(net);
+  }
+  if (state->qemu_pid == 0 || !launch_adopt(sandbox, state, &error)) {
     sandbox_guest_lost(sandbox, error != NULL ? error->message : "the guest has ended while it had no owner");
     return;
   }

@@ -28,6 +28,7 @@ static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
   if (status != SANDBOX_STOPPED && sandbox->vm != NULL) state->qemu_pid = (guint32)vm_get_pid(sandbox->vm);
   if (status != SANDBOX_STOPPED && sandbox->share != NULL)
     state->virtiofsd_pid = (guint32)share_get_daemon_pid(sandbox->share);
+  if (status != SANDBOX_STOPPED && sandbox->net != NULL) state->network = net_to_state(sandbox->net);
   state->created_at = time_new_message(sandbox->created_at);
   state->uses_kvm = sandbox->accelerator == ACCELERATOR_KVM;
   state->uses_vsock = sandbox->channel == CHANNEL_VSOCK;

@@ -98,6 +98,7 @@ static void task_create(ServiceJob *job) {
 static gboolean run_poststart_hooks(Sandbox *sandbox, Container *container, pid_t peer, GError **error) {
   HookSubject subject = {.info = container->info, .status = "running", .place = peer};
   subject.pid = pid_of(sandbox, container->init);
+  subject.outside_network = process_get_host_pid(container->init) == (guint32)peer;
   if (hooks_run(container->hooks, HOOK_POSTSTART, &subject, error)) return TRUE;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
   process_expect_end(container->init);

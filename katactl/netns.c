@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+
+static const Grpc__LinuxNamespace *find_entry(const OciSpec *spec) {
+  for (size_t i = 0; spec->linux != NULL && i < spec->linux->n_namespaces; i++)
+    if (strcmp(spec->linux->namespaces[i]->type, "network") == 0) return spec->linux->namespaces[i];
+  return NULL;
+}
+
+static gboolean raise_loopback(GError **error) {
+  autofd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  struct ifreq request = {.ifr_name = "lo"};
+  if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+    request.ifr_flags |= IFF_UP;
+    if (ioctl(fd, SIOCSIFFLAGS, &request) == 0) return TRUE;
+  }
+  error_set_errno(error, errno, "cannot set up the loopback device of a network namespace");
+  return FALSE;
+}
+
+static gboolean enter_new(GError **error) {
+  if (unshare(CLONE_NEWNET) == 0) return raise_loopback(error);
+  error_set_errno(error, errno, "cannot make a network namespace");
+  return FALSE;
+}
+
+static gboolean enter_path(const char *path, GError **error) {
+  autofd int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd >= 0 && setns(fd, CLONE_NEWNET) == 0) return TRUE;
+  error_set_errno(error, errno, "config.json: linux.namespaces: cannot enter the network namespace '%s'", path);
+  return FALSE;
+}
+
+gboolean netns_enter(const OciSpec *spec, int *ret_before, GError **error) {
+  const Grpc__LinuxNamespace *entry = find_entry(spec);
+  *ret_before = -1;
+  if (entry == NULL) return TRUE;
+  autofd int before = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (before < 0) {
+    error_set_errno(error, errno, "cannot open our own network namespace");
+    return FALSE;
+  }
+  if (!(*entry->path != '\0' ? enter_path(entry->path, error) : enter_new(error))) {
+    netns_leave(&before);
+    return FALSE;
+  }
+  *ret_before = fd_steal(&before);
+  return TRUE;
+}
+
+void netns_enter_of(pid_t pid, int *ret_before) {
+  g_autofree char *path = g_strdup_printf("/proc/%d/ns/net", (int)pid);
+  autofd int fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+  autofd int before = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  *ret_before = fd >= 0 && before >= 0 && setns(fd, CLONE_NEWNET) == 0 ? fd_steal(&before) : -1;
+}
+
+void netns_leave(int *before) {
+  if (*before >= 0 && setns(*before, CLONE_NEWNET) < 0)
+    g_warning("cannot go back to our own network namespace: %s", g_strerror(errno));
+  fd_clear(before);
+}

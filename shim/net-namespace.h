@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Network namespaces, held as descriptors. No caller's thread ever changes its namespace: a helper thread does. */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+/* The namespace at path as process peer sees it (its mount namespace and root may be others; "/proc/self" is peer);
+ * peer 0: as the owner sees it. -1 with an error, also if it is no network namespace. */
+int net_namespace_open(pid_t peer, const char *path, GError **error);
+
+/* The namespace process pid is in. */
+int net_namespace_open_of(pid_t pid, GError **error);
+
+/* A new one that has nothing but its loopback device, up. */
+int net_namespace_new(GError **error);
+
+gboolean net_namespace_is_same(int one, int other);
+/* Whether it is the one of process 1, the host's, or the owner's own. */
+gboolean net_namespace_is_host(int netns);
+
+typedef gboolean (*NetFunc)(gpointer data, GError **error);
+
+/* Calls func from a thread in the namespace. */
+gboolean net_namespace_run(int netns, NetFunc func, gpointer data, GError **error);

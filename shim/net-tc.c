@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/net-tc.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <linux/tc_act/tc_mirred.h>
+#include <string.h>
+
+#include "common/error.h"
+
+/* tc(8): the ingress discipline's handle is ffff:0, its filters' parent the same. */
+#define INGRESS_HANDLE TC_H_MAKE(TC_H_INGRESS, 0)
+#define PRIORITY 1u
+
+static struct nlmsghdr *qdisc_request(char *buffer, guint16 type, guint16 flags, guint index) {
+  struct tcmsg *message;
+  struct nlmsghdr *request = netlink_request(buffer, type, flags, sizeof *message, &message);
+  message->tcm_family = AF_UNSPEC;
+  message->tcm_ifindex = (int)index;
+  message->tcm_handle = INGRESS_HANDLE;
+  message->tcm_parent = TC_H_INGRESS;
+  mnl_attr_put_strz(request, TCA_KIND, "ingress");
+  return request;
+}
+
+void net_tc_clear(Netlink *netlink, guint index) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  netlink_ask(netlink, qdisc_request(buffer, RTM_DELQDISC, 0, index));
+}
+
+static int add_qdisc(Netlink *netlink, guint index) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  return netlink_ask(netlink, qdisc_request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, index));
+}
+
+static void put_mirred(struct nlmsghdr *request, guint to) {
+  struct tc_mirred mirred = {.action = TC_ACT_STOLEN, .eaction = TCA_EGRESS_REDIR, .ifindex = to};
+  struct nlattr *actions = mnl_attr_nest_start(request, TCA_U32_ACT);
+  struct nlattr *first = mnl_attr_nest_start(request, 1);
+  mnl_attr_put_strz(request, TCA_ACT_KIND, "mirred");
+  struct nlattr *options = mnl_attr_nest_start(request, TCA_ACT_OPTIONS);
+  mnl_attr_put(request, TCA_MIRRED_PARMS, sizeof mirred, &mirred);
+  mnl_attr_nest_end(request, options);
+  mnl_attr_nest_end(request, first);
+  mnl_attr_nest_end(request, actions);
+}
+
+static int add_filter(Netlink *netlink, guint from, guint to) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  struct tcmsg *message;
+  struct nlmsghdr *request =
+      netlink_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, sizeof *message, &message);
+  message->tcm_family = AF_UNSPEC;
+  message->tcm_ifindex = (int)from;
+  message->tcm_parent = INGRESS_HANDLE;
+  message->tcm_info = TC_H_MAKE(PRIORITY << 16, htons(ETH_P_ALL));
+  mnl_attr_put_strz(request, TCA_KIND, "u32");
+  struct nlattr *options = mnl_attr_nest_start(request, TCA_OPTIONS);
+  /* One key whose mask is 0 matches every packet. */
+  struct {
+    struct tc_u32_sel selector;
+    struct tc_u32_key key;
+  } match = {.selector = {.flags = TC_U32_TERMINAL, .nkeys = 1}};
+  G_STATIC_ASSERT(sizeof match == sizeof match.selector + sizeof match.key);
+  mnl_attr_put(request, TCA_U32_SEL, sizeof match, &match);
+  put_mirred(request, to);
+  mnl_attr_nest_end(request, options);
+  return netlink_ask(netlink, request);
+}
+
+gboolean net_tc_redirect(Netlink *netlink, guint from, guint to, GError **error) {
+  int reason = add_qdisc(netlink, from);
+  if (reason == EEXIST) {
+    net_tc_clear(netlink, from);
+    reason = add_qdisc(netlink, from);
+  }
+  if (reason == 0) {
+    reason = add_filter(netlink, from, to);
+    if (reason != 0) net_tc_clear(netlink, from);
+  }
+  if (reason == 0) return TRUE;
+  error_set_errno(error, reason,
+                  "cannot redirect interface %u to %u (the kernel needs sch_ingress, cls_u32, act_mirred)", from, to);
+  return FALSE;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Traffic control of the thread's network namespace: what comes in at one interface goes out at another. */
+#pragma once
+
+#include "shim/net-netlink.h"
+
+/* Everything that arrives at interface from goes out at interface to. An ingress discipline that is there is
+ * replaced. */
+gboolean net_tc_redirect(Netlink *netlink, guint from, guint to, GError **error);
+
+/* Takes it away; without effect where there is none. */
+void net_tc_clear(Netlink *netlink, guint index);

@@ -1,0 +1,336 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The interfaces of a network namespace appear in the guest and carry its traffic; nothing of it is left afterwards.
+
+Two namespaces are made for each test: "pod", the container's, and "far", where the other ends of its interfaces are."""
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import kata_cli
+
+MANY_BYTES = 12 << 20
+TRANSFER_SECONDS = 120
+# Programs for the far namespace.
+SENDER = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 5000), 60) as peer:
+    peer.sendall(sys.stdin.buffer.read())
+    peer.shutdown(socket.SHUT_WR)
+    print(peer.makefile().read())
+"""
+RECEIVER = """
+import hashlib, socket, sys
+with socket.create_server((sys.argv[1], 5000)) as server:
+    print("listening", flush=True)
+    peer = server.accept()[0]
+    hash = hashlib.sha256()
+    while data := peer.recv(1 << 16):
+        hash.update(data)
+    print(hash.hexdigest())
+"""
+
+
+def sh(*command, check=True, stdin=None):
+    result = subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=TRANSFER_SECONDS)
+    if check and result.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}: {result.stderr.decode(errors='replace')}")
+    return result.stdout
+
+
+class Wires:
+    """The two namespaces, by names of this test's own."""
+
+    def __init__(self):
+        self.pod, self.far = f"kata-{os.getpid()}-pod", f"kata-{os.getpid()}-far"
+        for name in (self.pod, self.far):
+            sh("ip", "netns", "add", name)
+            sh("ip", "-n", name, "link", "set", "lo", "up")
+
+    def pod_ip(self, line, check=True):
+        return sh("ip", "-n", self.pod, *line.split(), check=check).decode()
+
+    def far_ip(self, line):
+        return sh("ip", "-n", self.far, *line.split()).decode()
+
+    def in_pod(self, *command, **options):
+        return sh("ip", "netns", "exec", self.pod, *command, **options)
+
+    def in_far(self, *command, **options):
+        return sh("ip", "netns", "exec", self.far, *command, **options)
+
+    def veth(self, name, far_name, *addresses, mtu=1500, mac=None):
+        self.far_ip(f"link add {far_name} mtu {mtu} type veth peer name {name} netns {self.pod} mtu {mtu}")
+        if mac:
+            self.pod_ip(f"link set {name} address {mac}")
+        for address, far_address in addresses:
+            nodad = " nodad" if ":" in address else ""
+            self.pod_ip(f"addr add {address} dev {name}{nodad}")
+            self.far_ip(f"addr add {far_address} dev {far_name}{nodad}")
+        self.far_ip(f"link set {far_name} up")
+        self.pod_ip(f"link set {name} up")
+
+    def knows(self, kind):
+        """Whether the kernel does."""
+        try:
+            self.far_ip("link add trial-low type veth peer name trial-far")
+            self.far_ip(f"link add trial0 link trial-low type {kind}")
+            return True
+        except AssertionError:
+            print(f"this kernel has no {kind}: not tried")
+            return False
+        finally:
+            sh("ip", "-n", self.far, "link", "del", "trial-low", check=False)
+
+    def left_overs(self):
+        """What of ours is in the pod's namespace."""
+        links = [link["ifname"] for link in json.loads(self.pod_ip("-j link")) if "_kata" in link["ifname"]]
+        links += [link["ifname"] for link in json.loads(self.pod_ip("-j link")) if "ALLMULTI" in link["flags"]]
+        disciplines = [line for line in self.in_pod("tc", "qdisc").decode().splitlines() if "ingress" in line]
+        return links + disciplines
+
+    def close(self):
+        for name in (self.pod, self.far):
+            sh("ip", "netns", "del", name, check=False)
+
+
+class NetworkTest(kata_cli.CliTest):
+    def setUp(self):
+        super().setUp()
+        self.wires = Wires()
+        self.addCleanup(self.wires.close)
+
+    def bundle(self, *args, path="", change=None):
+        def with_network(document):
+            capabilities = ["CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE"]
+            document["process"]["capabilities"] = {name: capabilities for name in
+                                                   ("bounding", "effective", "permitted", "inheritable")}
+            for entry in document["linux"]["namespaces"]:
+                if entry["type"] == "network" and path:
+                    entry["path"] = path
+            if change:
+                change(document)
+
+        return self.world.bundle(*args, change=with_network)
+
+    def start(self, *args, container="c1"):
+        bundle = self.bundle(*(args or ("sleep", "100000")), path=f"/run/netns/{self.wires.pod}")
+        self.ok("run", "-d", "--bundle", bundle, container)
+
+    def guest(self, *command, container="c1"):
+        return self.ok("exec", container, *command)
+
+    def assert_parted(self):
+        kata_cli.wait_for(lambda: not self.wires.left_overs(), "taps and disciplines to go", 15)
+
+
+class Connections(NetworkTest):
+    """One guest with interfaces of each kind."""
+
+    def make_interfaces(self):
+        wires = self.wires
+        wires.veth("eth0", "far0", ("10.77.0.2/24", "10.77.0.1/24"), ("fd77::2/64", "fd77::1/64"), mtu=1400,
+                   mac="02:77:00:00:00:02")
+        wires.pod_ip("route add default via 10.77.0.1")
+        wires.pod_ip("route add 10.99.0.0/16 via 10.77.0.1 mtu 1300")
+        wires.pod_ip("route add 10.98.1.1/32 dev eth0 scope link")
+        wires.pod_ip("-6 route add default via fd77::1")
+        wires.pod_ip("neigh add 10.77.0.9 lladdr 02:77:00:00:00:09 dev eth0 nud permanent")
+        # macvlan and ipvlan sit on one end of a wire whose other end is the peer.
+        self.nets = {"eth0": 77}
+        for kind, mode, net in (("macvlan", "bridge", 78), ("ipvlan", "l2", 79)):
+            if not wires.knows(kind):
+                continue
+            self.nets[f"{kind}0"] = net
+            wires.far_ip(f"link add {kind}-low type veth peer name {kind}-far")
+            wires.far_ip(f"link add {kind}0 link {kind}-low type {kind} mode {mode}")
+            wires.far_ip(f"link set {kind}0 netns {wires.pod}")
+            for name in (f"{kind}-low", f"{kind}-far"):
+                wires.far_ip(f"link set {name} up")
+            wires.far_ip(f"addr add 10.{net}.0.1/24 dev {kind}-far")
+            wires.pod_ip(f"addr add 10.{net}.0.2/24 dev {kind}0")
+            wires.pod_ip(f"link set {kind}0 up")
+        # A tagged network on a wire, and an interface nobody has configured.
+        wires.pod_ip("link add idle0 type veth peer name idle1")
+        if not wires.knows("vlan id 7"):
+            return
+        self.nets["tagged"] = 80
+        wires.far_ip("link add wire type veth peer name wire-far")
+        wires.far_ip("link set wire up")
+        wires.far_ip("link set wire-far up")
+        wires.far_ip("link add link wire-far name tag-far type vlan id 7")
+        wires.far_ip("addr add 10.80.0.1/24 dev tag-far")
+        wires.far_ip("link set tag-far up")
+        wires.far_ip("link add link wire name tagged type vlan id 7")
+        wires.far_ip(f"link set tagged netns {wires.pod}")
+        wires.pod_ip("addr add 10.80.0.2/24 dev tagged")
+        wires.pod_ip("link set tagged up")
+
+    def check_settings(self):
+        pod = {link["ifname"]: link for link in json.loads(self.wires.pod_ip("-j addr"))}
+        links = self.guest("ip", "-o", "link")
+        self.assertEqual(re.findall(r"^\d+: ([\w@]+)[@:]", links, re.M), ["lo", *sorted(self.nets)], links)
+        for name in self.nets:
+            line = next(line for line in links.splitlines() if f" {name}:" in line)
+            self.assertIn(pod[name]["address"], line)
+            self.assertIn(f"mtu {pod[name]['mtu']} ", line)
+            self.assertIn("UP", line)
+        addresses = self.guest("ip", "-o", "addr")
+        for text in ("lo    inet 127.0.0.1/8", "eth0    inet6 fd77::2/64",
+                     *(f"{name}    inet 10.{net}.0.2/24" for name, net in self.nets.items())):
+            self.assertIn(text, addresses)
+        routes = self.guest("ip", "route").splitlines()
+        self.assertTrue(any(line.startswith("default via 10.77.0.1 dev eth0") for line in routes), routes)
+        self.assertTrue(any(line.startswith("10.99.0.0/16 via 10.77.0.1 dev eth0") for line in routes), routes)
+        self.assertTrue(any(line.startswith("10.98.1.1 dev eth0 scope link") for line in routes), routes)
+        self.assertIn("default via fd77::1 dev eth0", self.guest("ip", "-6", "route"))
+        self.assertIn("02:77:00:00:00:09", self.guest("ip", "neigh"))
+
+    def check_pings(self):
+        for net in self.nets.values():
+            self.guest("ping", "-c", "2", "-w", "30", f"10.{net}.0.1")
+            self.wires.in_far("busybox", "ping", "-c", "2", "-w", "30", f"10.{net}.0.2")
+        self.guest("ping", "-6", "-c", "2", "-w", "30", "fd77::1")
+        self.wires.in_far("busybox", "ping", "-6", "-c", "2", "-w", "30", "fd77::2")
+        # A full frame passes; the namespace's MTU is the guest's.
+        self.guest("ping", "-c", "1", "-w", "30", "-s", "1372", "10.77.0.1")
+
+    def send_into(self, address):
+        """Many bytes over TCP into the guest, which answers with their hash."""
+        data = os.urandom(1 << 20) * (MANY_BYTES >> 20)
+        self.ok("exec", "-d", "c1", "nc", "-l", "-p", "5000", "-e", "sha256sum")
+        kata_cli.wait_for(lambda: ":5000 " in self.guest("netstat", "-tln"), "the guest to listen")
+        answer = self.wires.in_far("python3", "-c", SENDER, address, stdin=data).decode()
+        self.assertEqual(answer.split(), [hashlib.sha256(data).hexdigest(), "-"])
+
+    def send_out(self, address):
+        """Many bytes over TCP out of the guest."""
+        self.guest("sh", "-c", f"head -c {MANY_BYTES} /dev/urandom > /tmp/data")
+        with subprocess.Popen(["ip", "netns", "exec", self.wires.far, "python3", "-c", RECEIVER, address],
+                              stdout=subprocess.PIPE) as receiver:
+            self.assertEqual(receiver.stdout.readline(), b"listening\n")
+            self.guest("sh", "-c", f"nc {address} 5000 < /tmp/data")
+            out = receiver.stdout.read().decode().strip()
+        self.assertIn(out, self.guest("sha256sum", "/tmp/data"))
+        self.assertEqual(len(out), 64)
+
+    def test_connections(self):
+        self.make_interfaces()
+        self.start()
+        # The host's process for the container, and the machine, are in the container's namespace.
+        state = self.world.state("c1")
+        pod = os.stat(f"/run/netns/{self.wires.pod}").st_ino
+        self.assertEqual(os.stat(f"/proc/{state['pid']}/ns/net").st_ino, pod)
+        machines = [pid for pid, line in self.world.processes() if "qemu-system" in line.split(" ")[0]]
+        self.assertEqual([os.stat(f"/proc/{pid}/ns/net").st_ino for pid in machines], [pod])
+        self.check_settings()
+        self.check_pings()
+        for net in self.nets.values():
+            self.send_into(f"10.{net}.0.2")
+            self.send_out(f"10.{net}.0.1")
+        # Another root's containers cannot join.
+        self.fails("another virtual machine is connected to this network namespace", "--root", self.world.path("r2"),
+                   "run", "--bundle", self.bundle("true", path=f"/run/netns/{self.wires.pod}"), "c2")
+        self.guest("ping", "-c", "1", "-w", "30", "10.77.0.1")
+        self.ok("delete", "--force", "c1")
+        self.assert_parted()
+
+
+class Ends(NetworkTest):
+    """However it ends, the namespace is as it was."""
+
+    def setUp(self):
+        super().setUp()
+        self.wires.veth("eth0", "far0", ("10.77.0.2/24", "10.77.0.1/24"))
+
+    def find(self, word):
+        return [pid for pid, line in self.world.processes() if word in line]
+
+    def test_owner_killed_then_adopted(self):
+        self.start()
+        self.guest("ping", "-c", "1", "-w", "30", "10.77.0.1")
+        for pid in self.find("containerd-shim-kata-v2"):
+            os.kill(pid, signal.SIGKILL)
+        # The next owner goes on with the network, and takes it down in the end.
+        self.guest("ping", "-c", "1", "-w", "30", "10.77.0.1")
+        self.assertIn("tap0_kata", self.ok("xml", "c1"))
+        self.assertTrue(self.wires.left_overs())
+        self.ok("delete", "--force", "c1")
+        self.assert_parted()
+
+    def test_everything_killed(self):
+        self.start()
+        for word in ("containerd-shim-kata-v2", "qemu-system"):
+            for pid in self.find(word):
+                os.kill(pid, signal.SIGKILL)
+        self.ok("delete", "--force", "c1")
+        self.assert_parted()
+        # What an owner left behind does not keep the next one from it.
+        self.wires.in_pod("tc", "qdisc", "add", "dev", "eth0", "ingress")
+        self.start(container="c3")
+        self.guest("ping", "-c", "1", "-w", "30", "10.77.0.1", container="c3")
+        self.ok("delete", "--force", "c3")
+        self.assert_parted()
+
+    def test_failed_start(self):
+        bundle = self.bundle("/no/such/program", path=f"/run/netns/{self.wires.pod}")
+        self.fails("/no/such/program", "run", "-d", "--bundle", bundle, "c1")
+        self.assert_parted()
+        self.wires.pod_ip("tuntap add dev tun7 mode tun")
+        self.wires.pod_ip("addr add 10.81.0.2/24 dev tun7")
+        bundle = self.bundle("true", path=f"/run/netns/{self.wires.pod}")
+        self.fails("'tun7' of kind tun: it carries no Ethernet frames", "run", "-d", "--bundle", bundle, "c1")
+        self.assert_parted()
+
+
+class Choices(kata_cli.CliTest):
+    """Where the namespace comes from; one guest at most."""
+
+    def bundle(self, change):
+        return self.world.bundle("sh", "-c", "ip -o link; ping -c 1 127.0.0.1", change=change)
+
+    def test_one_of_its_own(self):
+        bundle = self.world.bundle("sleep", "100000")
+        self.ok("run", "-d", "--bundle", bundle, "c1")
+        pid = self.world.state("c1")["pid"]
+        mine, own = (os.stat(f"/proc/{pid}/ns/net").st_ino for pid in ("self", pid))
+        self.assertNotEqual(mine, own)
+        links = json.loads(sh("nsenter", "--net", f"--target={pid}", "ip", "-j", "link"))
+        self.assertEqual([(link["ifname"], "UP" in link["flags"]) for link in links], [("lo", True)])
+        self.assertEqual(re.findall(r"^\d+: (\w+)", self.ok("exec", "c1", "ip", "-o", "link"), re.M), ["lo"])
+        self.ok("exec", "-d", "--pid-file", self.world.path("pid"), "c1", "sleep", "100000")
+        with open(self.world.path("pid"), encoding="ascii") as file:
+            self.assertEqual(os.stat(f"/proc/{file.read()}/ns/net").st_ino, own)
+        self.ok("delete", "--force", "c1")
+
+    def test_refusals(self):
+        def without(document):
+            document["linux"]["namespaces"] = [entry for entry in document["linux"]["namespaces"]
+                                               if entry["type"] != "network"]
+
+        def at(path):
+            def change(document):
+                without(document)
+                document["linux"]["namespaces"].append({"type": "network", "path": path})
+            return change
+
+        run = ("run", "--bundle")
+        self.fails("cannot share the host's network", *run, self.bundle(without), "c1")
+        self.fails("cannot share the host's network", *run, self.bundle(at("/proc/self/ns/net")), "c1")
+        self.fails("'/run/netns/kata-no-such': No such file", *run, self.bundle(at("/run/netns/kata-no-such")), "c1")
+        self.fails("'/proc/self/ns/mnt'", *run, self.bundle(at("/proc/self/ns/mnt")), "c1")
+        self.fails("'/etc/passwd'", *run, self.bundle(at("/etc/passwd")), "c1")
+
+
+def require_ip():
+    for program in ("ip", "tc", "nsenter"):
+        if shutil.which(program) is None:
+            kata_cli.skip(f"'{program}' is not installed (iproute2, util-linux)")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests, require_ip)
