@@ -265,10 +265,6 @@ void container_update(Container *container, const OciResources *resources, Conta
     refuse(container, "update", func, user_data);
     return;
   }
-  if (!resources) {
-    func(NULL, user_data);
-    return;
-  }
   g_autoptr(GError) error = NULL;
   if (!check_memory_update(container, resources, &error)) {
     func(error, user_data);

@@ -39,7 +39,12 @@ void rpc_resume_container(TtrpcCall *call, const ProtobufCMessage *request, gpoi
 void rpc_update_container(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Grpc__UpdateContainerRequest *asked = (const Grpc__UpdateContainerRequest *)request;
   Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
-  if (container) container_update(container, asked->resources, rpc_answer, call);
+  if (!container) return;
+  /* Nothing to change, whatever the container's state. */
+  if (!asked->resources)
+    rpc_reply_empty(call);
+  else
+    container_update(container, asked->resources, rpc_answer, call);
 }
 
 /* Of the guest: its containers share its interfaces. */
