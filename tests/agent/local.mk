@@ -3,6 +3,7 @@
 if HAVE_CMOCKA
 AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests \
 	tests/agent/test-document tests/agent/test-guest-service tests/agent/test-network
+AGENT_TESTS += tests/agent/test-states tests/agent/test-peers
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
 
@@ -27,6 +28,13 @@ tests_agent_test_guest_service_DEPENDENCIES = agent/kata-agent common/libcommon.
 tests_agent_test_network_SOURCES = tests/agent/test-network.c $(AGENT_HARNESS)
 tests_agent_test_network_LDADD = $(TEST_LIBS)
 tests_agent_test_network_DEPENDENCIES = agent/kata-agent common/libcommon.la
+
+tests_agent_test_states_SOURCES = tests/agent/test-states.c $(AGENT_HARNESS) $(TTRPC_FIXTURE)
+tests_agent_test_states_LDADD = $(TEST_LIBS)
+tests_agent_test_states_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_peers_SOURCES = tests/agent/test-peers.c $(AGENT_HARNESS) $(TTRPC_FIXTURE)
+tests_agent_test_peers_LDADD = $(TEST_LIBS)
+tests_agent_test_peers_DEPENDENCIES = agent/kata-agent common/libcommon.la
 
 # Driven by the scripts below.
 check_PROGRAMS += tests/agent/guest-containers
