@@ -50,7 +50,7 @@ static void set_error(GError **error, const Run *run, int wait_status, const cha
                     (WEXITSTATUS(wait_status) == STATUS_BAD_RULES || strstr(said, "line"));
   kata_error_code code = is_unsupported ? KATA_ERR_UNSUPPORTED : is_bad ? KATA_ERR_INVALID_ARGUMENT : KATA_ERR_INTERNAL;
   g_set_error(error, KATA_ERROR, code, "%s%s: %s%s", is_bad ? "data: " : "", run->argv[0],
-              is_unsupported ? "the guest's kernel has no packet filter for it: " : "",
+              is_unsupported ? "the guest's kernel lacks what this needs: " : "",
               *said ? said : "it failed and said nothing");
 }
 

@@ -43,7 +43,12 @@ tests_agent_guest_containers_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/agent/guest-sandbox
 tests_agent_guest_sandbox_SOURCES = tests/agent/guest-sandbox.c $(AGENT_DOCUMENT) $(AGENT_HARNESS)
 tests_agent_guest_sandbox_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/agent/guest-network
+tests_agent_guest_network_SOURCES = tests/agent/guest-network.c $(AGENT_HARNESS)
+tests_agent_guest_network_LDADD = $(TEST_LIBS)
 dist_check_SCRIPTS += tests/agent/test-in-guest.sh tests/agent/test-sandbox-in-guest.sh
 EXTRA_DIST += tests/agent/guest-share.sh
 TESTS += tests/agent/test-in-guest.sh tests/agent/test-sandbox-in-guest.sh
+dist_check_SCRIPTS += tests/agent/test-network-in-guest.sh
+TESTS += tests/agent/test-network-in-guest.sh
 endif
