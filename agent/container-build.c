@@ -9,6 +9,8 @@
 
 #include "agent/cgroup.h"
 #include "agent/container-private.h"
+#include "agent/device-spec.h"
+#include "agent/mount.h"
 #include "agent/spec.h"
 #include "agent/user.h"
 #include "common/error.h"
@@ -18,15 +20,6 @@
 #define SHARED_IPC "/proc/self/ns/ipc"
 #define SHARED_UTS "/proc/self/ns/uts"
 #define SHARED_NETWORK "/proc/self/ns/net"
-
-static gboolean mount_storages(Container *container, const Grpc__CreateContainerRequest *request, GError **error) {
-  for (gsize i = 0; i < request->n_storages; i++) {
-    char *key = NULL;
-    if (!mount_table_add(container->sandbox->mounts, request->storages[i], &key, error)) return FALSE;
-    g_ptr_array_add(container->storages, key);
-  }
-  return TRUE;
-}
 
 static gboolean mount_rootfs(Container *container, const char *source, const char *rootfs, GError **error) {
   /* A storage may have mounted the root file system there. */
@@ -81,6 +74,7 @@ static gboolean write_config(Container *container, const Grpc__CreateContainerRe
   };
   g_autoptr(OciSpec) spec = spec_prepare(request->oci, &place, error);
   if (!spec || !user_resolve_in(rootfs, request->string_user, spec->process, error)) return FALSE;
+  device_spec_apply(container->devices, spec);
   g_autofree char *text = oci_spec_to_json(spec);
   g_autofree char *path = g_build_filename(container->bundle, "config.json", NULL);
   return safe_write_file(path, text, -1, 0600, FALSE, error);
@@ -104,36 +98,94 @@ static gboolean check_cgroup(const Container *container, GError **error) {
   return TRUE;
 }
 
-gboolean container_build(Container *container, const Grpc__CreateContainerRequest *request, GError **error) {
+/* What can be refused before anything is waited for. */
+static gboolean claim_cgroup(Container *container, const Grpc__CreateContainerRequest *request, GError **error) {
   g_autofree char *cgroup_path = spec_get_cgroup_path(request->oci, container->id, error);
   if (!cgroup_path) return FALSE;
-  g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
   container->cgroup_path = g_steal_pointer(&cgroup_path);
-  if (!check_cgroup(container, error)) {
-    g_clear_pointer(&container->cgroup_path, g_free);
-    return FALSE;
-  }
-  if (g_mkdir_with_parents(MOUNT_ROOT, 0755) < 0 || g_mkdir_with_parents(CRUN_STATE_DIR, 0700) < 0) {
-    error_set_errno(error, errno, "cannot make '%s'", MOUNT_ROOT);
-    return FALSE;
-  }
-  if (!mount_storages(container, request, error)) return FALSE;
+  if (check_cgroup(container, error)) return TRUE;
+  g_clear_pointer(&container->cgroup_path, g_free);
+  return FALSE;
+}
+
+static gboolean make_bundle(Container *container, const Grpc__CreateContainerRequest *request, GError **error) {
+  g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
   if (mkdir(container->bundle, 0755) < 0 && errno != EEXIST) {
     error_set_errno(error, errno, "cannot make the bundle '%s'", container->bundle);
     return FALSE;
   }
-  if (!mount_rootfs(container, request->oci->root->path, rootfs, error)) return FALSE;
-  return write_config(container, request, rootfs, error);
+  return mount_rootfs(container, request->oci->root->path, rootfs, error) &&
+         write_config(container, request, rootfs, error);
 }
 
-void container_unbuild(Container *container) {
+typedef struct {
+  Container *container;
+  const Grpc__CreateContainerRequest *request;
+  ContainerFunc func;
+  gpointer user_data;
+} Build;
+
+static void prepared(const GError *prepare_error, gpointer user_data) {
+  g_autofree Build *build = user_data;
+  Container *container = build->container;
+  g_autoptr(GError) error = prepare_error ? g_error_copy(prepare_error) : NULL;
+  container->preparation = NULL;
+  if (!error && container->state == CONTAINER_REMOVING)
+    g_set_error(&error, KATA_ERROR, KATA_ERR_CANCELLED, "it is to be removed already");
+  if (!error) make_bundle(container, build->request, &error);
+  build->func(error, build->user_data);
+}
+
+void container_build(Container *container, const Grpc__CreateContainerRequest *request, ContainerFunc func,
+                     gpointer user_data) {
   g_autoptr(GError) error = NULL;
+  if (!claim_cgroup(container, request, &error)) {
+    func(error, user_data);
+    return;
+  }
+  if (g_mkdir_with_parents(MOUNT_ROOT, 0755) < 0 || g_mkdir_with_parents(CRUN_STATE_DIR, 0700) < 0) {
+    error_set_errno(&error, errno, "cannot make '%s'", MOUNT_ROOT);
+    func(error, user_data);
+    return;
+  }
+  Build *build = g_new(Build, 1);
+  *build = (Build){container, request, func, user_data};
+  PreparationRequest wanted = {
+      .container_id = container->id,
+      .devices = request->devices,
+      .n_devices = request->n_devices,
+      .storages = request->storages,
+      .n_storages = request->n_storages,
+      .keys = container->storages,
+      .found = container->devices,
+  };
+  if (wanted.n_devices == 0 && wanted.n_storages == 0)
+    prepared(NULL, build);
+  else
+    container->preparation = preparation_start(container->sandbox, &wanted, prepared, build);
+}
+
+typedef struct {
+  Container *container;
+  void (*func)(gpointer user_data);
+  gpointer user_data;
+} Unbuild;
+
+static void released(gpointer user_data) {
+  g_autofree Unbuild *unbuild = user_data;
+  g_autoptr(GError) error = NULL;
+  if (!safe_remove_tree(unbuild->container->bundle, &error)) g_warning("%s", error->message);
+  unbuild->func(unbuild->user_data);
+}
+
+void container_unbuild(Container *container, void (*func)(gpointer user_data), gpointer user_data) {
   g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
   if (container->is_rootfs_bound && umount2(rootfs, UMOUNT_NOFOLLOW | MNT_DETACH) < 0)
     g_warning("cannot unmount '%s': %s", rootfs, g_strerror(errno));
   container->is_rootfs_bound = FALSE;
-  for (guint i = container->storages->len; i > 0; i--)
-    mount_table_release(container->sandbox->mounts, g_ptr_array_index(container->storages, i - 1));
-  g_ptr_array_set_size(container->storages, 0);
-  if (!safe_remove_tree(container->bundle, &error)) g_warning("%s", error->message);
+  Unbuild *unbuild = g_new(Unbuild, 1);
+  *unbuild = (Unbuild){container, func, user_data};
+  g_autoptr(GPtrArray) keys = g_steal_pointer(&container->storages);
+  container->storages = g_ptr_array_new_with_free_func(g_free);
+  storage_table_release(container->sandbox->storages, keys, released, unbuild);
 }

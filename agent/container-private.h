@@ -33,9 +33,11 @@ void container_run_start_process(ContainerRun *run, GPtrArray *arguments, const 
 /* A process of this container has ended. */
 void container_process_ended(Process *process, gpointer user_data);
 
-/* Mounts and writes everything crun needs. Undone by container_unbuild(), also after a failure. */
-gboolean container_build(Container *container, const Grpc__CreateContainerRequest *request, GError **error);
-void container_unbuild(Container *container);
+/* Waits for devices and storages, then mounts and writes everything crun needs. Undone by container_unbuild(), also
+ * after a failure. func is called once, now or later. */
+void container_build(Container *container, const Grpc__CreateContainerRequest *request, ContainerFunc func,
+                     gpointer user_data);
+void container_unbuild(Container *container, void (*func)(gpointer user_data), gpointer user_data);
 
 /* What limits this kernel can keep; its texts are the caller's, to be freed. */
 typedef struct {

@@ -51,6 +51,7 @@ static Remover *add_remover(Container *container, const GError *error, Container
 void container_remove(Container *container, guint timeout_ms, ContainerFunc func, gpointer user_data) {
   Remover *remover = add_remover(container, NULL, func, user_data);
   if (timeout_ms > 0) remover->timeout = g_timeout_add(timeout_ms, remover_timed_out, remover);
+  if (container->preparation) preparation_cancel(container->preparation);
   container_continue_removal(container);
 }
 
@@ -99,12 +100,11 @@ static gboolean wait_for_cgroup(Container *container) {
   return TRUE;
 }
 
-static void finish(Container *container) {
+/* Nothing of it is left: tells who waits. */
+static void finish(gpointer user_data) {
+  Container *container = user_data;
   GQueue removers = container->removers;
   g_queue_init(&container->removers);
-  g_autoptr(GError) error = NULL;
-  if (!crun_forget(container->id, &error)) g_warning("%s", error->message);
-  container_unbuild(container);
   /* Its pid namespace is gone, or never was: the next container that wants to share one begins it. */
   if (g_strcmp0(container->sandbox->pid_namespace_owner, container->id) == 0)
     g_clear_pointer(&container->sandbox->pid_namespace_owner, g_free);
@@ -123,7 +123,11 @@ void container_continue_removal(Container *container) {
     return;
   }
   if (start_delete(container) || wait_for_cgroup(container)) return;
-  finish(container);
+  g_autoptr(GError) error = NULL;
+  if (!crun_forget(container->id, &error)) g_warning("%s", error->message);
+  /* Unmounting may take its time: never again here. */
+  container->runs++;
+  container_unbuild(container, finish, container);
 }
 
 void container_process_ended(Process *process, gpointer user_data) { container_continue_removal(user_data); }

@@ -9,6 +9,8 @@
 #include "agent/attributes.h"
 #include "agent/cgroup.h"
 #include "agent/container-private.h"
+#include "agent/device-spec.h"
+#include "agent/mount.h"
 #include "agent/spec-resources.h"
 #include "agent/spec.h"
 #include "common/error.h"
@@ -21,6 +23,7 @@ static Container *container_new(Sandbox *sandbox, const char *id) {
   container->id = g_strdup(id);
   container->bundle = g_build_filename(MOUNT_ROOT, id, NULL);
   container->storages = g_ptr_array_new_with_free_func(g_free);
+  container->devices = g_ptr_array_new_with_free_func((GDestroyNotify)device_found_free);
   g_queue_init(&container->execs);
   g_queue_init(&container->pausers);
   g_queue_init(&container->removers);
@@ -33,6 +36,7 @@ void container_free(Container *container) {
   process_free(container->init);
   while (!g_queue_is_empty(&container->execs)) process_free(g_queue_pop_head(&container->execs));
   g_ptr_array_unref(container->storages);
+  g_ptr_array_unref(container->devices);
   g_free(container->cgroup_path);
   g_free(container->bundle);
   g_free(container->id);
@@ -67,17 +71,19 @@ static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateContaine
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot create container '%s': the sandbox is ending", id);
     return FALSE;
   }
-  if (g_hash_table_size(sandbox->containers) >= SANDBOX_CONTAINERS_MAX || request->n_storages > MOUNT_STORAGES_MAX) {
+  if (g_hash_table_size(sandbox->containers) >= SANDBOX_CONTAINERS_MAX || request->n_storages > STORAGE_LIST_MAX ||
+      request->n_devices > DEVICE_LIST_MAX) {
     g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED, "too many %s for container '%s'",
-                request->n_storages > MOUNT_STORAGES_MAX ? "storages" : "containers", id);
+                request->n_storages > STORAGE_LIST_MAX ? "storages"
+                : request->n_devices > DEVICE_LIST_MAX ? "devices"
+                                                       : "containers",
+                id);
     return FALSE;
   }
-  if (request->n_devices > 0) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "Failed to find the device handler %s",
-                request->devices[0]->type);
-    return FALSE;
-  }
-  return spec_check(request->oci, error);
+  if (!spec_check(request->oci, error)) return FALSE;
+  for (gsize i = 0; i < request->n_devices; i++)
+    if (!device_spec_check(request->devices[i], request->oci, error)) return FALSE;
+  return TRUE;
 }
 
 /* Devices have weights once the kernel's cost model is on for them. */
@@ -109,6 +115,7 @@ static void create_done(ContainerRun *run, const GError *crun_error, pid_t pid) 
     container_undo_create(container, error, run->func, run->user_data);
     return;
   }
+  storage_table_keep(container->sandbox->storages, container->storages);
   if (container->state == CONTAINER_CREATING) container->state = CONTAINER_CREATED;
   run->func(NULL, run->user_data);
 }
@@ -119,6 +126,45 @@ static void take_sandbox_part(Container *container, const Grpc__CreateContainerR
   g_autoptr(GError) error = NULL;
   if (!sandbox->has_hostname && !sandbox_set_hostname(sandbox, request->oci->hostname, &error))
     g_warning("%s", error->message);
+}
+
+/* Of one creation, while it is prepared. */
+typedef struct {
+  Container *container;
+  const Grpc__CreateContainerRequest *request;
+  ContainerFunc func;
+  gpointer user_data;
+} Creation;
+
+static void run_create(Creation *creation) {
+  Container *container = creation->container;
+  take_sandbox_part(container, creation->request);
+  const Grpc__Hooks *hooks = creation->request->oci->hooks;
+  container->has_start_hooks = hooks && hooks->n_poststart > 0;
+  container->has_stop_hooks = hooks && hooks->n_poststop > 0;
+  g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
+  g_ptr_array_add(arguments, g_strdup("create"));
+  g_ptr_array_add(arguments, g_strconcat("--bundle=", container->bundle, NULL));
+  ContainerRun *run = container_run_new(container, create_done, creation->func, creation->user_data);
+  run->process = container->init;
+  run->description = oci_process_copy(creation->request->oci->process);
+  run->device_weights = spec_get_device_weights(creation->request->oci->linux->resources);
+  container_run_start_process(run, arguments, NULL, NULL);
+}
+
+static void built(const GError *build_error, gpointer user_data) {
+  g_autofree Creation *creation = user_data;
+  Container *container = creation->container;
+  container->runs--;
+  if (!build_error) {
+    run_create(creation);
+    return;
+  }
+  g_autoptr(GError) error = g_error_copy(build_error);
+  g_prefix_error(&error, "cannot create container '%s': ", container->id);
+  container_undo_create(container, error, creation->func, creation->user_data);
+  container_continue_pause(container);
+  container_continue_removal(container);
 }
 
 void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *request, ContainerFunc func,
@@ -132,24 +178,11 @@ void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *requ
   g_hash_table_insert(sandbox->containers, container->id, container);
   container->init =
       process_new(sandbox->reaper, container->id, request->oci->process->terminal, container_process_ended, container);
-  if (!container_build(container, request, &error)) {
-    g_prefix_error(&error, "cannot create container '%s': ", container->id);
-    container_undo_create(container, error, func, user_data);
-    container_continue_removal(container);
-    return;
-  }
-  take_sandbox_part(container, request);
-  const Grpc__Hooks *hooks = request->oci->hooks;
-  container->has_start_hooks = hooks && hooks->n_poststart > 0;
-  container->has_stop_hooks = hooks && hooks->n_poststop > 0;
-  g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
-  g_ptr_array_add(arguments, g_strdup("create"));
-  g_ptr_array_add(arguments, g_strconcat("--bundle=", container->bundle, NULL));
-  ContainerRun *run = container_run_new(container, create_done, func, user_data);
-  run->process = container->init;
-  run->description = oci_process_copy(request->oci->process);
-  run->device_weights = spec_get_device_weights(request->oci->linux->resources);
-  container_run_start_process(run, arguments, NULL, NULL);
+  Creation *creation = g_new(Creation, 1);
+  *creation = (Creation){container, request, func, user_data};
+  /* What ends the container meanwhile waits for this, as for a run of crun. */
+  container->runs++;
+  container_build(container, request, built, creation);
 }
 
 /* ---- state changes ---- */

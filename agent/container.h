@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "agent/preparation.h"
 #include "agent/process.h"
 #include "agent/sandbox.h"
 #include "common/oci.h"
@@ -34,7 +35,9 @@ struct Container {
   gboolean is_rootfs_bound;
   gboolean has_start_hooks; /* which only crun can run */
   gboolean has_stop_hooks;
-  GPtrArray *storages; /* keys of the sandbox's mount table */
+  GPtrArray *storages;      /* keys of the sandbox's storages */
+  GPtrArray *devices;       /* DeviceFound */
+  Preparation *preparation; /* while devices and storages are waited for */
   Process *init;
   GQueue execs;       /* Process, oldest first */
   GQueue pausers;     /* who waits for the runs of crun to end, to pause it */

@@ -14,6 +14,7 @@ agent_libagent_la_SOURCES = \
 	agent/container.c agent/container.h \
 	agent/cpuset.c agent/cpuset.h \
 	agent/crun.c agent/crun.h \
+	agent/device-kind.c agent/device-kind.h agent/device-spec.c agent/device-spec.h \
 	agent/device.c agent/device.h \
 	agent/init.c agent/init.h \
 	agent/iptables.c agent/iptables.h \
@@ -29,15 +30,19 @@ agent_libagent_la_SOURCES = \
 	agent/net-wait.c agent/net-wait.h \
 	agent/netlink.c agent/netlink.h \
 	agent/power.c agent/power.h \
+	agent/preparation.c agent/preparation.h \
 	agent/process.c agent/process.h \
 	agent/process-list.c agent/process-list.h \
 	agent/reap.c agent/reap.h \
 	agent/rpc-container.c agent/rpc-guest.c agent/rpc-network.c agent/rpc-process.c agent/rpc-sandbox.c \
-	agent/rpc-stream.c agent/rpc.c agent/rpc.h \
+	agent/rpc-storage.c agent/rpc-stream.c agent/rpc.c agent/rpc.h \
 	agent/sandbox.c agent/sandbox.h \
 	agent/service.c agent/service.h \
 	agent/spec.c agent/spec.h agent/spec-resources.c agent/spec-resources.h \
 	agent/stats.c agent/stats.h \
+	agent/storage-block.c agent/storage-group.c agent/storage-memory.c agent/storage-overlay.c \
+	agent/storage-place.c agent/storage-private.h agent/storage-sync.c \
+	agent/storage-watch.c agent/storage-watch.h agent/storage.c agent/storage.h \
 	agent/stream.c agent/stream.h \
 	agent/task.c agent/task.h \
 	agent/uevent.c agent/uevent.h \

@@ -1,40 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* File systems the host asks for ("storages"), counted by mount point. */
+/* Mounting: options as mount(8) has them, bind mounts, and paths that stay below what is the sandbox's. */
 #pragma once
 
 #include <glib.h>
 
-#include "proto/agent.pb-c.h"
-
 /* Everything of the sandbox and its containers lies below; storages cannot be mounted elsewhere. */
 #define MOUNT_ROOT "/run/kata-containers"
-/* Storages one request may name. */
-#define MOUNT_STORAGES_MAX 1024
-
-/* What mount_table_add() knows, for GetGuestDetails; NULL ends it. */
-extern const char *const mount_drivers[];
-
-typedef struct MountTable MountTable;
-
-MountTable *mount_table_new(void);
-/* Unmounts all. */
-void mount_table_free(MountTable *table);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(MountTable, mount_table_free)
-
-/* Mounts it, or counts one user more where something is mounted already. *ret_key, the caller's, is for
- * mount_table_release(). */
-gboolean mount_table_add(MountTable *table, const Grpc__Storage *storage, char **ret_key, GError **error);
-
-/* One user less; the last one unmounts, unless the storage is shared. */
-void mount_table_release(MountTable *table, const char *key);
-
-/* stat()s every mount point below the shared tree, so that the host's file server lets go of what was removed. */
-void mount_table_touch(const MountTable *table);
+/* The tree the host shares: containers can write into parts of it, and plant links there. */
+#define MOUNT_SHARE MOUNT_ROOT "/shared/containers"
 
 /* Bind-mounts a directory, with what is mounted below it. */
 gboolean mount_bind(const char *source, const char *target, GError **error);
 
-/* Words of mount(8) that are flags go to *ret_flags, the others, joined by commas, to *ret_data (NULL: none). "loop"
- * is refused. */
+/* Words of mount(8) that are flags go to *ret_flags, the others, joined by commas, to *ret_data (NULL: none). Those
+ * that say how mounts propagate count for mount_get_propagation() alone. "loop" is refused. */
 gboolean mount_parse_options(char *const *options, gsize n_options, unsigned long *ret_flags, char **ret_data,
                              GError **error);
+/* MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, with MS_REC or without; 0: nothing is said of it. */
+unsigned long mount_get_propagation(char *const *options, gsize n_options);
+
+/* A detached copy of what is at fd: flags are those of mount(2); MS_REC takes what is mounted below along. Returns its
+ * descriptor. */
+int mount_copy_tree(int fd, unsigned long flags, GError **error);
+/* Makes a copy read-only and so on, and says how mounts propagate, as mount(2)'s flags have it. */
+gboolean mount_set_attributes(int tree, unsigned long flags, unsigned long propagation, GError **error);
+/* Puts a copy where target is. */
+gboolean mount_attach(int tree, int target, GError **error);
+
+/* Splits an absolute path into the directory that nothing may lead out of (the shared tree or MOUNT_ROOT), opened, and
+ * what is below. -1: it is not below MOUNT_ROOT. */
+int mount_open_root(const char *path, const char **ret_below, GError **error);
+/* safe_open() beneath that directory; a path elsewhere is one in the guest's own tree. */
+int mount_open(const char *path, int flags, GError **error);

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "agent/device-spec.h"
 #include "agent/rpc.h"
 #include "common/error.h"
 #include "common/fds.h"
@@ -35,9 +36,7 @@ void rpc_version(TtrpcCall *call, const ProtobufCMessage *request, gpointer user
 }
 
 void rpc_create_sandbox(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
-  g_autoptr(GError) error = NULL;
-  sandbox_create(user_data, (const Grpc__CreateSandboxRequest *)request, &error);
-  rpc_answer(error, call);
+  sandbox_create(user_data, (const Grpc__CreateSandboxRequest *)request, rpc_answer, call);
 }
 
 typedef struct {
@@ -61,12 +60,6 @@ void rpc_destroy_sandbox(TtrpcCall *call, const ProtobufCMessage *request, gpoin
     ttrpc_call_fail_error(call, error);
 }
 
-void rpc_remove_stale_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
-  const Sandbox *sandbox = user_data;
-  mount_table_touch(sandbox->mounts);
-  rpc_reply_empty(call);
-}
-
 static guint64 read_memory_block_size(void) {
   g_autofree char *text = safe_read_file(MEMORY_BLOCK_SIZE, SMALL_FILE_MAX, NULL, NULL);
   return text ? g_ascii_strtoull(text, NULL, 16) : 0;
@@ -78,8 +71,10 @@ void rpc_get_guest_details(TtrpcCall *call, const ProtobufCMessage *request, gpo
   Grpc__AgentDetails details = GRPC__AGENT_DETAILS__INIT;
   details.version = (char *)PACKAGE_VERSION;
   details.init_daemon = sandbox->config->is_init;
-  details.n_storage_handlers = g_strv_length((char **)mount_drivers);
-  details.storage_handlers = (char **)mount_drivers;
+  details.n_storage_handlers = g_strv_length((char **)storage_drivers);
+  details.storage_handlers = (char **)storage_drivers;
+  details.n_device_handlers = g_strv_length((char **)device_handlers);
+  details.device_handlers = (char **)device_handlers;
   details.supports_seccomp = TRUE;
   Grpc__GuestDetailsResponse reply = GRPC__GUEST_DETAILS_RESPONSE__INIT;
   reply.agent_details = &details;

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "agent/container.h"
+#include "agent/mount.h"
+#include "agent/preparation.h"
 #include "common/error.h"
 #include "common/ids.h"
 #include "common/safe-path.h"
@@ -29,7 +31,7 @@ Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper, UeventMonitor *u
   sandbox->config = config;
   sandbox->reaper = reaper;
   sandbox->uevents = uevents;
-  sandbox->mounts = mount_table_new();
+  sandbox->storages = storage_table_new(config, reaper, uevents);
   sandbox->containers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)container_free);
   return sandbox;
 }
@@ -37,7 +39,7 @@ Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper, UeventMonitor *u
 void sandbox_free(Sandbox *sandbox) {
   if (!sandbox) return;
   g_hash_table_unref(sandbox->containers);
-  mount_table_free(sandbox->mounts);
+  storage_table_free(sandbox->storages);
   g_free(sandbox->pid_namespace_owner);
   g_free(sandbox);
 }
@@ -92,11 +94,11 @@ static gboolean set_dns(const Sandbox *sandbox, char *const *lines, gsize n_line
 
 static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
   if (*request->sandbox_id && !id_check(request->sandbox_id, "sandbox", error)) return FALSE;
-  if (sandbox->is_created || sandbox->is_destroying) {
+  if (sandbox->is_creating || sandbox->is_created || sandbox->is_destroying) {
     g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "this guest has its sandbox already");
     return FALSE;
   }
-  if (request->n_storages <= MOUNT_STORAGES_MAX && request->n_dns <= DNS_LINES_MAX &&
+  if (request->n_storages <= STORAGE_LIST_MAX && request->n_dns <= DNS_LINES_MAX &&
       request->n_kernel_modules <= KERNEL_MODULES_MAX)
     return TRUE;
   g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED,
@@ -104,16 +106,8 @@ static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateSandboxR
   return FALSE;
 }
 
-static gboolean mount_storages(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
-  for (gsize i = 0; i < request->n_storages; i++) {
-    g_autofree char *key = NULL;
-    if (!mount_table_add(sandbox->mounts, request->storages[i], &key, error)) return FALSE;
-  }
-  return TRUE;
-}
-
-gboolean sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
-  if (!check_request(sandbox, request, error)) return FALSE;
+/* All that is done before storages are waited for. */
+static gboolean set_up(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
   if (g_mkdir_with_parents(RESOLV_CONF_DIR, 0755) < 0) {
     error_set_errno(error, errno, "cannot make '%s'", RESOLV_CONF_DIR);
     return FALSE;
@@ -126,16 +120,64 @@ gboolean sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *requ
     error_set_errno(error, errno, "cannot make the sandbox's namespaces");
     return FALSE;
   }
-  if (!sandbox_set_hostname(sandbox, request->hostname, error)) return FALSE;
-  if (!mount_storages(sandbox, request, error)) return FALSE;
-  if (!set_dns(sandbox, request->dns, request->n_dns, error)) return FALSE;
-  sandbox->is_created = TRUE;
-  return TRUE;
+  storage_table_set_sandbox_id(sandbox->storages, request->sandbox_id);
+  return sandbox_set_hostname(sandbox, request->hostname, error);
+}
+
+typedef struct {
+  Sandbox *sandbox;
+  const Grpc__CreateSandboxRequest *request;
+  SandboxFunc func;
+  gpointer user_data;
+  GPtrArray *keys; /* of the storages; they are the sandbox's, so nobody will ever give them back one by one */
+  GError *error;
+} Creation;
+
+static void creation_end(gpointer user_data) {
+  g_autofree Creation *creation = user_data;
+  g_autoptr(GError) error = g_steal_pointer(&creation->error);
+  creation->sandbox->is_creating = FALSE;
+  creation->sandbox->is_created = error == NULL;
+  if (!error) storage_table_keep(creation->sandbox->storages, creation->keys);
+  g_ptr_array_unref(creation->keys);
+  creation->func(error, creation->user_data);
+}
+
+static void storages_mounted(const GError *error, gpointer user_data) {
+  Creation *creation = user_data;
+  const Grpc__CreateSandboxRequest *request = creation->request;
+  creation->sandbox->preparation = NULL;
+  if (error)
+    creation->error = g_error_copy(error);
+  else if (set_dns(creation->sandbox, request->dns, request->n_dns, &creation->error)) {
+    creation_end(creation);
+    return;
+  }
+  storage_table_release(creation->sandbox->storages, creation->keys, creation_end, creation);
+}
+
+void sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, SandboxFunc func, gpointer user_data) {
+  g_autoptr(GError) error = NULL;
+  if (!check_request(sandbox, request, &error) || !set_up(sandbox, request, &error)) {
+    func(error, user_data);
+    return;
+  }
+  Creation *creation = g_new0(Creation, 1);
+  creation->sandbox = sandbox;
+  creation->request = request;
+  creation->func = func;
+  creation->user_data = user_data;
+  creation->keys = g_ptr_array_new_with_free_func(g_free);
+  sandbox->is_creating = TRUE;
+  PreparationRequest wanted = {
+      .storages = request->storages, .n_storages = request->n_storages, .keys = creation->keys};
+  sandbox->preparation = preparation_start(sandbox, &wanted, storages_mounted, creation);
 }
 
 /* ---- destroy ---- */
 
 typedef struct {
+  Sandbox *sandbox;
   guint left; /* containers, and one for the loop that starts */
   guint timeout;
   void (*func)(gpointer user_data);
@@ -149,11 +191,15 @@ static void ending_told(Ending *ending) {
   func(ending->user_data);
 }
 
-static void ending_step(Ending *ending) {
-  if (--ending->left > 0) return;
+static void storages_released(gpointer user_data) {
+  Ending *ending = user_data;
   if (ending->timeout) g_source_remove(ending->timeout);
   ending_told(ending);
   g_free(ending);
+}
+
+static void ending_step(Ending *ending) {
+  if (--ending->left == 0) storage_table_release_all(ending->sandbox->storages, storages_released, ending);
 }
 
 static void container_removed(const GError *error, gpointer user_data) { ending_step(user_data); }
@@ -161,7 +207,8 @@ static void container_removed(const GError *error, gpointer user_data) { ending_
 static gboolean ending_timed_out(gpointer user_data) {
   Ending *ending = user_data;
   ending->timeout = 0;
-  g_warning("%u containers did not end within %d s", ending->left, SANDBOX_DESTROY_MS / 1000);
+  g_warning("containers or storages did not end within %d s: %u containers are left", SANDBOX_DESTROY_MS / 1000,
+            ending->left);
   ending_told(ending);
   return G_SOURCE_REMOVE;
 }
@@ -173,10 +220,12 @@ gboolean sandbox_destroy(Sandbox *sandbox, void (*func)(gpointer user_data), gpo
   }
   sandbox->is_destroying = TRUE;
   Ending *ending = g_new0(Ending, 1);
+  ending->sandbox = sandbox;
   ending->left = 1;
   ending->func = func;
   ending->user_data = user_data;
   ending->timeout = g_timeout_add(SANDBOX_DESTROY_MS, ending_timed_out, ending);
+  if (sandbox->preparation) preparation_cancel(sandbox->preparation);
   g_autoptr(GList) containers = g_hash_table_get_values(sandbox->containers);
   for (GList *link = containers; link; link = link->next) {
     ending->left++;

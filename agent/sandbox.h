@@ -5,8 +5,8 @@
 #include <glib.h>
 
 #include "agent/config.h"
-#include "agent/mount.h"
 #include "agent/reap.h"
+#include "agent/storage.h"
 #include "agent/uevent.h"
 #include "proto/agent.pb-c.h"
 
@@ -19,13 +19,16 @@
 
 typedef struct Sandbox Sandbox;
 typedef struct Container Container;
+typedef struct Preparation Preparation;
 
 struct Sandbox {
   const AgentConfig *config;
   Reaper *reaper;
   UeventMonitor *uevents;
-  MountTable *mounts;
-  GHashTable *containers; /* id -> Container, owned */
+  StorageTable *storages;
+  GHashTable *containers;   /* id -> Container, owned */
+  Preparation *preparation; /* while storages are waited for */
+  gboolean is_creating;
   gboolean is_created;
   gboolean is_destroying;
   gboolean has_hostname;
@@ -39,8 +42,11 @@ Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper, UeventMonitor *u
 void sandbox_free(Sandbox *sandbox);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sandbox, sandbox_free)
 
-/* Host name, name servers, modules, storages. */
-gboolean sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error);
+/* error: NULL, or why it failed. */
+typedef void (*SandboxFunc)(const GError *error, gpointer user_data);
+
+/* Host name, name servers, modules, storages. request must stay until func is called: once, now or later. */
+void sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, SandboxFunc func, gpointer user_data);
 
 /* Names the guest, and so all containers, if nobody has yet. */
 gboolean sandbox_set_hostname(Sandbox *sandbox, const char *hostname, GError **error);

@@ -44,6 +44,7 @@ static const TtrpcMethod agent_methods[] = {
     {"StatsContainer", rpc_stats_container},
     {"PauseContainer", rpc_pause_container},
     {"ResumeContainer", rpc_resume_container},
+    {"UpdateEphemeralMounts", rpc_update_ephemeral_mounts},
     {"RemoveStaleVirtiofsShareMounts", rpc_remove_stale_mounts},
     {"WriteStdin", rpc_write_stdin},
     {"ReadStdout", rpc_read_stdout},

@@ -4,6 +4,7 @@ if HAVE_CMOCKA
 AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests \
 	tests/agent/test-document tests/agent/test-guest-service tests/agent/test-network
 AGENT_TESTS += tests/agent/test-states tests/agent/test-peers
+AGENT_TESTS += tests/agent/test-storage
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
 
@@ -28,6 +29,9 @@ tests_agent_test_guest_service_DEPENDENCIES = agent/kata-agent common/libcommon.
 tests_agent_test_network_SOURCES = tests/agent/test-network.c $(AGENT_HARNESS)
 tests_agent_test_network_LDADD = $(TEST_LIBS)
 tests_agent_test_network_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_storage_SOURCES = tests/agent/test-storage.c $(AGENT_HARNESS)
+tests_agent_test_storage_LDADD = $(TEST_LIBS)
+tests_agent_test_storage_DEPENDENCIES = agent/kata-agent common/libcommon.la
 
 tests_agent_test_states_SOURCES = tests/agent/test-states.c $(AGENT_HARNESS) $(TTRPC_FIXTURE)
 tests_agent_test_states_LDADD = $(TEST_LIBS)

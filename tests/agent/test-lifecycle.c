@@ -432,7 +432,12 @@ static void test_failed_creates(void **state) {
   device.type = (char *)"blk";
   request.n_devices = 1;
   request.devices = devices;
-  must_not_create(&request, TTRPC_UNIMPLEMENTED, "device handler blk");
+  must_not_create(&request, TTRPC_INVALID_ARGUMENT, "no id");
+  device.id = (char *)"02/01";
+  device.container_path = (char *)"/dev/disk";
+  must_not_create(&request, TTRPC_INVALID_ARGUMENT, "Missing devices in OCI spec");
+  device.type = (char *)"blk-ccw";
+  must_not_create(&request, TTRPC_INTERNAL, "Failed to find the device handler blk-ccw");
   request.n_devices = 0;
 
   static const char *const ids[] = {"", ".", "..", "a/b", "shared", "sandbox", "-\n", "../../etc"};
@@ -453,7 +458,7 @@ static void test_removal_leaves_nothing(void **state) {
   assert_int_equal(g_mkdir_with_parents("/run/kata-containers/shared/containers/sandbox/rootfs/local", 0755), 0);
   g_autofree char *before = harness_leftovers();
   g_autoptr(Grpc__Spec) spec = harness_spec("echo kept > /data/file; sleep 1000");
-  harness_add_mount(spec, "/data", "bind", "/run/kata-containers/sandbox/ephemeral/d");
+  harness_add_mount(spec, "/data", "bind", "/run/kata-containers/shared/containers/traces-data");
   char *options[] = {(char *)"rbind"};
   spec->mounts[spec->n_mounts - 1]->n_options = 1;
   spec->mounts[spec->n_mounts - 1]->options = options;
@@ -477,7 +482,7 @@ static void test_removal_leaves_nothing(void **state) {
   char *storage_options[] = {(char *)"mode=1777", (char *)"size=1m", (char *)"noexec", (char *)"fsgid=77"};
   storage.n_options = G_N_ELEMENTS(storage_options);
   storage.options = storage_options;
-  storage.mount_point = (char *)"/run/kata-containers/sandbox/ephemeral/d";
+  storage.mount_point = (char *)"/run/kata-containers/shared/containers/traces-data";
   Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
   request.container_id = (char *)"traces";
   request.oci = spec;

@@ -308,17 +308,17 @@ static void test_hostile_ids(void **state) {
 
 /* A link that somebody planted below the sandbox's tree leads nowhere else. */
 static void test_planted_link(void **state) {
-  assert_int_equal(g_mkdir_with_parents("/run/kata-containers/sandbox/ephemeral", 0755), 0);
+  assert_int_equal(g_mkdir_with_parents("/run/kata-containers/planted-for", 0755), 0);
   assert_int_equal(g_mkdir_with_parents("/run/test/target", 0755), 0);
   g_autofree char *before = NULL;
   assert_true(g_file_get_contents("/proc/self/mounts", &before, NULL, NULL));
-  assert_int_equal(symlink("/run/test/target", "/run/kata-containers/sandbox/ephemeral/link"), 0);
+  assert_int_equal(symlink("/run/test/target", "/run/kata-containers/planted-for/link"), 0);
   g_autoptr(Grpc__Spec) spec = harness_spec("true");
   Grpc__Storage storage = GRPC__STORAGE__INIT;
   Grpc__Storage *storages[] = {&storage};
   storage.driver = (char *)"ephemeral";
   storage.fstype = (char *)"tmpfs";
-  storage.mount_point = (char *)"/run/kata-containers/sandbox/ephemeral/link";
+  storage.mount_point = (char *)"/run/kata-containers/planted-for/link";
   Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
   request.container_id = (char *)"planted";
   request.oci = spec;
@@ -330,7 +330,7 @@ static void test_planted_link(void **state) {
   assert_true(g_file_get_contents("/proc/self/mounts", &mounts, NULL, NULL));
   assert_null(strstr(mounts, " /run/test/target "));
   if (reply) harness_remove("planted");
-  unlink("/run/kata-containers/sandbox/ephemeral/link");
+  unlink("/run/kata-containers/planted-for/link");
   g_autofree char *after = NULL;
   assert_true(g_file_get_contents("/proc/self/mounts", &after, NULL, NULL));
   assert_string_equal(before, after);
