@@ -122,6 +122,7 @@ void container_continue_removal(Container *container) {
     if (!container_kill_all(container, &error)) g_warning("%s", error->message);
     return;
   }
+  oom_monitor_remove(container->sandbox->oom, container->id);
   if (start_delete(container) || wait_for_cgroup(container)) return;
   g_autoptr(GError) error = NULL;
   if (!crun_forget(container->id, &error)) g_warning("%s", error->message);

@@ -109,6 +109,7 @@ static void create_done(ContainerRun *run, const GError *crun_error, pid_t pid) 
     return;
   }
   process_set_started(container->init, pid);
+  oom_monitor_add(container->sandbox->oom, container->id, container->cgroup_path);
   if (!attributes_apply(run->description, pid, FALSE, &error) ||
       !set_device_weights(container, run->device_weights, &error)) {
     g_prefix_error(&error, "cannot create container '%s': ", container->id);

@@ -18,6 +18,7 @@ agent_libagent_la_SOURCES = \
 	agent/device.c agent/device.h \
 	agent/init.c agent/init.h \
 	agent/iptables.c agent/iptables.h \
+	agent/metrics.c agent/metrics.h \
 	agent/modules.c agent/modules.h \
 	agent/mount.c agent/mount.h \
 	agent/net-interface.c agent/net-interface.h \
@@ -29,13 +30,15 @@ agent_libagent_la_SOURCES = \
 	agent/net-text.c agent/net-text.h \
 	agent/net-wait.c agent/net-wait.h \
 	agent/netlink.c agent/netlink.h \
+	agent/online.c agent/online.h \
+	agent/oom.c agent/oom.h \
 	agent/power.c agent/power.h \
 	agent/preparation.c agent/preparation.h \
 	agent/process.c agent/process.h \
 	agent/process-list.c agent/process-list.h \
 	agent/reap.c agent/reap.h \
-	agent/rpc-container.c agent/rpc-guest.c agent/rpc-network.c agent/rpc-process.c agent/rpc-sandbox.c \
-	agent/rpc-storage.c agent/rpc-stream.c agent/rpc.c agent/rpc.h \
+	agent/rpc-container.c agent/rpc-guest.c agent/rpc-machine.c agent/rpc-network.c agent/rpc-process.c \
+	agent/rpc-sandbox.c agent/rpc-storage.c agent/rpc-stream.c agent/rpc.c agent/rpc.h \
 	agent/sandbox.c agent/sandbox.h \
 	agent/service.c agent/service.h \
 	agent/spec.c agent/spec.h agent/spec-resources.c agent/spec-resources.h \

@@ -48,6 +48,13 @@ void rpc_close_stdin(TtrpcCall *call, const ProtobufCMessage *request, gpointer 
 void rpc_read_stdout(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_read_stderr(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
+void rpc_get_oom_event(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_online_cpu_mem(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_mem_hotplug_by_probe(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_get_metrics(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_set_policy(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_mem_agent(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+
 void rpc_list_processes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_close_output(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 

@@ -32,6 +32,7 @@ Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper, UeventMonitor *u
   sandbox->reaper = reaper;
   sandbox->uevents = uevents;
   sandbox->storages = storage_table_new(config, reaper, uevents);
+  sandbox->oom = oom_monitor_new();
   sandbox->containers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)container_free);
   return sandbox;
 }
@@ -39,6 +40,7 @@ Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper, UeventMonitor *u
 void sandbox_free(Sandbox *sandbox) {
   if (!sandbox) return;
   g_hash_table_unref(sandbox->containers);
+  oom_monitor_free(sandbox->oom);
   storage_table_free(sandbox->storages);
   g_free(sandbox->pid_namespace_owner);
   g_free(sandbox);
@@ -219,6 +221,7 @@ gboolean sandbox_destroy(Sandbox *sandbox, void (*func)(gpointer user_data), gpo
     return FALSE;
   }
   sandbox->is_destroying = TRUE;
+  oom_monitor_end(sandbox->oom);
   Ending *ending = g_new0(Ending, 1);
   ending->sandbox = sandbox;
   ending->left = 1;

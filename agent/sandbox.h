@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "agent/config.h"
+#include "agent/oom.h"
 #include "agent/reap.h"
 #include "agent/storage.h"
 #include "agent/uevent.h"
@@ -27,6 +28,7 @@ struct Sandbox {
   UeventMonitor *uevents;
   StorageTable *storages;
   GHashTable *containers;   /* id -> Container, owned */
+  OomMonitor *oom;
   Preparation *preparation; /* while storages are waited for */
   gboolean is_creating;
   gboolean is_created;

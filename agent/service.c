@@ -63,6 +63,13 @@ static const TtrpcMethod agent_methods[] = {
     {"GetGuestDetails", rpc_get_guest_details},
     {"SetGuestDateTime", rpc_set_guest_date_time},
     {"ReseedRandomDev", rpc_reseed_random_dev},
+    {"GetOOMEvent", rpc_get_oom_event},
+    {"OnlineCPUMem", rpc_online_cpu_mem},
+    {"MemHotplugByProbe", rpc_mem_hotplug_by_probe},
+    {"GetMetrics", rpc_get_metrics},
+    {"SetPolicy", rpc_set_policy},
+    {"MemAgentMemcgSet", rpc_mem_agent},
+    {"MemAgentCompactSet", rpc_mem_agent},
     {NULL, NULL},
 };
 

@@ -14,20 +14,11 @@ TABLE = "docs/AGENT.md"
 MISSING = set("""
 AgentService.RemoveStaleVirtiofsShareMounts
 AgentService.GetDiagnosticData
-AgentService.GetMetrics
-AgentService.MemAgentMemcgSet
-AgentService.MemAgentCompactSet
-AgentService.OnlineCPUMem
-AgentService.ReseedRandomDev
-AgentService.MemHotplugByProbe
-AgentService.SetGuestDateTime
 AgentService.CopyFile
-AgentService.GetOOMEvent
 AgentService.AddSwap
 AgentService.AddSwapPath
 AgentService.GetVolumeStats
 AgentService.ResizeVolume
-AgentService.SetPolicy
 blk
 mmioblk
 scsi

@@ -203,15 +203,157 @@ static void test_update(void **state) {
   harness_remove("up");
 }
 
+/* ---- the guest as a whole ---- */
+
+static gpointer wait_for_oom(gpointer data) {
+  Grpc__GetOOMEventRequest request = GRPC__GET_OOMEVENT_REQUEST__INIT;
+  g_autoptr(TtrpcClient) own = ttrpc_client_ref(client);
+  ProtobufCMessage *reply = NULL;
+  g_autoptr(GError) error = NULL;
+  if (!ttrpc_client_invoke(own, &grpc__agent_service__descriptor, "GetOOMEvent", &request.base, 0, &reply, &error))
+    return g_strconcat("error: ", error->message, NULL);
+  char *id = g_strdup(((Grpc__OOMEvent *)reply)->container_id);
+  protobuf_c_message_free_unpacked(reply, NULL);
+  return id;
+}
+
+static void run_out_of_memory(const char *id) {
+  g_autoptr(Grpc__Spec) spec =
+      harness_document("tail /dev/zero", "{\"linux\": {\"resources\": {\"memory\": {\"limit\": 16777216}}}}");
+  harness_create_spec(id, spec);
+  harness_start_container(id);
+  assert_int_equal(harness_wait(id, ""), 137);
+  harness_remove(id);
+}
+
+/* Two wait before it happens; what happens while nobody waits is kept. */
+static void test_oom(void **state) {
+  GThread *first = g_thread_new("oom", wait_for_oom, NULL);
+  GThread *second = g_thread_new("oom", wait_for_oom, NULL);
+  run_out_of_memory("greedy");
+  run_out_of_memory("greedy");
+  g_autofree char *one = g_thread_join(first);
+  g_autofree char *two = g_thread_join(second);
+  assert_string_equal(one, "greedy");
+  assert_string_equal(two, "greedy");
+  run_out_of_memory("third");
+  g_autofree char *three = wait_for_oom(NULL);
+  assert_string_equal(three, "third");
+}
+
+static Grpc__Spec *with_sys(const char *script) {
+  Grpc__Spec *spec = harness_document(script, "{}");
+  harness_add_mount(spec, "/sys", "sysfs", "sysfs");
+  return spec;
+}
+
+static void test_online(void **state) {
+  Grpc__OnlineCPUMemRequest request = GRPC__ONLINE_CPUMEM_REQUEST__INIT;
+  g_autoptr(Grpc__Spec) off = with_sys("echo 0 > /sys/devices/system/cpu/cpu1/online; nproc");
+  run_and_check(off, "1\n");
+  request.nb_cpus = 2;
+  request.cpu_only = TRUE;
+  harness_must("OnlineCPUMem", &request.base);
+  g_autoptr(Grpc__Spec) on = with_sys("cat /sys/devices/system/cpu/cpu1/online; nproc");
+  run_and_check(on, "1\n2\n");
+  request.cpu_only = FALSE;
+  harness_must("OnlineCPUMem", &request.base);
+  request.nb_cpus = 3;
+  harness_must_fail("OnlineCPUMem", &request.base, TTRPC_INTERNAL, "only 2 of 3 CPUs are online");
+}
+
+static void test_clock(void **state) {
+  Grpc__SetGuestDateTimeRequest request = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+  request.sec = 2000000000;
+  harness_must("SetGuestDateTime", &request.base);
+  g_autoptr(Grpc__Spec) spec = harness_document(
+      "[ $(date +%s) -ge 2000000000 ] && [ $(date +%s) -lt 2000001000 ] && "
+      "echo right",
+      "{}");
+  run_and_check(spec, "right\n");
+  request.usec = 1000000;
+  harness_must_fail("SetGuestDateTime", &request.base, TTRPC_INVALID_ARGUMENT, "clock");
+}
+
+static void test_random(void **state) {
+  Grpc__ReseedRandomDevRequest request = GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
+  guint8 data[512] = {1, 2, 3};
+  harness_must_fail("ReseedRandomDev", &request.base, TTRPC_INVALID_ARGUMENT, "1 to");
+  request.data.data = data;
+  request.data.len = sizeof data;
+  harness_must("ReseedRandomDev", &request.base);
+}
+
+static guint64 metric(const char *text, const char *name) {
+  g_autofree char *begin = g_strconcat("\n", name, " ", NULL);
+  const char *line = strstr(text, begin);
+  if (!line) fail_msg("no '%s'", name);
+  return g_ascii_strtoull(line + strlen(begin), NULL, 10);
+}
+
+static char *get_metrics(void) {
+  Grpc__GetMetricsRequest request = GRPC__GET_METRICS_REQUEST__INIT;
+  Grpc__Metrics *reply = (Grpc__Metrics *)harness_call("GetMetrics", &request.base, NULL);
+  assert_non_null(reply);
+  char *text = g_strdup(reply->metrics);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  return text;
+}
+
+#define AGENT_MEMORY_MAX (8u << 20)
+
+static void test_memory_of_agent(void **state) {
+  harness_create("idle", "echo begun; exec sleep 1000");
+  harness_start_container("idle");
+  g_autoptr(GBytes) begun = harness_read("idle", "", 100);
+  g_autofree char *text = get_metrics();
+  guint64 resident = metric(text, "kata_agent_process_resident_memory_bytes");
+  print_message("the agent has %" G_GUINT64_FORMAT " KiB resident\n", resident / 1024);
+  assert_true(resident > 0 && resident <= AGENT_MEMORY_MAX);
+  assert_non_null(strstr(text, "kata_guest_netdev_stat{interface=\"lo\""));
+  assert_non_null(strstr(text, "kata_guest_diskstat{disk=\"vda\""));
+  harness_remove("idle");
+}
+
+static void test_not_here(void **state) {
+  Grpc__MemHotplugByProbeRequest probe = GRPC__MEM_HOTPLUG_BY_PROBE_REQUEST__INIT;
+  guint64 address = 1ull << 40;
+  probe.n_memhotplugprobeaddr = 1;
+  probe.memhotplugprobeaddr = &address;
+  harness_must_fail("MemHotplugByProbe", &probe.base, TTRPC_UNIMPLEMENTED, "finds new memory by itself");
+  Grpc__SetPolicyRequest policy = GRPC__SET_POLICY_REQUEST__INIT;
+  harness_must_fail("SetPolicy", &policy.base, TTRPC_UNIMPLEMENTED, "no policy");
+  Grpc__MemAgentMemcgConfig memcg = GRPC__MEM_AGENT_MEMCG_CONFIG__INIT;
+  harness_must_fail("MemAgentMemcgSet", &memcg.base, TTRPC_UNIMPLEMENTED, "no memory agent");
+  Grpc__MemAgentCompactConfig compact = GRPC__MEM_AGENT_COMPACT_CONFIG__INIT;
+  harness_must_fail("MemAgentCompactSet", &compact.base, TTRPC_UNIMPLEMENTED, "no memory agent");
+}
+
+/* Who waits for an event is told that there will be none. */
 static void test_destroy(void **state) {
+  GThread *waiting = g_thread_new("oom", wait_for_oom, NULL);
+  /* So that it is asked before. */
+  g_free(get_metrics());
   Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
   harness_must("DestroySandbox", &request.base);
+  g_autofree char *told = g_thread_join(waiting);
+  assert_non_null(strstr(told, "error: "));
 }
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_create_sandbox), cmocka_unit_test(test_limits),       cmocka_unit_test(test_cpuset),
-      cmocka_unit_test(test_block_io),       cmocka_unit_test(test_device_rules), cmocka_unit_test(test_update),
+      cmocka_unit_test(test_create_sandbox),
+      cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_cpuset),
+      cmocka_unit_test(test_block_io),
+      cmocka_unit_test(test_device_rules),
+      cmocka_unit_test(test_update),
+      cmocka_unit_test(test_oom),
+      cmocka_unit_test(test_online),
+      cmocka_unit_test(test_clock),
+      cmocka_unit_test(test_random),
+      cmocka_unit_test(test_memory_of_agent),
+      cmocka_unit_test(test_not_here),
       cmocka_unit_test(test_destroy),
   };
   g_autoptr(GError) error = NULL;

@@ -249,8 +249,6 @@ static void test_unknown_ids(void **state) {
   Grpc__TtyWinResizeRequest resize = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
   resize.container_id = (char *)"known";
   harness_must_fail("TtyWinResize", &resize.base, TTRPC_UNAVAILABLE, "no tty");
-  Grpc__GetOOMEventRequest oom = GRPC__GET_OOMEVENT_REQUEST__INIT;
-  harness_must_fail("GetOOMEvent", &oom.base, TTRPC_UNIMPLEMENTED, "");
   harness_remove("known");
 }
 

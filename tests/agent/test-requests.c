@@ -74,7 +74,8 @@ static Recorded *recorded_parse(const char *line) {
 
 static gpointer recorded_call(gpointer data) {
   Recorded *recorded = data;
-  ttrpc_client_invoke(harness_client(), recorded->service, recorded->method->name, recorded->request, HARNESS_CALL_MS,
+  g_autoptr(TtrpcClient) client = ttrpc_client_ref(harness_client());
+  ttrpc_client_invoke(client, recorded->service, recorded->method->name, recorded->request, HARNESS_CALL_MS,
                       &recorded->reply, &recorded->error);
   return NULL;
 }
@@ -104,18 +105,20 @@ static void check_output(const Recorded *recorded, GString *output) {
   g_string_append_len(output, (const char *)reply->data.data, (gssize)reply->data.len);
 }
 
-static void play(Recorded *recorded, GPtrArray *waiting) {
+/* endless: calls that are only answered when the sandbox ends. */
+static void play(Recorded *recorded, GPtrArray *waiting, GPtrArray *endless) {
   if (is_method(recorded, "CreateContainer")) prepare_container((Grpc__CreateContainerRequest *)recorded->request);
   if (is_method(recorded, "UpdateContainer"))
     drop_resources(&((Grpc__UpdateContainerRequest *)recorded->request)->resources);
-  if (is_method(recorded, "WaitProcess") || g_str_has_prefix(recorded->method->name, "Read")) {
+  gboolean is_endless = is_method(recorded, "GetOOMEvent");
+  if (is_endless || is_method(recorded, "WaitProcess") || g_str_has_prefix(recorded->method->name, "Read")) {
     recorded->thread = g_thread_new("call", recorded_call, recorded);
-    g_ptr_array_add(waiting, recorded);
+    g_ptr_array_add(is_endless ? endless : waiting, recorded);
     g_usleep(STEP_US);
     return;
   }
   recorded_call(recorded);
-  gboolean is_served = !is_method(recorded, "CopyFile") && !is_method(recorded, "GetOOMEvent");
+  gboolean is_served = !is_method(recorded, "CopyFile");
   if (is_served && recorded->error) fail_msg("%s: %s", recorded->method->name, recorded->error->message);
   if (!is_served) assert_non_null(recorded->error);
   recorded_free(recorded);
@@ -131,6 +134,16 @@ static void finish_waiting(GPtrArray *waiting, GString *output) {
   g_ptr_array_set_size(waiting, 0);
 }
 
+static void finish_endless(GPtrArray *endless) {
+  for (guint i = 0; i < endless->len; i++) {
+    Recorded *recorded = g_ptr_array_index(endless, i);
+    g_thread_join(g_steal_pointer(&recorded->thread));
+    assert_non_null(recorded->error);
+    assert_non_null(strstr(recorded->error->message, "the sandbox has ended"));
+  }
+  g_ptr_array_set_size(endless, 0);
+}
+
 static void test_recorded_requests(void **state) {
   const char *top = g_getenv("top_srcdir");
   g_autofree char *path = g_build_filename(top ? top : "..", "tests/data/agent-requests.txt", NULL);
@@ -141,17 +154,19 @@ static void test_recorded_requests(void **state) {
   assert_int_equal(chmod(HARNESS_ROOTFS "/pause", 0755), 0);
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
   g_autoptr(GPtrArray) waiting = g_ptr_array_new_with_free_func(recorded_free);
+  g_autoptr(GPtrArray) endless = g_ptr_array_new_with_free_func(recorded_free);
   for (char **line = lines; *line; line++) {
     if (**line == '#' || !**line) continue;
     Recorded *recorded = recorded_parse(*line);
     gboolean is_destroy = is_method(recorded, "DestroySandbox");
     if (is_destroy || is_method(recorded, "RemoveContainer")) finish_waiting(waiting, output);
     if (!is_destroy) {
-      play(recorded, waiting);
+      play(recorded, waiting, endless);
       continue;
     }
     recorded_free(recorded);
     harness_stop();
+    finish_endless(endless);
     harness_start();
   }
   assert_non_null(strstr(output->str, "hi\n"));

@@ -4,7 +4,7 @@ if HAVE_CMOCKA
 AGENT_UNITS = tests/unit/test-agent-cpuset tests/unit/test-agent-device tests/unit/test-agent-init \
 	tests/unit/test-agent-process-list tests/unit/test-agent-reap tests/unit/test-agent-spec \
 	tests/unit/test-agent-stats tests/unit/test-agent-stream tests/unit/test-agent-task tests/unit/test-agent-uevent \
-	tests/unit/test-agent-user
+	tests/unit/test-agent-user tests/unit/test-agent-oom tests/unit/test-agent-online tests/unit/test-agent-metrics
 check_PROGRAMS += $(AGENT_UNITS)
 TESTS += $(AGENT_UNITS)
 AGENT_TEST_LIBS = agent/libagent.la $(TEST_LIBS)
@@ -16,6 +16,12 @@ tests_unit_test_agent_cpuset_SOURCES = tests/unit/test-agent-cpuset.c
 tests_unit_test_agent_cpuset_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_user_SOURCES = tests/unit/test-agent-user.c
 tests_unit_test_agent_user_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_metrics_SOURCES = tests/unit/test-agent-metrics.c
+tests_unit_test_agent_metrics_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_online_SOURCES = tests/unit/test-agent-online.c
+tests_unit_test_agent_online_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_oom_SOURCES = tests/unit/test-agent-oom.c
+tests_unit_test_agent_oom_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_reap_SOURCES = tests/unit/test-agent-reap.c
 tests_unit_test_agent_reap_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_spec_SOURCES = tests/unit/test-agent-spec.c
