@@ -60,9 +60,9 @@ static const Option global_options[] = {
     {"log", 0, OPTION_TEXT, &global.log, "FILE", "where errors are logged (default: standard error)"},
     {"log-format", 0, OPTION_TEXT, &global.log_format, "text|json", "form of the log (default: text)"},
     {"debug", 0, OPTION_FLAG, &global.debug, NULL, "log more"},
-    {"systemd-cgroup", 0, OPTION_FLAG, NULL, NULL, "accepted: the container's cgroup is the guest's"},
+    {"systemd-cgroup", 0, OPTION_FLAG, NULL, NULL, "accepted: a cgroupsPath tells its form itself"},
     {"rootless", 0, OPTION_TEXT, &global.rootless, "auto|true|false", "accepted: guests need root on the host"},
-    {"cgroup-manager", 0, OPTION_TEXT, NULL, "NAME", "accepted: the container's cgroup is the guest's"},
+    {"cgroup-manager", 0, OPTION_TEXT, NULL, "NAME", "accepted"},
     {"criu", 0, OPTION_TEXT, NULL, "PATH", "accepted"},
     {"version", 'v', OPTION_FLAG, &global.version, NULL, "show the version"},
     OPTIONS_END};

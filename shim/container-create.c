@@ -15,6 +15,7 @@
 #include "common/safe-path.h"
 #include "proto/kata-v1.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/cgroup.h"
 #include "shim/guest-spec.h"
 #include "shim/host-watch.h"
 #include "shim/sandbox-dir.h"
@@ -40,6 +41,9 @@ typedef struct {
   gboolean shares_pidns;
   gboolean hooked; /* hooks have begun to run: those of the end are due */
   gboolean bound;
+  gboolean moved_host_process;
+  char *cgroups_path, *cpuset_cpus, *cpuset_mems; /* config.json's; path NULL: none */
+  char **cgroups;                                 /* directories, or NULL */
   gboolean linked;
   guint shared; /* how many of shares are shown */
 } Creation;
@@ -55,6 +59,14 @@ static void creation_clear(Creation *creation) {
   g_clear_pointer(&creation->trees, g_array_unref);
   process_unref(creation->process);
   hooks_free(creation->hooks);
+  g_strfreev(creation->cgroups);
+  g_free(creation->cgroups_path);
+  g_free(creation->cpuset_cpus);
+  g_free(creation->cpuset_mems);
+}
+
+static gboolean is_same_cgroup(char *const *one, char *const *other) {
+  return one != NULL && other != NULL && g_strv_equal((const char *const *)one, (const char *const *)other);
 }
 
 static void creation_undo(Creation *creation) {
@@ -63,6 +75,13 @@ static void creation_undo(Creation *creation) {
     if (creation->sandbox->share != NULL) share_remove(creation->sandbox->share, share->name);
   }
   if (creation->linked) sandbox_dir_unlink(creation->sandbox->root, creation->id);
+  /* The host process may still have to be told; the sandbox's own cgroup goes with the sandbox. */
+  if (creation->moved_host_process) {
+    g_auto(GStrv) home = cgroup_find(creation->peer);
+    cgroup_add(home, (pid_t)process_get_host_pid(creation->process), NULL);
+  }
+  if (creation->sandbox->cgroups == NULL || !is_same_cgroup(creation->cgroups, creation->sandbox->cgroups))
+    cgroup_remove(creation->cgroups);
   HookSubject subject = {.info = creation->info, .status = "stopped", .place = creation->peer};
   subject.outside_network =
       creation->process != NULL && process_get_host_pid(creation->process) == (guint32)creation->peer;
@@ -120,6 +139,18 @@ static Kata__V1__ContainerInfo *make_info(const Creation *creation) {
   return kata__v1__container_info__unpack(NULL, size, packed);
 }
 
+/* What the document that goes to the guest does not have any more. */
+static gboolean read_cgroup(Creation *creation, GError **error) {
+  const Grpc__Linux *lin = creation->spec->linux;
+  const Grpc__LinuxCPU *cpu = lin != NULL && lin->resources != NULL ? lin->resources->cpu : NULL;
+  creation->cpuset_cpus = g_strdup(cpu != NULL ? cpu->cpus : "");
+  creation->cpuset_mems = g_strdup(cpu != NULL ? cpu->mems : "");
+  if (lin == NULL || *lin->cgroupspath == '\0') return TRUE;
+  creation->cgroups_path = cgroup_expand_path(lin->cgroupspath, error);
+  if (creation->cgroups_path == NULL) g_prefix_error(error, "config.json: linux: ");
+  return creation->cgroups_path != NULL;
+}
+
 static gboolean read_bundle(Creation *creation, GError **error) {
   g_autofree char *path = g_build_filename(creation->bundle, "config.json", NULL);
   gsize length = 0;
@@ -138,6 +169,7 @@ static gboolean read_bundle(Creation *creation, GError **error) {
   if (creation->netns_path == NULL) return FALSE;
   creation->info = make_info(creation);
   creation->hooks = hooks_take(creation->spec);
+  if (!read_cgroup(creation, error)) return FALSE;
   creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);
   return creation->shares != NULL;
 }
@@ -237,6 +269,23 @@ static void timed(Sandbox *sandbox, const char *step, gboolean begin) {
   (begin ? timeline_begin : timeline_end)(sandbox->timeline, step);
 }
 
+/* The first container's cgroup is the sandbox's: QEMU and its helpers begin in it. A host process that is the caller
+ * itself stays where it is: it outlives the container. */
+static gboolean join_cgroup(Creation *creation, GError **error) {
+  Sandbox *sandbox = creation->sandbox;
+  pid_t host_pid = (pid_t)process_get_host_pid(creation->process);
+  if (creation->cgroups_path == NULL) return TRUE;
+  pid_t parent = creation->peer > 0 ? creation->peer : getpid();
+  creation->cgroups = cgroup_make(creation->cgroups_path, parent, creation->cpuset_cpus, creation->cpuset_mems, error);
+  if (creation->cgroups == NULL || !cgroup_note(sandbox->dir, creation->cgroups, error)) return FALSE;
+  if (sandbox_get_status(sandbox) == SANDBOX_CREATED && sandbox->cgroups == NULL &&
+      !sandbox_join_cgroup(sandbox, g_strdupv(creation->cgroups), error))
+    return FALSE;
+  if (host_pid == 0 || host_pid == creation->peer) return TRUE;
+  creation->moved_host_process = cgroup_add(creation->cgroups, host_pid, error);
+  return creation->moved_host_process;
+}
+
 /* What they mount, and the network they make, the guest shall get: they run before both are looked at. */
 static gboolean run_create_hooks(Creation *creation, GError **error) {
   if (creation->hooks == NULL) return TRUE;
@@ -266,7 +315,7 @@ static gboolean run_steps(Creation *creation, const Containerd__Task__V2__Create
   if (!read_bundle(creation, error) || !open_trees(creation, error)) return FALSE;
   if (!sandbox_dir_link(sandbox->root, sandbox->dir, creation->id, error)) return FALSE;
   creation->linked = TRUE;
-  if (!open_process(creation, request, error) || !run_create_hooks(creation, error) ||
+  if (!open_process(creation, request, error) || !join_cgroup(creation, error) || !run_create_hooks(creation, error) ||
       !choose_network(creation, error) || !sandbox_ensure_started(sandbox, error))
     return FALSE;
   timed(sandbox, "container", TRUE);
@@ -281,6 +330,7 @@ static Container *finish_creation(Creation *creation) {
   for (guint i = 0; i < creation->shares->len; i++)
     g_ptr_array_add(container->shares, g_strdup(((GuestShare *)creation->shares->pdata[i])->name));
   container->bound = creation->bound;
+  container->cgroups = g_steal_pointer(&creation->cgroups);
   sandbox_add_container(creation->sandbox, container);
   return container;
 }
@@ -362,6 +412,7 @@ gboolean container_delete(Sandbox *sandbox, Container *container, pid_t peer, GE
   if (sandbox->share != NULL)
     for (guint i = 0; i < container->shares->len; i++) share_remove(sandbox->share, container->shares->pdata[i]);
   host_watch_remove(bound_watch);
+  if (!is_same_cgroup(container->cgroups, sandbox->cgroups)) cgroup_remove(container->cgroups);
   sandbox_drop_container(sandbox, id);
   sandbox_dir_unlink(sandbox->root, id);
   g_autoptr(GError) save_error = NULL;

@@ -30,6 +30,7 @@ void container_unref(Container *container) {
   hooks_free(container->hooks);
   g_hash_table_unref(container->execs);
   g_ptr_array_unref(container->shares);
+  g_strfreev(container->cgroups);
   g_mutex_clear(&container->lock);
   g_free(container);
 }
@@ -135,6 +136,9 @@ Kata__V1__ContainerState *container_to_state(Container *container) {
   g_hash_table_iter_init(&iter, container->execs);
   while (g_hash_table_iter_next(&iter, NULL, &process)) state->execs[state->n_execs++] = process_to_state(process);
   state->bound = container->bound;
+  guint n_cgroups = container->cgroups != NULL ? g_strv_length(container->cgroups) : 0;
+  state->cgroups = calloc(n_cgroups + 1, sizeof *state->cgroups);
+  for (guint i = 0; i < n_cgroups; i++) state->cgroups[state->n_cgroups++] = strdup(container->cgroups[i]);
   state->shares = calloc(container->shares->len + 1, sizeof *state->shares);
   for (guint i = 0; i < container->shares->len; i++)
     state->shares[state->n_shares++] = strdup(container->shares->pdata[i]);
@@ -148,6 +152,8 @@ Container *container_restore(const Kata__V1__ContainerState *state, ProcessEnded
   container->hooks = hooks_copy(state->hooks);
   container->paused = strcmp(state->info->status, "paused") == 0;
   container->bound = state->bound;
+  if (state->n_cgroups > 0) container->cgroups = g_new0(char *, state->n_cgroups + 1);
+  for (size_t i = 0; i < state->n_cgroups; i++) container->cgroups[i] = g_strdup(state->cgroups[i]);
   for (size_t i = 0; i < state->n_execs; i++)
     g_hash_table_insert(container->execs, g_strdup(state->execs[i]->exec_id),
                         process_restore(id, state->execs[i], ended, user_data));

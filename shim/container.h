@@ -21,6 +21,7 @@ typedef struct {
   gboolean bound;       /* goes with its host process, see orphan.h */
   guint bound_watch;    /* host_watch_add() */
   GPtrArray *shares;    /* names below the share */
+  char **cgroups;       /* directories of its cgroup on the host, or NULL */
 } Container;
 
 Container *container_new(Kata__V1__ContainerInfo *info, Process *init);

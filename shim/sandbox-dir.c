@@ -12,6 +12,7 @@
 #include "common/fds.h"
 #include "common/safe-path.h"
 #include "lib/paths.h"
+#include "shim/cgroup.h"
 #include "shim/net.h"
 #include "shim/store.h"
 #include "shim/vm.h"
@@ -105,5 +106,6 @@ gboolean sandbox_dir_remove(const char *root, const char *sandbox_dir, GError **
   if (killed > 0) g_warning("'%s': ended %u processes that an earlier owner left", sandbox_dir, killed);
   if (net != NULL) net_disconnect(net);
   remove_links(root, sandbox_dir);
+  cgroup_remove_noted(sandbox_dir);
   return safe_remove_tree(sandbox_dir, error);
 }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "common/fds.h"
@@ -14,6 +15,7 @@
 #include "lib/paths.h"
 #include "proto/shim-sandbox.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/cgroup.h"
 #include "shim/console.h"
 #include "shim/launch.h"
 #include "shim/sandbox-dir.h"
@@ -73,6 +75,9 @@ void sandbox_free(Sandbox *sandbox) {
   g_hash_table_unref(sandbox->containers);
   g_ptr_array_unref(sandbox->waiters);
   timeline_free(sandbox->timeline);
+  events_free(sandbox->events);
+  g_strfreev(sandbox->home_cgroups);
+  g_strfreev(sandbox->cgroups);
   kata_settings_unref(sandbox->settings);
   g_cond_clear(&sandbox->changed);
   g_mutex_clear(&sandbox->lock);
@@ -248,6 +253,15 @@ void sandbox_cancel_start(Sandbox *sandbox) {
   if (agent != NULL) ttrpc_client_close(agent, "the start was given up by its caller");
 }
 
+gboolean sandbox_join_cgroup(Sandbox *sandbox, char **directories, GError **error) {
+  g_auto(GStrv) home = cgroup_find(getpid());
+  g_auto(GStrv) taken = directories;
+  if (!cgroup_add(taken, getpid(), error)) return FALSE;
+  sandbox->home_cgroups = g_steal_pointer(&home);
+  sandbox->cgroups = g_steal_pointer(&taken);
+  return TRUE;
+}
+
 /* ---- the guest's end ---- */
 
 typedef struct {
@@ -411,6 +425,10 @@ void sandbox_remove(Sandbox *sandbox) {
   g_clear_pointer(&sandbox->vm, vm_free);
   g_clear_pointer(&sandbox->net, net_free);
   g_autoptr(GError) error = NULL;
+  if (sandbox->cgroups != NULL && !cgroup_add(sandbox->home_cgroups, getpid(), &error)) {
+    g_warning("%s", error->message);
+    g_clear_error(&error);
+  }
   if (!sandbox_dir_remove(sandbox->root, sandbox->dir, &error)) g_warning("%s", error->message);
   g_mutex_unlock(&sandbox->teardown);
 }

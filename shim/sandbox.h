@@ -27,7 +27,9 @@ typedef struct {
   Timeline *timeline;
   Events *events;
   gint64 created_at;
-  gboolean bound; /* set before there is a container, see orphan.h */
+  char **home_cgroups; /* directories: where the owner was before it joined the sandbox's */
+  char **cgroups;      /* the sandbox's on the host, or NULL */
+  gboolean bound;      /* set before there is a container, see orphan.h */
 
   /* Set by the start, then fixed until sandbox_remove(). */
   guint32 vsock_cid;
@@ -65,6 +67,8 @@ SandboxStatus sandbox_get_status(Sandbox *sandbox);
 gboolean sandbox_start(Sandbox *sandbox, GError **error);
 /* The same unless it has been done, or is being done by another thread (then it waits). */
 gboolean sandbox_ensure_started(Sandbox *sandbox, GError **error);
+/* The owner joins the sandbox's cgroup (taken over), and so do QEMU and virtiofsd when it starts them. */
+gboolean sandbox_join_cgroup(Sandbox *sandbox, char **directories, GError **error);
 /* Gives a start up that is under way. */
 void sandbox_cancel_start(Sandbox *sandbox);
 

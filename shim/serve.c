@@ -52,6 +52,15 @@ static void attach_container(Container *container, TtrpcClient *agent) {
   }
 }
 
+/* Where the earlier owner was. */
+static void join_cgroup(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
+  if (state->n_cgroups == 0) return;
+  char **directories = g_new0(char *, state->n_cgroups + 1);
+  for (size_t i = 0; i < state->n_cgroups; i++) directories[i] = g_strdup(state->cgroups[i]);
+  g_autoptr(GError) error = NULL;
+  if (!sandbox_join_cgroup(sandbox, directories, &error)) g_warning("%s", error->message);
+}
+
 /* Takes over what an earlier owner left; a guest that is gone by now leaves stopped containers. */
 static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   sandbox->vsock_cid = state->vsock_cid;
@@ -61,6 +70,7 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
     sandbox_add_container(sandbox, container);
   }
   g_autoptr(GError) error = NULL;
+  join_cgroup(sandbox, state);
   g_mutex_lock(&sandbox->lock);
   sandbox->status = SANDBOX_RUNNING;
   sandbox->netns_chosen = TRUE;

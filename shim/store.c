@@ -33,6 +33,9 @@ static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
   state->uses_kvm = sandbox->accelerator == ACCELERATOR_KVM;
   state->uses_vsock = sandbox->channel == CHANNEL_VSOCK;
   state->bound = sandbox->bound;
+  guint n_cgroups = sandbox->cgroups != NULL ? g_strv_length(sandbox->cgroups) : 0;
+  state->cgroups = calloc(n_cgroups + 1, sizeof *state->cgroups);
+  for (guint i = 0; i < n_cgroups; i++) state->cgroups[state->n_cgroups++] = strdup(sandbox->cgroups[i]);
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   state->containers = calloc(containers->len + 1, sizeof *state->containers);
   for (guint i = 0; i < containers->len; i++)

@@ -11,6 +11,7 @@
 #include "proto/shim-task-v3.pb-c.h"
 #include "proto/shim-task.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/cgroup.h"
 #include "shim/console.h"
 #include "shim/container-create.h"
 #include "shim/guest-spec.h"
@@ -249,6 +250,13 @@ static gboolean check_exec(Container *container, GError **error) {
   return FALSE;
 }
 
+/* A host process of its own is accounted for with the container; one that is the caller itself is the caller's. */
+static gboolean join_container_cgroup(const Container *container, const Process *process, pid_t peer, GError **error) {
+  pid_t host_pid = (pid_t)process_get_host_pid(process);
+  if (container->cgroups == NULL || host_pid == 0 || host_pid == peer) return TRUE;
+  return cgroup_add(container->cgroups, host_pid, error);
+}
+
 static gboolean add_exec(ServiceJob *job, Container *container, const Containerd__Task__V2__ExecProcessRequest *request,
                          GError **error) {
   ProcessOptions options = {.container_id = request->id,
@@ -266,7 +274,8 @@ static gboolean add_exec(ServiceJob *job, Container *container, const Containerd
   if (spec == NULL) return FALSE;
   options.process_json = json;
   g_autoptr(Process) process = process_new(&options, sandbox_on_process_ended, job->owner->sandbox, error);
-  return process != NULL && container_add_exec(container, process, error);
+  return process != NULL && join_container_cgroup(container, process, ttrpc_call_get_peer_pid(job->call), error) &&
+         container_add_exec(container, process, error);
 }
 
 static void task_exec(ServiceJob *job) {

@@ -5,6 +5,7 @@ CLI_TESTS = \
 	tests/cli/test-lifecycle.py \
 	tests/cli/test-exec.py \
 	tests/cli/test-hooks.py \
+	tests/cli/test-host-process.py \
 	tests/cli/test-monitor.py \
 	tests/cli/test-terminal.py \
 	tests/cli/test-watch.py \

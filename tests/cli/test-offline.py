@@ -176,7 +176,7 @@ class WithoutContainers(kata_cli.CliTest):
         document = json.loads(self.ok("features"))
         self.assertIn("seccomp", document["linux"])
         self.assertTrue(document["linux"]["cgroup"]["v2"])
-        self.assertFalse(document["linux"]["cgroup"]["v1"])
+        self.assertTrue(document["linux"]["cgroup"]["v1"])
         self.assertIn("CAP_SYS_ADMIN", document["linux"]["capabilities"])
         self.assertIn("createRuntime", document["hooks"])
         self.assertLessEqual(document["ociVersionMin"], document["ociVersionMax"])

@@ -2,7 +2,7 @@
 # Parts of the owner that need no guest.
 if HAVE_CMOCKA
 owner_tests = tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
-	tests/unit/test-hooks tests/unit/test-events
+	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup
 check_PROGRAMS += $(owner_tests)
 TESTS += $(owner_tests)
 
@@ -20,4 +20,6 @@ tests_unit_test_hooks_SOURCES = tests/unit/test-hooks.c shim/hooks.c
 tests_unit_test_hooks_LDADD = $(TEST_LIBS)
 tests_unit_test_events_SOURCES = tests/unit/test-events.c shim/events.c shim/times.c
 tests_unit_test_events_LDADD = $(TEST_LIBS)
+tests_unit_test_cgroup_SOURCES = tests/unit/test-cgroup.c shim/cgroup.c
+tests_unit_test_cgroup_LDADD = $(TEST_LIBS)
 endif
