@@ -297,7 +297,8 @@ static gboolean run_create_hooks(Creation *creation, GError **error) {
   timed(creation->sandbox, "hooks", TRUE);
   gboolean done = hooks_run(creation->hooks, HOOK_PRESTART, &subject, error) &&
                   hooks_run(creation->hooks, HOOK_CREATE_RUNTIME, &subject, error);
-  if (host_pid != 0) subject.place = (pid_t)host_pid;
+  /* A hook's path is the host's (OCI runtime specification), so the caller's mounts are what it sees. */
+  subject.network_place = (pid_t)host_pid;
   subject.outside_network = FALSE;
   done = done && hooks_run(creation->hooks, HOOK_CREATE_CONTAINER, &subject, error);
   timed(creation->sandbox, "hooks", FALSE);

@@ -113,7 +113,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Namespaces, namespaces_clear)
 static gboolean open_namespaces(Namespaces *namespaces, const HookSubject *subject, GError **error) {
   pid_t place = subject->place;
   for (gsize i = subject->outside_network ? 1 : 0; place > 0 && i < G_N_ELEMENTS(joined); i++) {
-    g_autofree char *path = g_strdup_printf("/proc/%d/ns/%s", (int)place, joined[i]);
+    gboolean elsewhere = subject->network_place > 0 && i < G_N_ELEMENTS(joined) - 1;
+    g_autofree char *path =
+        g_strdup_printf("/proc/%d/ns/%s", (int)(elsewhere ? subject->network_place : place), joined[i]);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ESRCH)) { /* a caller that did not wait */
       namespaces_clear(namespaces);

@@ -58,7 +58,7 @@ class InTurn(HookTest):
             self.assertEqual(self.logged(point, ".cwd"), [bundle])
         for point in ("prestart", "createRuntime"):
             self.assertEqual(self.logged(point, ".ns"), self.namespaces())
-        self.assertEqual(self.logged("createContainer", ".ns"), self.namespaces(pid))
+        self.assertEqual(self.logged("createContainer", ".ns"), [self.namespaces(pid)[0], self.namespaces()[1]])
 
         self.ok("start", "c1")
         self.assertEqual(self.logged()[3:], ["poststart"])

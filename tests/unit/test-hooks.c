@@ -232,6 +232,13 @@ static void test_namespaces(void **state) {
   g_autofree char *net = read_text(fixture, "net"), *name = read_text(fixture, "name");
   assert_string_equal(g_strchomp(net), expected);
   assert_string_equal(name, "elsewhere\n");
+  fixture->subject.place = getpid();
+  fixture->subject.network_place = pid;
+  assert_runs(hooks, HOOK_CREATE_CONTAINER, &fixture->subject);
+  g_autofree char *mixed = read_text(fixture, "net");
+  assert_string_equal(g_strchomp(mixed), expected);
+  fixture->subject.place = pid;
+  fixture->subject.network_place = 0;
   close(fd);
   assert_int_equal(waitpid(pid, NULL, 0), pid);
   /* Of a process that is gone nothing can be joined: they run in ours. */
