@@ -21,6 +21,7 @@ agent_libagent_la_SOURCES = \
 	agent/metrics.c agent/metrics.h \
 	agent/modules.c agent/modules.h \
 	agent/mount.c agent/mount.h \
+	agent/net-down.c agent/net-down.h \
 	agent/net-interface.c agent/net-interface.h \
 	agent/net-link.c agent/net-link.h \
 	agent/net-neighbor.c agent/net-neighbor.h \

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/device.h"
+#include "agent/net-down.h"
 #include "agent/net-link.h"
 #include "common/error.h"
 
@@ -121,50 +122,43 @@ typedef struct {
   const GPtrArray *links;
   const NetLink *link;
   const char *name; /* now */
+  NetDown *down;
 } Change;
 
-static gboolean set_down(const Change *change, const NetLink *link, GError **error) {
-  return !(link->flags & IFF_UP) || net_link_set_flags(change->netlink, link->index, link->name, IFF_UP, 0, error);
-}
-
-/* Renames: the kernel wants both down. owner has the name that is wanted and gets ours. */
+/* owner has the name that is wanted and gets ours. */
 static gboolean swap_names(const Change *change, const NetLink *owner, GError **error) {
   const NetLink *link = change->link;
   /* Two swaps at once do not meet in it. */
   g_autofree char *spare = g_strdup_printf("swap%d", link->index);
-  gboolean done =
-      set_down(change, owner, error) && net_link_rename(change->netlink, link->index, link->name, spare, error);
-  if (!done) return FALSE;
+  if (!net_down_take(change->down, owner, error) ||
+      !net_link_rename(change->netlink, link->index, link->name, spare, error))
+    return FALSE;
   if (!net_link_rename(change->netlink, owner->index, owner->name, link->name, error)) {
     net_link_rename(change->netlink, link->index, spare, link->name, NULL);
     return FALSE;
   }
-  return net_link_rename(change->netlink, link->index, spare, owner->name, error) &&
-         (!(owner->flags & IFF_UP) ||
-          net_link_set_flags(change->netlink, owner->index, link->name, IFF_UP, IFF_UP, error));
+  return net_link_rename(change->netlink, link->index, spare, owner->name, error);
 }
 
 static gboolean set_name(Change *change, GError **error) {
   const NetInterface *wanted = change->wanted;
-  if (!wanted->name || strcmp(wanted->name, change->link->name) == 0) return TRUE;
+  const NetLink *link = change->link;
   const NetLink *owner = net_links_find_name(change->links, wanted->name);
-  gboolean done = owner
-                      ? swap_names(change, owner, error)
-                      : net_link_rename(change->netlink, change->link->index, change->link->name, wanted->name, error);
+  gboolean done = owner ? swap_names(change, owner, error)
+                        : net_link_rename(change->netlink, link->index, link->name, wanted->name, error);
   if (done) change->name = wanted->name;
   return done;
 }
 
 static gboolean set_identity(Change *change, GError **error) {
   const NetInterface *wanted = change->wanted;
-  gboolean is_renamed = wanted->name && strcmp(wanted->name, change->link->name) != 0;
-  gboolean is_moved = wanted->hardware.length > 0 && !net_hardware_is_equal(&wanted->hardware, &change->link->hardware);
-  /* Only then: an interface that goes down loses its routes. */
-  if ((is_renamed || is_moved) && !set_down(change, change->link, error)) return FALSE;
-  if (is_moved &&
-      !net_link_set_hardware(change->netlink, change->link->index, change->link->name, &wanted->hardware, error))
+  const NetLink *link = change->link;
+  gboolean is_renamed = wanted->name && strcmp(wanted->name, link->name) != 0;
+  gboolean is_moved = wanted->hardware.length > 0 && !net_hardware_is_equal(&wanted->hardware, &link->hardware);
+  if ((is_renamed || is_moved) && !net_down_take(change->down, link, error)) return FALSE;
+  if (is_moved && !net_link_set_hardware(change->netlink, link->index, link->name, &wanted->hardware, error))
     return FALSE;
-  return set_name(change, error);
+  return !is_renamed || set_name(change, error);
 }
 
 static gboolean add_addresses(const Change *change, GError **error) {
@@ -190,7 +184,8 @@ gboolean net_interface_apply(const NetInterface *wanted, Netlink *netlink, int i
     g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "Link not found: interface %d has gone", index);
     return FALSE;
   }
-  Change change = {netlink, wanted, links, link, link->name};
+  g_autoptr(NetDown) down = net_down_new(netlink);
+  Change change = {netlink, wanted, links, link, link->name, down};
   guint32 flags = IFF_UP | (wanted->is_noarp ? IFF_NOARP : 0);
   return set_identity(&change, error) &&
          (wanted->mtu == 0 || wanted->mtu == link->mtu ||

@@ -84,7 +84,13 @@ gboolean net_neighbors_add(Netlink *netlink, const Grpc__ARPNeighbors *message, 
   if (!links) return FALSE;
   for (gsize i = 0; i < message->n_arpneighbors; i++)
     if (!parse_neighbor(message->arpneighbors[i], i, links, &neighbors[i], error)) return FALSE;
-  for (gsize i = 0; i < message->n_arpneighbors; i++)
-    if (!add_neighbor(netlink, &neighbors[i], message->arpneighbors[i]->device, error)) return FALSE;
+  gboolean has_ipv6 = net_has_ipv6();
+  for (gsize i = 0; i < message->n_arpneighbors; i++) {
+    const Types__ARPNeighbor *one = message->arpneighbors[i];
+    if (neighbors[i].ip.family == AF_INET6 && !has_ipv6)
+      g_warning("the guest has no IPv6: the neighbour '%s' is left out", one->toipaddress->address);
+    else if (!add_neighbor(netlink, &neighbors[i], one->device, error))
+      return FALSE;
+  }
   return TRUE;
 }

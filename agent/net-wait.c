@@ -5,7 +5,9 @@
 
 #include "common/error.h"
 
-typedef struct {
+static guint n_waits;
+
+struct NetWait {
   const AgentConfig *config;
   NetInterface *wanted;
   Netlink *netlink; /* asks */
@@ -14,9 +16,10 @@ typedef struct {
   guint timer;
   NetWaitFunc func;
   gpointer user_data;
-} Wait;
+};
 
-static void wait_end(Wait *wait, const GError *error) {
+static void wait_end(NetWait *wait, const GError *error) {
+  if (wait->notices) n_waits--;
   if (wait->watch) g_source_remove(wait->watch);
   if (wait->timer) g_source_remove(wait->timer);
   wait->func(error, wait->user_data);
@@ -27,7 +30,7 @@ static void wait_end(Wait *wait, const GError *error) {
 }
 
 /* TRUE: it has ended, well or not. */
-static gboolean wait_look(Wait *wait) {
+static gboolean wait_look(NetWait *wait) {
   g_autoptr(GError) error = NULL;
   int index = net_interface_find(wait->wanted, wait->netlink, &error);
   if (index == 0) return FALSE;
@@ -37,7 +40,7 @@ static gboolean wait_look(Wait *wait) {
 }
 
 static gboolean wait_noticed(int fd, GIOCondition condition, gpointer user_data) {
-  Wait *wait = user_data;
+  NetWait *wait = user_data;
   netlink_drain(wait->notices);
   wait_look(wait);
   /* If it has ended the source is removed already. */
@@ -45,7 +48,7 @@ static gboolean wait_noticed(int fd, GIOCondition condition, gpointer user_data)
 }
 
 static gboolean wait_timed_out(gpointer user_data) {
-  Wait *wait = user_data;
+  NetWait *wait = user_data;
   wait->timer = 0;
   /* On a busy machine the notice and this may be due at once. */
   if (wait_look(wait)) return G_SOURCE_REMOVE;
@@ -56,20 +59,37 @@ static gboolean wait_timed_out(gpointer user_data) {
   return G_SOURCE_REMOVE;
 }
 
-void net_wait_and_apply(const AgentConfig *config, NetInterface *wanted, NetWaitFunc func, gpointer user_data) {
+void net_wait_cancel(NetWait *wait) {
+  g_autoptr(GError) error = g_error_new(KATA_ERROR, KATA_ERR_CANCELLED, "nobody waits for the interface any more");
+  wait_end(wait, error);
+}
+
+/* First listen, then look: nothing comes unseen in between. */
+static gboolean listen_to_kernel(NetWait *wait, GError **error) {
+  if (n_waits >= NET_WAITS_MAX) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED, "%u interfaces are waited for already", n_waits);
+    return FALSE;
+  }
+  wait->notices = netlink_open(RTMGRP_LINK, error);
+  if (wait->notices) n_waits++;
+  return wait->notices != NULL;
+}
+
+NetWait *net_wait_and_apply(const AgentConfig *config, NetInterface *wanted, NetWaitFunc func, gpointer user_data) {
   g_autoptr(GError) error = NULL;
-  Wait *wait = g_new0(Wait, 1);
+  NetWait *wait = g_new0(NetWait, 1);
   wait->config = config;
   wait->wanted = wanted;
   wait->func = func;
   wait->user_data = user_data;
   wait->netlink = netlink_open(0, &error);
-  if (!wait->netlink) return wait_end(wait, error);
-  if (wait_look(wait)) return;
-  /* First listen, then look: nothing comes unseen in between. */
-  wait->notices = netlink_open(RTMGRP_LINK, &error);
-  if (!wait->notices) return wait_end(wait, error);
-  if (wait_look(wait)) return;
+  if (wait->netlink && wait_look(wait)) return NULL;
+  if (!wait->netlink || !listen_to_kernel(wait, &error)) {
+    wait_end(wait, error);
+    return NULL;
+  }
+  if (wait_look(wait)) return NULL;
   wait->watch = g_unix_fd_add(netlink_get_fd(wait->notices), G_IO_IN, wait_noticed, wait);
   wait->timer = g_timeout_add(config->hotplug_timeout_ms, wait_timed_out, wait);
+  return wait;
 }

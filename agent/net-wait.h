@@ -10,7 +10,16 @@
 /* error: NULL, or why it failed. */
 typedef void (*NetWaitFunc)(const GError *error, gpointer user_data);
 
+/* Interfaces that may be waited for at once. */
+#define NET_WAITS_MAX 256
+
+typedef struct NetWait NetWait;
+
 /* Applies wanted, which it owns from now on, as soon as the interface is there; func is called once, now or when the
  * interface has come or agent.hotplug_timeout has passed. "Link not found" is in the error then, word for word:
- * upstream's runtime tries again only when it reads that. config must stay until func is called. */
-void net_wait_and_apply(const AgentConfig *config, NetInterface *wanted, NetWaitFunc func, gpointer user_data);
+ * upstream's runtime tries again only when it reads that. config must stay until func is called. Returns NULL if it has
+ * been called. */
+NetWait *net_wait_and_apply(const AgentConfig *config, NetInterface *wanted, NetWaitFunc func, gpointer user_data);
+
+/* Waits no more: func is called with an error. */
+void net_wait_cancel(NetWait *wait);

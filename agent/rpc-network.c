@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Calls about the guest's network. */
+#include <string.h>
+
 #include "agent/iptables.h"
 #include "agent/net-interface.h"
+#include "agent/net-link.h"
 #include "agent/net-neighbor.h"
 #include "agent/net-report.h"
 #include "agent/net-route-update.h"
@@ -18,16 +21,31 @@ static void answer(TtrpcCall *call, ProtobufCMessage *reply, const GError *error
 
 typedef struct {
   TtrpcCall *call;
-  Types__Interface *asked; /* the request's */
+  const Types__Interface *asked; /* the request's */
 } InterfaceUpdate;
+
+/* What was asked, but for addresses a guest without IPv6 cannot have. */
+static void reply_interface(TtrpcCall *call, const Types__Interface *asked) {
+  Types__Interface reply = *asked;
+  gboolean has_ipv6 = net_has_ipv6();
+  g_autofree Types__IPAddress **addresses = g_new(Types__IPAddress *, asked->n_ipaddresses + 1);
+  reply.ipaddresses = addresses;
+  reply.n_ipaddresses = 0;
+  for (gsize i = 0; i < asked->n_ipaddresses; i++)
+    if (has_ipv6 || !strchr(asked->ipaddresses[i]->address, ':'))
+      addresses[reply.n_ipaddresses++] = asked->ipaddresses[i];
+  ttrpc_call_reply(call, &reply.base);
+}
 
 static void interface_updated(const GError *error, gpointer user_data) {
   g_autofree InterfaceUpdate *update = user_data;
   if (error)
     ttrpc_call_fail_error(update->call, error);
   else
-    ttrpc_call_reply(update->call, &update->asked->base);
+    reply_interface(update->call, update->asked);
 }
+
+static void update_is_alone(TtrpcCall *call, gpointer wait) { net_wait_cancel(wait); }
 
 void rpc_update_interface(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Grpc__UpdateInterfaceRequest *asked = (const Grpc__UpdateInterfaceRequest *)request;
@@ -38,7 +56,8 @@ void rpc_update_interface(TtrpcCall *call, const ProtobufCMessage *request, gpoi
   if (!wanted) return ttrpc_call_fail_error(call, error);
   InterfaceUpdate *update = g_new(InterfaceUpdate, 1);
   *update = (InterfaceUpdate){call, asked->interface};
-  net_wait_and_apply(sandbox->config, wanted, interface_updated, update);
+  NetWait *wait = net_wait_and_apply(sandbox->config, wanted, interface_updated, update);
+  if (wait) ttrpc_call_set_gone_func(call, update_is_alone, wait);
 }
 
 void rpc_update_routes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {

@@ -14,14 +14,17 @@
 #include "agent/mount.h"
 #include "agent/preparation.h"
 #include "common/error.h"
+#include "common/fds.h"
 #include "common/ids.h"
 #include "common/safe-path.h"
 #include "common/spawn.h"
 
 #define RESOLV_CONF_DIR MOUNT_ROOT "/sandbox"
 #define RESOLV_CONF RESOLV_CONF_DIR "/resolv.conf"
-/* As many lines as a resolv.conf may sensibly have. */
+#define GUEST_RESOLV_CONF "/etc/resolv.conf"
+/* As many lines as a resolv.conf may sensibly have, and as long. */
 #define DNS_LINES_MAX 256
+#define DNS_LINE_MAX 4096
 #define KERNEL_MODULES_MAX 256
 #define MODPROBE_TIMEOUT_MS 30000
 #define MODPROBE_OUTPUT_MAX 65536
@@ -88,10 +91,22 @@ static gboolean set_dns(const Sandbox *sandbox, char *const *lines, gsize n_line
   for (gsize i = 0; i < n_lines; i++) g_string_append_printf(text, "%s\n", lines[i]);
   if (!safe_write_file(RESOLV_CONF, text->str, (gssize)text->len, 0644, FALSE, error)) return FALSE;
   /* As an ordinary process it is not our /etc. */
-  if (!sandbox->config->is_init || access("/etc/resolv.conf", F_OK) < 0) return TRUE;
-  if (mount(RESOLV_CONF, "/etc/resolv.conf", "none", MS_BIND, NULL) == 0) return TRUE;
+  if (!sandbox->config->is_init) return TRUE;
+  /* Of an image that has none and cannot be written the sandbox's own remains. */
+  autofd int place = open(GUEST_RESOLV_CONF, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (place < 0 || mount(RESOLV_CONF, GUEST_RESOLV_CONF, "none", MS_BIND, NULL) == 0) return TRUE;
   error_set_errno(error, errno, "cannot put the sandbox's resolv.conf in place");
   return FALSE;
+}
+
+static gboolean check_dns(const Grpc__CreateSandboxRequest *request, GError **error) {
+  for (gsize i = 0; i < request->n_dns; i++) {
+    if (strlen(request->dns[i]) <= DNS_LINE_MAX) continue;
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "dns[%zu]: a line of %zu bytes is longer than %d", i,
+                strlen(request->dns[i]), DNS_LINE_MAX);
+    return FALSE;
+  }
+  return TRUE;
 }
 
 static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
@@ -102,7 +117,7 @@ static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateSandboxR
   }
   if (request->n_storages <= STORAGE_LIST_MAX && request->n_dns <= DNS_LINES_MAX &&
       request->n_kernel_modules <= KERNEL_MODULES_MAX)
-    return TRUE;
+    return check_dns(request, error);
   g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED,
               "too many storages, name server lines or kernel modules for one sandbox");
   return FALSE;

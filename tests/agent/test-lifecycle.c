@@ -540,6 +540,11 @@ static void test_create_sandbox(void **state) {
   harness_must_fail("CreateSandbox", &request.base, TTRPC_INVALID_ARGUMENT, "sandbox");
   request.sandbox_id = (char *)"sandbox-of-test";
   request.hostname = (char *)"guest-of-test";
+  g_autofree char *long_line = g_strnfill(4097, 'x');
+  char *long_dns[] = {(char *)"nameserver 127.0.0.1", long_line};
+  request.n_dns = 2;
+  request.dns = long_dns;
+  harness_must_fail("CreateSandbox", &request.base, TTRPC_INVALID_ARGUMENT, "dns[1]: a line of 4097 bytes is longer");
   request.n_dns = 1;
   request.dns = dns;
   harness_must("CreateSandbox", &request.base);

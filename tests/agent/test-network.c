@@ -26,6 +26,10 @@
 /* agent.hotplug_timeout, seconds. */
 #define HOTPLUG_TIMEOUT 3
 
+#define BOTH_ROUTES "{ ip -4 route show table main; ip -6 route show table main | grep -v ^fe80; } | sed 's/ *$//'"
+/* Without what changes by itself. */
+#define BOTH_ADDRESSES "ip -o -4 addr; ip -o -6 addr show scope global"
+
 /* ---- commands ---- */
 
 /* What a shell command printed; it must succeed. */
@@ -141,9 +145,9 @@ static void test_update_again(void **state) {
       "{\"family\":\"v6\",\"address\":\"fd00:88::5\",\"mask\":\"64\"}],\"mtu\":\"1500\",\"hwAddr\":\"" MAC "\"}}";
   must("UpdateInterface", request);
   command("ip route add default via 10.88.0.1; ip -6 route add default via fd00:88::1");
-  g_autofree char *before = output("ip addr; ip route; ip -6 route");
+  g_autofree char *before = output(BOTH_ADDRESSES "; " BOTH_ROUTES);
   must("UpdateInterface", request);
-  assert_output(before, "ip addr; ip route; ip -6 route");
+  assert_output(before, BOTH_ADDRESSES "; " BOTH_ROUTES);
 }
 
 /* By name, when nobody has the hardware address: that one gets it. */
@@ -169,7 +173,10 @@ static void test_swap_names(void **state) {
   command(
       "ip link add eth0 address 02:00:00:00:00:0a type veth peer name p0;"
       "ip link add eth1 address 02:00:00:00:00:0b type veth peer name p1;"
-      "ip link set p0 up; ip link set p1 up; ip link set eth0 up; ip addr add 10.1.0.1/24 dev eth0");
+      "ip link set p0 up; ip link set p1 up; ip link set eth0 up; ip addr add 10.1.0.1/24 dev eth0;"
+      "ip -6 addr add fd00:1::1/64 dev eth0 nodad; ip route add default via 10.1.0.9 mtu 1300;"
+      "ip route add 10.66.0.0/16 dev eth0 proto static; ip -6 route add default via fd00:1::9");
+  g_autofree char *before = output(BOTH_ROUTES);
   must("UpdateInterface",
        "{\"interface\":{\"name\":\"eth0\",\"hwAddr\":\"02:00:00:00:00:0b\",\"IPAddresses\":["
        "{\"address\":\"10.2.0.1\",\"mask\":\"24\"}]}}");
@@ -177,8 +184,13 @@ static void test_swap_names(void **state) {
   assert_has("02:00:00:00:00:0a", "ip link show eth1");
   assert_has("10.2.0.1/24", "ip addr show eth0");
   assert_has("10.1.0.1/24", "ip addr show eth1");
-  /* It was up and is so again. */
+  /* It was up and is so again, with all that it had. */
   assert_has("UP", "ip link show eth1");
+  assert_has("fd00:1::1/64", "ip addr show eth1");
+  g_auto(GStrv) parts = g_strsplit(before, "eth0", -1);
+  g_autofree char *expected = g_strjoinv("eth1", parts);
+  assert_output(expected, BOTH_ROUTES " | grep -v '10.2.0.0'");
+  assert_output("0", "cat /proc/sys/net/ipv6/conf/eth1/keep_addr_on_down");
   must("UpdateInterface", "{\"interface\":{\"name\":\"eth1\",\"hwAddr\":\"02:00:00:00:00:0b\"}}");
   assert_has("02:00:00:00:00:0b", "ip link show eth1");
 }
@@ -212,6 +224,25 @@ static void test_wait_for_it(void **state) {
   protobuf_c_message_free_unpacked(other.reply, NULL);
   assert_has("02:00:00:00:00:77", "ip link show eth7");
   assert_has("02:00:00:00:00:88", "ip link show eth8");
+}
+
+/* Nobody gets an interface who does not wait for it any more. */
+static void test_caller_goes(void **state) {
+  ProtobufCMessage *request = parse("UpdateInterface", "{\"interface\":{\"name\":\"eth7\",\"hwAddr\":\"" MAC "\"}}");
+  g_autoptr(GError) error = NULL;
+  assert_false(ttrpc_client_invoke(harness_client(), &grpc__agent_service__descriptor, "UpdateInterface", request, 200,
+                                   NULL, &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_TIMEOUT);
+  protobuf_c_message_free_unpacked(request, NULL);
+  command("ip link add x0 address " MAC " type veth peer name p0");
+  /* Also waited for, and comes later: by then the agent has seen the first. */
+  Pending other = {"{\"interface\":{\"name\":\"eth8\",\"hwAddr\":\"02:00:00:00:00:88\"}}", NULL, NULL};
+  GThread *thread = g_thread_new("wait", call_in_thread, &other);
+  command("ip link add x1 address 02:00:00:00:00:88 type veth peer name p1");
+  g_thread_join(thread);
+  if (other.error) fail_msg("%s", other.error->message);
+  protobuf_c_message_free_unpacked(other.reply, NULL);
+  assert_has(MAC, "ip link show x0");
 }
 
 /* Upstream's runtime tries again when it reads these words. */
@@ -256,7 +287,7 @@ static void test_bad_interfaces(void **state) {
        "}",
        "interface.IPAddresses[0].address: '10.0.0.1' is not of the family 'v6'"},
   };
-  g_autofree char *before = output("ip addr");
+  g_autofree char *before = output(BOTH_ADDRESSES);
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)
     must_fail("UpdateInterface", cases[i][0], TTRPC_INVALID_ARGUMENT, cases[i][1]);
   g_autoptr(GString) many = g_string_new("{\"interface\":{\"name\":\"lo\",\"IPAddresses\":[");
@@ -264,7 +295,7 @@ static void test_bad_interfaces(void **state) {
     g_string_append_printf(many, "%s{\"address\":\"10.0.%d.%d\",\"mask\":\"8\"}", i ? "," : "", i / 250, i % 250 + 1);
   g_string_append(many, "]}}");
   must_fail("UpdateInterface", many->str, TTRPC_INVALID_ARGUMENT, "interface.IPAddresses: 257 are more than 256");
-  assert_output(before, "ip addr");
+  assert_output(before, BOTH_ADDRESSES);
 }
 
 /* What only the kernel can refuse comes with its reason. */
@@ -434,6 +465,38 @@ static void test_bad_routes(void **state) {
   g_string_append(many, "]}}");
   must_fail("UpdateRoutes", many->str, TTRPC_INVALID_ARGUMENT, "routes: 1025 are more than 1024");
   assert_output(before, "ip route; ip -6 route");
+}
+
+/* ---- a kernel without IPv6 ---- */
+
+static void set_ipv6(gboolean is_on) { command("echo %d > /proc/sys/net/ipv6/conf/all/disable_ipv6", !is_on); }
+
+static int restore_ipv6(void **state) {
+  set_ipv6(TRUE);
+  return 0;
+}
+
+/* A sandbox of both families begins with what the guest has, and the answer says what that is. */
+static void test_without_ipv6(void **state) {
+  set_ipv6(FALSE);
+  command("ip link add v0 address " MAC " type veth peer name p0; ip link set p0 up");
+  g_autofree char *interface = ask("UpdateInterface", "{\"interface\":{\"name\":\"eth0\",\"hwAddr\":\"" MAC
+                                                      "\",\"IPAddresses\":["
+                                                      "{\"family\":\"v6\",\"address\":\"fd00:4::2\",\"mask\":\"64\"},"
+                                                      "{\"address\":\"10.4.0.2\",\"mask\":\"24\"}]}}");
+  assert_non_null(strstr(interface, "\"IPAddresses\":[{\"address\":\"10.4.0.2\",\"mask\":\"24\"}]"));
+  g_autofree char *routes =
+      ask("UpdateRoutes",
+          "{\"routes\":{\"Routes\":[{\"gateway\":\"fd00:4::1\",\"device\":\"eth0\",\"family\":\"v6\"},"
+          "{\"gateway\":\"10.4.0.1\",\"device\":\"eth0\"}]}}");
+  assert_non_null(strstr(routes, "{\"gateway\":\"10.4.0.1\",\"device\":\"eth0\"}"));
+  assert_null(strstr(routes, "fd00"));
+  must("AddARPNeighbors",
+       "{\"neighbors\":{\"ARPNeighbors\":[{\"toIPAddress\":{\"family\":\"v6\",\"address\":"
+       "\"fd00:4::1\"},\"device\":\"eth0\",\"lladdr\":\"02:00:00:00:00:44\"},"
+       "{\"toIPAddress\":{\"address\":\"10.4.0.1\"},\"device\":\"eth0\","
+       "\"lladdr\":\"02:00:00:00:00:45\"}]}}");
+  assert_has("02:00:00:00:00:45 PERMANENT", "ip neigh show dev eth0 to 10.4.0.1");
 }
 
 /* ---- neighbours ---- */
@@ -617,6 +680,7 @@ static int run_all(void) {
       cmocka_unit_test_setup(test_found_by_name, begin),
       cmocka_unit_test_setup(test_swap_names, begin),
       cmocka_unit_test_setup(test_wait_for_it, begin),
+      cmocka_unit_test_setup(test_caller_goes, begin),
       cmocka_unit_test_setup(test_link_not_found, begin),
       cmocka_unit_test_setup(test_bad_interfaces, begin),
       cmocka_unit_test_setup(test_kernel_refuses, begin),
@@ -625,6 +689,7 @@ static int run_all(void) {
       cmocka_unit_test_setup(test_routes_are_what_was_listed, begin),
       cmocka_unit_test_setup(test_on_link, begin),
       cmocka_unit_test_setup(test_bad_routes, begin),
+      cmocka_unit_test_setup_teardown(test_without_ipv6, begin, restore_ipv6),
       cmocka_unit_test_setup(test_neighbors, begin),
       cmocka_unit_test_setup(test_bad_neighbors, begin),
       cmocka_unit_test_setup(test_iptables, begin),
