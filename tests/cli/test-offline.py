@@ -11,8 +11,8 @@ import xml.etree.ElementTree
 
 import kata_cli
 
-COMMANDS = ["check", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps", "resume", "run",
-            "spec", "start", "state", "update", "version", "xml"]
+COMMANDS = ["check", "checkpoint", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps",
+            "restore", "resume", "run", "spec", "start", "state", "update", "version", "xml"]
 BAD_IDS = ["", ".", "..", "a/b", "../x", "a b", "ü", "a\nb", "x" * 129, "y" * 4096]
 
 
@@ -76,7 +76,9 @@ class Syntax(kata_cli.CliTest):
             self.fails("exec failed: container does not exist", "exec", *flags, "c", "ls", "--detach", status=255)
         for args in (["events", "--stats"], ["events", "--interval", "1m"], ["ps", "--format", "json"], ["ps", "-f=table"],
                      ["update", "--resources=-"], ["update", "--cpu-quota=-1", "--memory", "1g"],
-                     ["kill", "--all"], ["kill", "-a=false"], ["delete", "--force=false"]):
+                     ["kill", "--all"], ["kill", "-a=false"], ["delete", "--force=false"],
+                     ["checkpoint", "--image-path", "/i", "--work-path", "/w", "--leave-running", "--tcp-established",
+                      "--file-locks", "--status-fd", "3", "--manage-cgroups-mode", "soft", "--empty-ns", "network"]):
             self.fails('"container does not exist"', *args, "c")
 
 
@@ -90,6 +92,11 @@ class Syntax(kata_cli.CliTest):
         self.assertEqual(result.returncode, 1)
         self.assertIn("cannot pass 1 sockets (LISTEN_FDS) into the container", result.stderr)
         self.fails("--rootless: 'x' is none of auto, true and false", "--rootless", "x", "list")
+
+
+    def test_restore_says_why_not(self):
+        self.fails("cannot restore container 'c': ", "restore", "--detach", "--pid-file", "p", "-no-subreaper", "--image-path",
+                   "/i", "--work-path", "/w", "--console-socket", "s", "--no-pivot", "--bundle", "b", "c")
 
 
 class Logs(kata_cli.CliTest):

@@ -107,6 +107,10 @@ class Watch(kata_cli.OneContainerTest):
         self.fails("No such file or directory", "update", "-r", self.world.path("none"), "c1")
 
 
+    def test_checkpoint_says_why_not(self):
+        self.fails("QEMU cannot save a machine that has a virtio-fs device", "checkpoint", "--image-path", "/i", "c1")
+        self.fails("container with given ID already exists", "restore", "c1")
+
     def test_exec_waits_for_a_resume(self):
         self.ok("pause", "c1")
         waiting = self.world.start("exec", "--ignore-paused", "c1", "echo", "thawed", stdout=subprocess.PIPE, text=True)
