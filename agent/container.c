@@ -13,6 +13,7 @@
 #include "agent/mount.h"
 #include "agent/spec-resources.h"
 #include "agent/spec.h"
+#include "agent/termination-log.h"
 #include "common/error.h"
 #include "common/ids.h"
 #include "common/protobuf-json.h"
@@ -39,6 +40,7 @@ void container_free(Container *container) {
   g_ptr_array_unref(container->devices);
   g_free(container->cgroup_path);
   g_free(container->bundle);
+  g_free(container->termination_log);
   g_free(container->id);
   g_free(container);
 }
@@ -179,6 +181,7 @@ void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *requ
   g_hash_table_insert(sandbox->containers, container->id, container);
   container->init =
       process_new(sandbox->reaper, container->id, request->oci->process->terminal, container_process_ended, container);
+  container->termination_log = termination_log_find(request->oci);
   Creation *creation = g_new(Creation, 1);
   *creation = (Creation){container, request, func, user_data};
   /* What ends the container meanwhile waits for this, as for a run of crun. */

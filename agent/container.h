@@ -33,6 +33,7 @@ struct Container {
   ContainerState state;
   gboolean is_started;
   gboolean is_rootfs_bound;
+  char *termination_log;    /* a file of this guest; NULL: none */
   gboolean has_start_hooks; /* which only crun can run */
   gboolean has_stop_hooks;
   GPtrArray *storages;      /* keys of the sandbox's storages */

@@ -13,6 +13,7 @@ agent_libagent_la_SOURCES = \
 	agent/container-build.c agent/container-private.h agent/container-remove.c agent/container-run.c \
 	agent/container.c agent/container.h \
 	agent/cpuset.c agent/cpuset.h \
+	agent/copy-file.c agent/copy-file.h \
 	agent/crun.c agent/crun.h \
 	agent/device-kind.c agent/device-kind.h agent/device-spec.c agent/device-spec.h \
 	agent/device.c agent/device.h \
@@ -49,7 +50,9 @@ agent_libagent_la_SOURCES = \
 	agent/storage-watch.c agent/storage-watch.h agent/storage.c agent/storage.h \
 	agent/stream.c agent/stream.h \
 	agent/task.c agent/task.h \
+	agent/termination-log.c agent/termination-log.h \
 	agent/uevent.c agent/uevent.h \
+	agent/volume.c agent/volume.h \
 	agent/user.c agent/user.h
 agent_libagent_la_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
 agent_libagent_la_LIBADD = common/libcommon.la $(MNL_LIBS)

@@ -185,5 +185,11 @@ int mount_open(const char *path, int flags, GError **error) {
   const char *below = path;
   autofd int root = mount_open_root(path, &below, NULL);
   if (root < 0) root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return safe_open(root, below, flags, 0, error);
+  int fd = safe_open(root, below, flags, 0, error);
+  /* That names only what is below. */
+  if (fd < 0) {
+    g_autofree char *shown = error_clean_text(path);
+    g_prefix_error(error, "'%s': ", shown);
+  }
+  return fd;
 }

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Calls about what is mounted, copied and measured. */
+#include <string.h>
+
+#include "agent/copy-file.h"
+#include "agent/device-kind.h"
 #include "agent/rpc.h"
+#include "agent/task.h"
+#include "agent/termination-log.h"
+#include "agent/volume.h"
 #include "common/error.h"
+
+/* Slots that a swap disk's PCI path may have; one more is refused with the path. */
+#define SWAP_PATH_MAX 9
 
 void rpc_remove_stale_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Sandbox *sandbox = user_data;
@@ -16,4 +26,134 @@ void rpc_update_ephemeral_mounts(TtrpcCall *call, const ProtobufCMessage *reques
   for (gsize i = 0; i < asked->n_storages && !error; i++)
     storage_table_update(sandbox->storages, asked->storages[i], &error);
   rpc_answer(error, call);
+}
+
+void rpc_copy_file(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  g_autoptr(GError) error = NULL;
+  copy_file_take((const Grpc__CopyFileRequest *)request, &error);
+  rpc_answer(error, call);
+}
+
+/* ---- volumes ---- */
+
+/* A TaskFunc whose user_data is the call. */
+static void answer_task(const char *result, const GError *error, gpointer call) { rpc_answer(error, call); }
+
+static gboolean measure(gpointer data, GString *result, GError **error) {
+  const Grpc__VolumeStatsRequest *asked = data;
+  return volume_measure(asked->volume_guest_path, result, error);
+}
+
+static void measured(const char *result, const GError *error, gpointer call) {
+  Grpc__VolumeUsage bytes = GRPC__VOLUME_USAGE__INIT;
+  Grpc__VolumeUsage inodes = GRPC__VOLUME_USAGE__INIT;
+  Grpc__VolumeCondition condition = GRPC__VOLUME_CONDITION__INIT;
+  Grpc__VolumeUsage *usages[] = {&bytes, &inodes};
+  Grpc__VolumeStatsResponse reply = GRPC__VOLUME_STATS_RESPONSE__INIT;
+  if (error) {
+    ttrpc_call_fail_error(call, error);
+    return;
+  }
+  if (!volume_parse(result, &bytes, &inodes)) {
+    ttrpc_call_fail(call, TTRPC_INTERNAL, "the helper process did not say how full the volume is");
+    return;
+  }
+  condition.message = (char *)"OK";
+  reply.usage = usages;
+  reply.n_usage = G_N_ELEMENTS(usages);
+  reply.volume_condition = &condition;
+  ttrpc_call_reply(call, &reply.base);
+}
+
+void rpc_get_volume_stats(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Sandbox *sandbox = user_data;
+  TaskRequest task = {.work = measure, .data = (gpointer)request};
+  task_start(sandbox->reaper, &task, measured, call);
+}
+
+/* Of a call that waits for a disk first. */
+typedef struct {
+  TtrpcCall *call;
+  Sandbox *sandbox;
+  TaskWork work;
+  gpointer data; /* for the work; NULL: the node that was found */
+} DiskWork;
+
+static void disk_came(const char *found, const GError *error, gpointer user_data) {
+  g_autofree DiskWork *work = user_data;
+  if (error) {
+    rpc_answer(error, work->call);
+    return;
+  }
+  TaskRequest task = {.work = work->work, .data = work->data ? work->data : (gpointer)found};
+  task_start(work->sandbox->reaper, &task, answer_task, work->call);
+}
+
+static DiskWork *disk_work_new(TtrpcCall *call, Sandbox *sandbox, TaskWork work, gpointer data) {
+  DiskWork *disk = g_new(DiskWork, 1);
+  *disk = (DiskWork){call, sandbox, work, data};
+  return disk;
+}
+
+static gboolean resize(gpointer data, GString *result, GError **error) {
+  const Grpc__ResizeVolumeRequest *asked = data;
+  return volume_resize(asked->volume_guest_path, asked->size, error);
+}
+
+/* A disk that is short of what it is told to have was perhaps made larger just now. */
+static void grew(const char *found, const GError *error, gpointer user_data) {
+  disk_came(found ? found : "", NULL, user_data);
+}
+
+void rpc_resize_volume(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__ResizeVolumeRequest *asked = (const Grpc__ResizeVolumeRequest *)request;
+  Sandbox *sandbox = user_data;
+  g_autofree char *key = volume_growth_key(asked->volume_guest_path, asked->size);
+  uevent_wait(sandbox->uevents, "volume", volume_find_grown, key, sandbox->config->hotplug_timeout_ms, grew,
+              disk_work_new(call, sandbox, resize, (gpointer)request));
+}
+
+/* ---- swap ---- */
+
+static gboolean swap_on(gpointer data, GString *result, GError **error) { return volume_swap_on(data, error); }
+
+static void add_swap(TtrpcCall *call, Sandbox *sandbox, const char *kind_name, const char *address) {
+  const DeviceKind *kind = device_kind_find(kind_name);
+  g_autoptr(GError) error = NULL;
+  if (!kind->check(address, &error)) {
+    rpc_answer(error, call);
+    return;
+  }
+  device_kind_wait(kind, address, sandbox->uevents, sandbox->reaper, sandbox->config->hotplug_timeout_ms, disk_came,
+                   disk_work_new(call, sandbox, swap_on, NULL));
+}
+
+void rpc_add_swap(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__AddSwapRequest *asked = (const Grpc__AddSwapRequest *)request;
+  g_autoptr(GString) path = g_string_new(NULL);
+  for (gsize i = 0; i < asked->n_pcipath && i < SWAP_PATH_MAX; i++)
+    g_string_append_printf(path, "%s%02x", i > 0 ? "/" : "", asked->pcipath[i]);
+  add_swap(call, user_data, "blk", path->str);
+}
+
+void rpc_add_swap_path(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__AddSwapPathRequest *asked = (const Grpc__AddSwapPathRequest *)request;
+  add_swap(call, user_data, "mmioblk", asked->path);
+}
+
+/* ---- last words ---- */
+
+void rpc_get_diagnostic_data(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Grpc__GetDiagnosticDataRequest *asked = (const Grpc__GetDiagnosticDataRequest *)request;
+  if (strcmp(asked->log_type, "termination_log") != 0) {
+    g_autofree char *shown = error_clean_text(asked->log_type);
+    ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "unknown log_type '%s': there is 'termination_log'", shown);
+    return;
+  }
+  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
+  if (!container) return;
+  g_autofree char *text = termination_log_read(container->termination_log);
+  Grpc__GetDiagnosticDataResponse reply = GRPC__GET_DIAGNOSTIC_DATA_RESPONSE__INIT;
+  reply.data = text;
+  ttrpc_call_reply(call, &reply.base);
 }

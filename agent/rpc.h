@@ -20,6 +20,12 @@ void rpc_get_guest_details(TtrpcCall *call, const ProtobufCMessage *request, gpo
 void rpc_set_guest_date_time(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_reseed_random_dev(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_remove_stale_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_copy_file(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_get_volume_stats(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_resize_volume(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_add_swap(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_add_swap_path(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_get_diagnostic_data(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_update_ephemeral_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
 void rpc_update_interface(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);

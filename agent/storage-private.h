@@ -15,6 +15,7 @@ typedef struct {
   int target_fd;            /* the mount point, O_PATH */
   char *target_fd_path;     /* /proc/self/fd/N of it, for mount(2) */
   char *target;             /* its path without links */
+  GString *note;            /* what the driver says to the main process */
 } StoragePlace;
 
 enum {

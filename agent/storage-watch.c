@@ -78,6 +78,7 @@ static gboolean mount_watchable(const StoragePlace *place, GError **error) {
   if (is_file ? mount_copy_of_file(place, &failure) : mount_copy_of_directory(place, &failure)) return TRUE;
   if (g_error_matches(failure, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED)) {
     g_info("'%s' is bound as it is: %s", place->storage->mount_point, failure->message);
+    g_string_append(place->note, STORAGE_WATCH_NOTE_BOUND);
     return storage_mount_bind(place, error);
   }
   g_propagate_error(error, g_steal_pointer(&failure));

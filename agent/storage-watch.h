@@ -17,6 +17,9 @@
 #define STORAGE_WATCH_ENTRIES_MAX 16
 #define STORAGE_WATCH_BYTES_MAX (1u << 20)
 
+/* What the driver notes of a storage that need not be watched. */
+#define STORAGE_WATCH_NOTE_BOUND "bound"
+
 typedef struct StorageWatcher StorageWatcher;
 
 StorageWatcher *storage_watcher_new(Reaper *reaper);

@@ -43,7 +43,7 @@ typedef struct {
   EntryState state;
   guint users;
   gboolean is_kept; /* somebody who used it could be made */
-  GQueue waiters; /* StorageJob: until this is mounted, or gone */
+  GQueue waiters;   /* StorageJob: until this is mounted, or gone */
 } Entry;
 
 struct StorageTable {
@@ -137,7 +137,8 @@ static void wake_waiters(Entry *entry) {
   while (!g_queue_is_empty(&entry->waiters)) job_begin_later(g_queue_pop_head(&entry->waiters));
 }
 
-static void job_mounted(StorageJob *job, GError *error) {
+/* note: what the driver said. */
+static void job_mounted(StorageJob *job, const char *note, GError *error) {
   Entry *entry = g_steal_pointer(&job->entry);
   StorageTable *table = job->table;
   wake_waiters(entry);
@@ -148,7 +149,8 @@ static void job_mounted(StorageJob *job, GError *error) {
     entry->state = ENTRY_MOUNTED;
     entry->users = 1;
     entry->target = g_strdup(job->place.target);
-    if (entry->driver == &storage_watchable) storage_watcher_add(table->watcher, entry->storage, entry->target);
+    if (entry->driver == &storage_watchable && strcmp(note, STORAGE_WATCH_NOTE_BOUND) != 0)
+      storage_watcher_add(table->watcher, entry->storage, entry->target);
   }
   job_end(job);
 }
@@ -168,20 +170,21 @@ static gboolean do_mount(const StorageDriver *driver, const StoragePlace *place,
 static void forget_place(const StoragePlace *place);
 
 static gboolean mount_in_child(gpointer data, GString *result, GError **error) {
-  const StorageJob *job = data;
+  StorageJob *job = data;
+  job->place.note = result;
   return do_mount(job->driver, &job->place, error);
 }
 
 static void child_mounted(const char *result, const GError *error, gpointer user_data) {
   StorageJob *job = user_data;
   if (error) forget_place(&job->place);
-  job_mounted(job, error ? g_error_copy(error) : NULL);
+  job_mounted(job, result, error ? g_error_copy(error) : NULL);
 }
 
 static void job_mount(StorageJob *job) {
   GError *error = NULL;
   if (!storage_place_open(&job->place, job->driver, job->storage, &error)) {
-    job_mounted(job, error);
+    job_mounted(job, "", error);
     return;
   }
   job->place.container_id = job->container_id;
@@ -194,7 +197,7 @@ static void job_mount(StorageJob *job) {
   }
   gboolean is_mounted = do_mount(job->driver, &job->place, &error);
   if (!is_mounted) forget_place(&job->place);
-  job_mounted(job, error);
+  job_mounted(job, "", error);
 }
 
 static void device_came(const char *found, const GError *error, gpointer user_data) {
@@ -207,7 +210,7 @@ static void device_came(const char *found, const GError *error, gpointer user_da
   }
   GError *told = g_error_copy(error);
   g_prefix_error(&told, "storage '%s': ", job->storage->mount_point);
-  job_mounted(job, told);
+  job_mounted(job, "", told);
 }
 
 static Entry *entry_new(StorageJob *job) {

@@ -4,7 +4,7 @@ if HAVE_CMOCKA
 AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests \
 	tests/agent/test-document tests/agent/test-guest-service tests/agent/test-network
 AGENT_TESTS += tests/agent/test-states tests/agent/test-peers
-AGENT_TESTS += tests/agent/test-storage
+AGENT_TESTS += tests/agent/test-storage tests/agent/test-volumes
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
 
@@ -33,6 +33,9 @@ tests_agent_test_storage_SOURCES = tests/agent/test-storage.c $(AGENT_HARNESS)
 tests_agent_test_storage_LDADD = $(TEST_LIBS)
 tests_agent_test_storage_DEPENDENCIES = agent/kata-agent common/libcommon.la
 
+tests_agent_test_volumes_SOURCES = tests/agent/test-volumes.c $(AGENT_HARNESS)
+tests_agent_test_volumes_LDADD = $(TEST_LIBS)
+tests_agent_test_volumes_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_states_SOURCES = tests/agent/test-states.c $(AGENT_HARNESS) $(TTRPC_FIXTURE)
 tests_agent_test_states_LDADD = $(TEST_LIBS)
 tests_agent_test_states_DEPENDENCIES = agent/kata-agent common/libcommon.la

@@ -90,14 +90,14 @@ static void drop_resources(Grpc__LinuxResources **resources) {
   *resources = NULL;
 }
 
-/* What the share and CopyFile would have brought. */
+/* What the share would have brought; the files have come by CopyFile. */
 static void prepare_container(Grpc__CreateContainerRequest *request) {
   drop_resources(&request->oci->linux->resources);
   assert_int_equal(g_mkdir_with_parents(request->oci->root->path, 0755), 0);
   assert_int_equal(mount(HARNESS_ROOTFS, request->oci->root->path, "none", MS_BIND, NULL), 0);
   for (gsize i = 0; i < request->oci->n_mounts; i++)
     if (g_str_has_prefix(request->oci->mounts[i]->source, SHARED "/"))
-      assert_true(g_file_set_contents(request->oci->mounts[i]->source, "text\n", -1, NULL));
+      assert_int_equal(access(request->oci->mounts[i]->source, R_OK), 0);
 }
 
 static void check_output(const Recorded *recorded, GString *output) {
@@ -118,9 +118,7 @@ static void play(Recorded *recorded, GPtrArray *waiting, GPtrArray *endless) {
     return;
   }
   recorded_call(recorded);
-  gboolean is_served = !is_method(recorded, "CopyFile");
-  if (is_served && recorded->error) fail_msg("%s: %s", recorded->method->name, recorded->error->message);
-  if (!is_served) assert_non_null(recorded->error);
+  if (recorded->error) fail_msg("%s: %s", recorded->method->name, recorded->error->message);
   recorded_free(recorded);
 }
 
