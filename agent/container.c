@@ -125,7 +125,8 @@ static void create_done(ContainerRun *run, const GError *crun_error, pid_t pid) 
 
 static void take_sandbox_part(Container *container, const Grpc__CreateContainerRequest *request) {
   Sandbox *sandbox = container->sandbox;
-  if (request->sandbox_pidns && !sandbox->pid_namespace_owner) sandbox->pid_namespace_owner = g_strdup(container->id);
+  /* As upstream: the first one's is the one that others share, though it does not ask for that itself. */
+  if (!sandbox->pid_namespace_owner) sandbox->pid_namespace_owner = g_strdup(container->id);
   g_autoptr(GError) error = NULL;
   if (!sandbox->has_hostname && !sandbox_set_hostname(sandbox, request->oci->hostname, &error))
     g_warning("%s", error->message);

@@ -83,8 +83,17 @@ static Grpc__LinuxNamespace *namespace_new(const char *type, const char *path) {
   return entry;
 }
 
-/* Of the sender's entries only those of mount and user count: the others are the sandbox's, or always new. */
+/* Our owner says so of a container that joins others; upstream's runtime never does. */
+static gboolean has_own(const Grpc__Linux *linux, const char *type) {
+  for (gsize i = 0; i < linux->n_namespaces; i++)
+    if (strcmp(linux->namespaces[i]->type, type) == 0) return linux->namespaces[i]->own;
+  return FALSE;
+}
+
+/* Of the sender's entries only those of mount and user count, and that of ipc and uts it has its own: the others are
+ * the sandbox's, or always new. */
 static void set_namespaces(Grpc__Linux *linux, const SpecPlace *place) {
+  gboolean has_own_ipc = has_own(linux, "ipc"), has_own_uts = has_own(linux, "uts");
   g_autoptr(GPtrArray) entries = g_ptr_array_new();
   gboolean has_mount = FALSE;
   for (gsize i = 0; i < linux->n_namespaces; i++) {
@@ -99,8 +108,8 @@ static void set_namespaces(Grpc__Linux *linux, const SpecPlace *place) {
   }
   if (!has_mount) g_ptr_array_add(entries, namespace_new("mount", NULL));
   g_ptr_array_add(entries, namespace_new("pid", place->pid_path));
-  g_ptr_array_add(entries, namespace_new("ipc", place->ipc_path));
-  g_ptr_array_add(entries, namespace_new("uts", place->uts_path));
+  g_ptr_array_add(entries, namespace_new("ipc", has_own_ipc ? NULL : place->ipc_path));
+  g_ptr_array_add(entries, namespace_new("uts", has_own_uts ? NULL : place->uts_path));
   /* Without an entry crun refuses sysctls of the network. */
   g_ptr_array_add(entries, namespace_new("network", place->network_path));
   g_ptr_array_add(entries, namespace_new("cgroup", NULL));
@@ -152,10 +161,11 @@ OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **erro
   if (is_empty(prepared->version)) set_string(&prepared->version, DEFAULT_VERSION);
   set_string(&prepared->root->path, place->rootfs);
   set_string(&prepared->linux->cgroupspath, cgroup_path);
+  gboolean has_own_name = has_own(prepared->linux, "uts");
   set_namespaces(prepared->linux, place);
   set_bind_types(prepared);
   /* The names are the sandbox's: a container that set them would rename all the others. */
-  set_string(&prepared->hostname, "");
+  if (!has_own_name) set_string(&prepared->hostname, "");
   set_string(&prepared->domainname, "");
   drop_labels(prepared->process);
   if (!has_selinux()) set_string(&prepared->linux->mountlabel, "");

@@ -170,6 +170,7 @@ static gboolean read_bundle(Creation *creation, GError **error) {
   creation->info = make_info(creation);
   creation->hooks = hooks_take(creation->spec);
   if (!read_cgroup(creation, error)) return FALSE;
+  if (sandbox_get_status(creation->sandbox) != SANDBOX_CREATED) guest_spec_keep_own(creation->spec);
   creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);
   return creation->shares != NULL;
 }

@@ -134,6 +134,11 @@ static gboolean check_seccomp(const OciSpec *spec, GError **error) {
   return FALSE;
 }
 
+void guest_spec_keep_own(OciSpec *spec) {
+  for (size_t i = 0; spec->linux != NULL && i < spec->linux->n_namespaces; i++)
+    spec->linux->namespaces[i]->own = *spec->linux->namespaces[i]->path == '\0';
+}
+
 GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
                               GError **error) {
   if (!check_seccomp(spec, error)) return NULL;

@@ -24,6 +24,10 @@ void guest_share_free(GuestShare *share);
 GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
                               GError **error);
 
+/* Comes first, for a container that joins others: its ipc and uts namespaces are its own unless they have a path, as
+ * Kubernetes and Podman give those of a pod. The first container's become the sandbox's. */
+void guest_spec_keep_own(OciSpec *spec);
+
 /* The part of it that "update" takes too: CPUs and memory nodes by the host's numbers become the agent's to translate,
  * limits on block devices stay only for those in lin (NULL: none). resources may be NULL. */
 void guest_resources_rewrite(Grpc__LinuxResources *resources, const Grpc__Linux *lin);

@@ -62,6 +62,25 @@ static void test_namespaces(void **state) {
   assert_string_equal(find_namespace(spec, "pid")->path, "/proc/1/ns/pid");
 }
 
+static Grpc__LinuxNamespace *entry_of(const OciSpec *spec, const char *type) {
+  for (gsize i = 0; i < spec->linux->n_namespaces; i++)
+    if (strcmp(spec->linux->namespaces[i]->type, type) == 0) return spec->linux->namespaces[i];
+  return NULL;
+}
+
+static void test_own_namespaces(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"hostname\":\"me\",\"linux\":{\"namespaces\":[{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"}]}");
+  g_autoptr(OciSpec) shared = spec_prepare(spec, &place, NULL);
+  assert_string_equal(find_namespace(shared, "uts")->path, "/uts");
+  assert_string_equal(shared->hostname, "");
+  entry_of(spec, "ipc")->own = entry_of(spec, "uts")->own = TRUE;
+  g_autoptr(OciSpec) own = spec_prepare(spec, &place, NULL);
+  assert_string_equal(find_namespace(own, "ipc")->path, "");
+  assert_string_equal(find_namespace(own, "uts")->path, "");
+  assert_string_equal(own->hostname, "me");
+}
+
 static void test_shared_pid_namespace(void **state) {
   g_autoptr(OciSpec) spec = parse("\"linux\":{}");
   SpecPlace shared = place;
@@ -246,11 +265,17 @@ static void test_hooks(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_namespaces), cmocka_unit_test(test_shared_pid_namespace),
-      cmocka_unit_test(test_rewrites),   cmocka_unit_test(test_cgroup_path),
-      cmocka_unit_test(test_refused),    cmocka_unit_test(test_resources),
-      cmocka_unit_test(test_host_cpus),  cmocka_unit_test(test_memory_update),
-      cmocka_unit_test(test_hooks),      cmocka_unit_test(test_device_weights),
+      cmocka_unit_test(test_namespaces),
+      cmocka_unit_test(test_own_namespaces),
+      cmocka_unit_test(test_shared_pid_namespace),
+      cmocka_unit_test(test_rewrites),
+      cmocka_unit_test(test_cgroup_path),
+      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_resources),
+      cmocka_unit_test(test_host_cpus),
+      cmocka_unit_test(test_memory_update),
+      cmocka_unit_test(test_hooks),
+      cmocka_unit_test(test_device_weights),
   };
   return cmocka_run_group_tests_name("agent-spec", tests, NULL, NULL);
 }

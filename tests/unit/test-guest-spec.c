@@ -46,6 +46,18 @@ static void test_root(void **state) {
   assert_string_equal(spec->process->selinuxlabel, "");
 }
 
+static void test_own_namespaces(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"root\": {\"path\": \"/r\"}, \"linux\": {\"namespaces\": ["
+      "{\"type\": \"ipc\"}, {\"type\": \"uts\", \"path\": \"/proc/7/ns/uts\"}, {\"type\": \"mount\"}]}");
+  guest_spec_keep_own(spec);
+  g_autoptr(GPtrArray) shares = rewrite(spec, NULL);
+  assert_int_equal(spec->linux->n_namespaces, 3);
+  assert_true(spec->linux->namespaces[0]->own);
+  assert_false(spec->linux->namespaces[1]->own);
+  assert_string_equal(spec->linux->namespaces[1]->path, "");
+}
+
 static void test_bind_mounts(void **state) {
   g_autoptr(OciSpec) spec = parse(
       "\"root\": {\"path\": \"/r\"}, \"mounts\": ["
@@ -122,6 +134,7 @@ static void test_listener_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_root),
+      cmocka_unit_test(test_own_namespaces),
       cmocka_unit_test(test_bind_mounts),
       cmocka_unit_test(test_namespaces),
       cmocka_unit_test(test_host_numbers_go),
