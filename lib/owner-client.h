@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <protobuf-c/protobuf-c.h>
+#include <sys/types.h>
 
 #include "lib/context.h"
 
@@ -39,3 +40,5 @@ gboolean owner_wait_gone(const kata_context *ctx, const char *sandbox_id, GError
 
 /* The id of the sandbox that lives in a directory, from its state file. */
 char *owner_read_id(const char *directory, GError **error);
+/* The same, and the process of its hypervisor, 0 if it has none. */
+char *owner_read_machine(const char *directory, pid_t *ret_hypervisor, GError **error);

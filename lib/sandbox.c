@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "lib/sandbox.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/error.h"
 #include "common/ids.h"
@@ -148,6 +150,39 @@ int kata_sandbox_set_netns(kata_sandbox *sandbox, const char *path, uint32_t fla
   if (!api_check(sandbox, "sandbox", flags, 0, &error) || !set_netns(sandbox, path, &error))
     return api_fail(err, error);
   return 0;
+}
+
+static gboolean is_in(pid_t process, const struct stat *netns) {
+  g_autofree char *path = g_strdup_printf("/proc/%d/ns/net", (int)process);
+  struct stat st;
+  return process > 0 && stat(path, &st) == 0 && st.st_dev == netns->st_dev && st.st_ino == netns->st_ino;
+}
+
+/* A hypervisor lives in the namespace its guest is connected to, so that nobody need be asked. */
+static char *find_netns(const kata_context *ctx, const char *path, GError **error) {
+  struct stat netns;
+  if (stat(path, &netns) < 0) {
+    error_set_errno(error, errno, "cannot look at the network namespace '%s'", path);
+    return NULL;
+  }
+  g_autofree char *parent = g_build_filename(ctx->root, PATHS_SANDBOXES, NULL);
+  g_autoptr(GDir) dir = g_dir_open(parent, 0, NULL);
+  for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
+    g_autofree char *directory = g_build_filename(parent, name, NULL);
+    pid_t hypervisor = 0;
+    g_autofree char *id = owner_read_machine(directory, &hypervisor, NULL);
+    if (id != NULL && is_in(hypervisor, &netns)) return g_steal_pointer(&id);
+  }
+  g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "no sandbox is connected to the network namespace '%s'", path);
+  return NULL;
+}
+
+char *kata_sandbox_find_netns(kata_context *ctx, const char *path, uint32_t flags, kata_error **err) {
+  g_autoptr(GError) error = NULL;
+  char *id = api_check(ctx, "context", flags, 0, &error) && api_check_argument(path, "path", &error)
+                 ? find_netns(ctx, path, &error)
+                 : NULL;
+  return id != NULL ? id : api_fail_null(err, error);
 }
 
 /* ---- start, stop, wait ---- */

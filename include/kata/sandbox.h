@@ -87,6 +87,15 @@ char **kata_sandbox_list(kata_context *ctx, uint32_t flags, kata_error **err);
 int kata_sandbox_set_netns(kata_sandbox *sandbox, const char *path, uint32_t flags, kata_error **err);
 
 /**
+ * kata_sandbox_find_netns: which sandbox's guest is connected to a network namespace.
+ * @path: as for kata_sandbox_set_netns().
+ * @flags: 0.
+ * Returns: the sandbox's id, to be released with kata_free(), or NULL.
+ * Errors: KATA_ERR_NOT_FOUND, for the namespace as well as for the sandbox. Since: 0.1
+ */
+char *kata_sandbox_find_netns(kata_context *ctx, const char *path, uint32_t flags, kata_error **err);
+
+/**
  * kata_sandbox_start: boots the virtual machine and waits until its agent answers, at most as
  * long as the setting dial_timeout says.
  * @flags: 0.

@@ -136,6 +136,7 @@ static void a_null_handle_is_an_error(void **state) {
   assert_refused(NULL, kata_sandbox_create(NULL, "id", NULL, 0, err));
   assert_refused(NULL, kata_sandbox_open(NULL, "id", 0, err));
   assert_refused(NULL, kata_sandbox_list(NULL, 0, err));
+  assert_refused(NULL, kata_sandbox_find_netns(NULL, "/run/netns/x", 0, err));
   assert_refused(-1, kata_sandbox_set_netns(NULL, "/run/netns/x", 0, err));
   assert_refused(-1, kata_sandbox_start(NULL, 0, err));
   assert_refused(-1, kata_sandbox_stop(NULL, 0, 0, err));

@@ -177,6 +177,13 @@ static void the_network_reaches_the_owner(void **state) {
   g_autofree char *path = NULL;
   assert_true(g_file_get_contents(file, &path, NULL, NULL));
   assert_string_equal(path, "/run/netns/blue");
+  /* It has no hypervisor: nobody is connected. */
+  const char *const unknown[] = {"/proc/self/ns/net", "/no/such/namespace"};
+  for (gsize i = 0; i < G_N_ELEMENTS(unknown); i++) {
+    g_autoptr(KataError) why = NULL;
+    assert_null(kata_sandbox_find_netns(ctx, unknown[i], 0, &why));
+    assert_int_equal(kata_error_get_code(why), KATA_ERR_NOT_FOUND);
+  }
   assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
 }
 
