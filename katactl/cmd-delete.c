@@ -8,9 +8,22 @@ static gboolean force;
 const Option delete_options[] = {
     {"force", 'f', OPTION_FLAG, &force, NULL, "kill it first if it runs; no error if there is none"}, OPTIONS_END};
 
+/* The first container of a sandbox, which gave it its name, may go before the others. */
+static gboolean has_containers(App *app, const char *sandbox_id) {
+  char **ids = kata_container_list(app->context, 0, NULL);
+  gboolean found = FALSE;
+  for (guint i = 0; ids != NULL && ids[i] != NULL && !found; i++) {
+    g_autoptr(kata_container) container = kata_container_open(app->context, ids[i], 0, NULL);
+    found = container != NULL && g_strcmp0(kata_container_get_sandbox_id(container), sandbox_id) == 0;
+  }
+  kata_strv_free(ids);
+  return found;
+}
+
 /* What a start that was killed half-way has left: a sandbox without its container. */
 static int delete_left_over(App *app, const char *id, GError **error) {
   kata_error *err = NULL;
+  if (has_containers(app, id)) return 0;
   g_autoptr(kata_sandbox) sandbox = kata_sandbox_open(app->context, id, 0, NULL);
   if (sandbox == NULL || kata_sandbox_delete(sandbox, KATA_SANDBOX_DELETE_FORCE, &err) == 0) return 0;
   if (kata_error_get_code(err) == KATA_ERR_NOT_FOUND) {

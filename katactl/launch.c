@@ -14,6 +14,7 @@
 #include "monitor.h"
 #include "netns.h"
 #include "pid-file.h"
+#include "pod.h"
 #include "streams.h"
 #include "subject.h"
 #include "view.h"
@@ -24,6 +25,7 @@ typedef struct {
   App *app;
   const LaunchOptions *options;
   char *bundle; /* absolute */
+  char *joined; /* the sandbox it joins; NULL: one of its own */
   View *view;
   Streams streams;
   Monitor monitor;
@@ -42,12 +44,15 @@ static void launch_clear(Launch *launch) {
   subject_clear(&launch->subject);
   fd_clear(&launch->caller_netns);
   g_clear_pointer(&launch->bundle, g_free);
+  g_clear_pointer(&launch->joined, g_free);
   g_clear_pointer(&launch->view, view_free);
   g_clear_error(&launch->error);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Launch, launch_clear)
 
+/* Only its own. */
 static void delete_sandbox(Launch *launch) {
+  if (launch->joined != NULL) return;
   g_autoptr(kata_sandbox) sandbox = kata_sandbox_open(launch->app->context, launch->options->id, 0, NULL);
   if (sandbox != NULL) kata_sandbox_delete(sandbox, KATA_SANDBOX_DELETE_FORCE, NULL);
 }
@@ -61,24 +66,38 @@ static void take_create_error(kata_error *err, GError **error) {
   app_take_error(err, error);
 }
 
+static kata_sandbox *get_sandbox(Launch *launch, kata_error **err) {
+  if (launch->joined != NULL) return kata_sandbox_open(launch->app->context, launch->joined, 0, err);
+  kata_sandbox *sandbox =
+      kata_sandbox_create(launch->app->context, launch->options->id, NULL, KATA_SANDBOX_CREATE_BOUND, err);
+  if (sandbox != NULL) g_atomic_int_set(&launch->has_sandbox, TRUE);
+  return sandbox;
+}
+
+/* container: may be NULL. */
+static void take_back(Launch *launch, kata_container *container) {
+  if (launch->joined == NULL)
+    delete_sandbox(launch);
+  else if (container != NULL)
+    kata_container_delete(container, KATA_CONTAINER_DELETE_FORCE | KATA_CONTAINER_DELETE_SANDBOX, NULL, NULL);
+}
+
 static gboolean create_container(Launch *launch, GError **error) {
   const char *id = launch->options->id;
   kata_error *err = NULL;
-  g_autoptr(kata_sandbox) sandbox =
-      kata_sandbox_create(launch->app->context, id, NULL, KATA_SANDBOX_CREATE_BOUND, &err);
+  g_autoptr(kata_sandbox) sandbox = get_sandbox(launch, &err);
   if (sandbox == NULL) {
     take_create_error(err, error);
     return FALSE;
   }
   g_autoptr(kata_container) container = NULL;
-  g_atomic_int_set(&launch->has_sandbox, TRUE);
   if (g_atomic_int_get(&launch->cancelled_by) == 0) {
     /* Nobody else would remove what a foreground run is killed over. */
     guint32 flags = launch->options->detach || launch->options->keep ? 0 : KATA_CONTAINER_CREATE_BOUND;
     container = kata_container_create(sandbox, id, launch->bundle, &launch->streams.io, flags, &err);
   }
   if (container == NULL || g_atomic_int_get(&launch->cancelled_by) != 0) {
-    kata_sandbox_delete(sandbox, KATA_SANDBOX_DELETE_FORCE, NULL);
+    take_back(launch, container);
     take_create_error(err, error);
     return FALSE;
   }
@@ -183,6 +202,12 @@ static gboolean prepare(Launch *launch, GError **error) {
     return FALSE;
   g_autoptr(OciSpec) spec = read_bundle(launch, error);
   if (spec == NULL) return FALSE;
+  g_autoptr(GError) problem = NULL;
+  launch->joined = pod_find_sandbox(launch->app, spec, &problem);
+  if (problem != NULL) {
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
+  }
   gboolean terminal = spec->process != NULL && spec->process->terminal;
   if (!streams_check_console(options->detach, terminal, options->console_socket, error)) return FALSE;
   attend_prepare_signals();

@@ -19,6 +19,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/netns.c katactl/netns.h \
 	katactl/options.c katactl/options.h \
 	katactl/pid-file.c katactl/pid-file.h \
+	katactl/pod.c katactl/pod.h \
 	katactl/process-json.c katactl/process-json.h \
 	katactl/process-table.c katactl/process-table.h \
 	katactl/resources-json.c katactl/resources-json.h \

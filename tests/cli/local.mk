@@ -17,6 +17,7 @@ CLI_TESTS = \
 	tests/cli/test-take-over.py \
 	tests/cli/test-agent.py \
 	tests/cli/test-network.py \
+	tests/cli/test-pod.py \
 	tests/cli/test-example.py
 dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
