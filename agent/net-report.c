@@ -3,8 +3,13 @@
 
 #include "agent/net-link.h"
 #include "agent/net-route.h"
+#include "common/error.h"
 
 /* ---- interfaces ---- */
+
+/* A container may call an interface of the guest anything; a text of the protocol must be UTF-8, or the host takes none
+ * of the answer. */
+static char *report_name(const NetLink *link) { return error_clean_text(link->name); }
 
 static Types__IPAddress *report_address(const NetPrefix *address) {
   Types__IPAddress *message = g_new(Types__IPAddress, 1);
@@ -18,8 +23,8 @@ static Types__IPAddress *report_address(const NetPrefix *address) {
 static Types__Interface *report_interface(const NetLink *link) {
   Types__Interface *message = g_new(Types__Interface, 1);
   types__interface__init(message);
-  message->device = g_strdup(link->name);
-  message->name = g_strdup(link->name);
+  message->device = report_name(link);
+  message->name = report_name(link);
   message->mtu = link->mtu;
   message->hwaddr = net_hardware_format(&link->hardware);
   if (link->kind) message->type = g_strdup(link->kind);
@@ -52,7 +57,7 @@ static Types__Route *report_route(const NetRoute *route, const NetHop *hop, cons
   /* Empty: to everywhere. */
   if (route->destination.length > 0) message->dest = net_prefix_format(&route->destination);
   if (hop->gateway.family != AF_UNSPEC) message->gateway = net_ip_format(&hop->gateway);
-  if (link) message->device = g_strdup(link->name);
+  if (link) message->device = report_name(link);
   if (route->source.length > 0)
     message->source = net_prefix_format(&route->source);
   else if (route->preferred_source.family != AF_UNSPEC)
@@ -70,6 +75,8 @@ Grpc__Routes *net_report_routes(Netlink *netlink, GError **error) {
   g_autoptr(GPtrArray) messages = g_ptr_array_new();
   for (guint i = 0; i < routes->len; i++) {
     const NetRoute *route = g_ptr_array_index(routes, i);
+    /* The protocol has no word for those that lead nowhere. */
+    if (route->type != RTN_UNICAST) continue;
     g_ptr_array_add(messages, report_route(route, &route->hop, links));
     for (guint k = 0; route->more_hops && k < route->more_hops->len; k++)
       g_ptr_array_add(messages, report_route(route, &g_array_index(route->more_hops, NetHop, k), links));
@@ -86,7 +93,7 @@ Grpc__Routes *net_report_routes(Netlink *netlink, GError **error) {
 static Grpc__NetworkStats *report_counters(const NetLink *link) {
   Grpc__NetworkStats *stats = g_new(Grpc__NetworkStats, 1);
   grpc__network_stats__init(stats);
-  stats->name = g_strdup(link->name);
+  stats->name = report_name(link);
   stats->rx_bytes = link->counters.rx_bytes;
   stats->rx_packets = link->counters.rx_packets;
   stats->rx_errors = link->counters.rx_errors;

@@ -106,6 +106,7 @@ static NetRoute *parse_route(const Sent *sent, const GPtrArray *links, GError **
     net_route_free(route);
     return NULL;
   }
+  route->type = RTN_UNICAST;
   route->protocol = RTPROT_BOOT;
   route->mtu = message->mtu;
   route->scope = (guint8)message->scope;
@@ -126,7 +127,8 @@ static gboolean is_to_same(const NetRoute *a, const NetRoute *b) {
 }
 
 static gboolean is_same_way(const NetRoute *wanted, const NetRoute *there) {
-  return !there->more_hops && net_ip_is_equal(&wanted->hop.gateway, &there->hop.gateway) &&
+  return there->type == RTN_UNICAST && there->service == 0 && !there->more_hops &&
+         net_ip_is_equal(&wanted->hop.gateway, &there->hop.gateway) &&
          (wanted->hop.index == 0 || wanted->hop.index == there->hop.index);
 }
 

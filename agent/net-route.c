@@ -108,17 +108,32 @@ static int read_attribute(const struct nlattr *attribute, void *user_data) {
 
 static void clear_list(gpointer list) { g_ptr_array_set_size(list, 0); }
 
+static gboolean is_listed(const struct rtmsg *header) {
+  switch (header->rtm_type) {
+    case RTN_UNICAST:
+    case RTN_BLACKHOLE:
+    case RTN_UNREACHABLE:
+    case RTN_PROHIBIT:
+    case RTN_THROW:
+      break;
+    default:
+      return FALSE;
+  }
+  return header->rtm_table == RT_TABLE_MAIN && !(header->rtm_flags & RTM_F_CLONED) &&
+         net_ip_size(header->rtm_family) > 0;
+}
+
 static void add_route(const struct nlmsghdr *message, gpointer list) {
   const struct rtmsg *header = mnl_nlmsg_get_payload(message);
   if (message->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(message) < sizeof *header) return;
-  gboolean is_ours = header->rtm_table == RT_TABLE_MAIN && header->rtm_type == RTN_UNICAST &&
-                     !(header->rtm_flags & RTM_F_CLONED) && net_ip_size(header->rtm_family) > 0;
-  if (!is_ours) return;
+  if (!is_listed(header)) return;
   NetRoute *route = g_new0(NetRoute, 1);
   route->family = header->rtm_family;
   route->destination = (NetPrefix){{.family = header->rtm_family}, header->rtm_dst_len};
   route->source.length = header->rtm_src_len;
   route->hop.flags = header->rtm_flags;
+  route->type = header->rtm_type;
+  route->service = header->rtm_tos;
   route->scope = header->rtm_scope;
   route->protocol = header->rtm_protocol;
   route->message = g_memdup2(message, message->nlmsg_len);
@@ -163,7 +178,7 @@ gboolean net_route_set(Netlink *netlink, const NetRoute *route, const char *what
   header->rtm_table = RT_TABLE_MAIN;
   header->rtm_protocol = route->protocol;
   header->rtm_scope = route->scope;
-  header->rtm_type = RTN_UNICAST;
+  header->rtm_type = route->type;
   header->rtm_flags = route->hop.flags;
   if (route->destination.length > 0) put_ip(&request, RTA_DST, &route->destination.ip);
   if (route->source.length > 0) put_ip(&request, RTA_SRC, &route->source.ip);
@@ -180,22 +195,38 @@ gboolean net_route_set(Netlink *netlink, const NetRoute *route, const char *what
   return netlink_do(netlink, &request, doing, error);
 }
 
-/* The kernel takes a route as it told it. */
+static int find_object(const struct nlattr *attribute, void *user_data) {
+  if (mnl_attr_get_type(attribute) == RTA_NH_ID) *(gboolean *)user_data = TRUE;
+  return MNL_CB_OK;
+}
+
+/* The kernel takes a route as it told it, but for the ways of one that has them from an object ("ip nexthop"). */
+static void copy_attributes(NetlinkRequest *request, const struct nlmsghdr *message) {
+  gboolean has_object = FALSE;
+  mnl_attr_parse(message, sizeof(struct rtmsg), find_object, &has_object);
+  const struct nlattr *attribute;
+  mnl_attr_for_each(attribute, message, sizeof(struct rtmsg)) {
+    guint16 type = mnl_attr_get_type(attribute);
+    gboolean is_way = type == RTA_OIF || type == RTA_GATEWAY || type == RTA_VIA || type == RTA_MULTIPATH;
+    if (!has_object || !is_way)
+      mnl_attr_put(&request->header, attribute->nla_type, mnl_attr_get_payload_len(attribute),
+                   mnl_attr_get_payload(attribute));
+  }
+}
+
 static gboolean send_again(Netlink *netlink, const NetRoute *route, guint16 type, guint16 flags, const char *verb,
                            GError **error) {
-  NetlinkRequest request = {0};
   g_autofree char *destination = net_prefix_format(&route->destination);
   g_autofree char *doing = g_strdup_printf("%s the route to '%s'", verb, destination);
-  if (route->message->nlmsg_len > sizeof request) {
+  if (route->message->nlmsg_len > sizeof(NetlinkRequest)) {
     g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "cannot %s: it has too many ways", doing);
     return FALSE;
   }
-  memcpy(&request, route->message, route->message->nlmsg_len);
-  request.header.nlmsg_type = type;
-  request.header.nlmsg_flags = NLM_F_REQUEST | flags;
-  request.header.nlmsg_pid = 0;
-  struct rtmsg *header = mnl_nlmsg_get_payload(&request.header);
+  NetlinkRequest request;
+  struct rtmsg *header = netlink_begin(&request, type, flags, sizeof *header);
+  *header = *(const struct rtmsg *)mnl_nlmsg_get_payload(route->message);
   header->rtm_flags &= ~(unsigned)HOP_STATES;
+  copy_attributes(&request, route->message);
   return netlink_do(netlink, &request, doing, error);
 }
 

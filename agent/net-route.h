@@ -20,6 +20,8 @@ typedef struct {
   NetIp preferred_source;   /* family AF_UNSPEC: the kernel chooses */
   NetHop hop;               /* the first, if there are more */
   GArray *more_hops;        /* NetHop; NULL: one way only */
+  guint8 type;              /* RTN_UNICAST, or one of those that drop what they match */
+  guint8 service;           /* only for packets with that type of service; 0: all */
   guint8 scope;             /* RT_SCOPE_* */
   guint8 protocol;          /* RTPROT_*: who made it */
   guint32 mtu;              /* 0: the interface's */
@@ -32,7 +34,7 @@ typedef struct {
 
 void net_route_free(gpointer route);
 
-/* Those of the main table that lead somewhere (NetRoute), of both families. */
+/* Those of the main table (NetRoute), of both families. */
 GPtrArray *net_routes_read(Netlink *netlink, GError **error);
 
 /* Made by the kernel by itself, for an address or out of what a router announced. */

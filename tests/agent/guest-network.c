@@ -190,6 +190,15 @@ static void test_routes(void **state) {
   assert_in("{\"gateway\":\"10.0.2.2\",\"device\":\"eth0\"}", list);
   assert_null(strstr(list, "10.77.0.0"));
   assert_null(strstr(list, "fd00:2::2"));
+  /* For packets from one network only: this kernel has that for IPv6. */
+  g_autofree char *from = ask("UpdateRoutes",
+                              "{\"routes\":{\"Routes\":[{\"gateway\":\"10.0.2.2\",\"device\":\"eth0\"},"
+                              "{\"dest\":\"fd00:66::/64\",\"gateway\":\"fd00:2::2\",\"device\":\"eth0\","
+                              "\"source\":\"fd00:2::/64\",\"family\":\"v6\"}]}}");
+  assert_in(
+      "{\"dest\":\"fd00:66::/64\",\"gateway\":\"fd00:2::2\",\"device\":\"eth0\",\"source\":\"fd00:2::/64\","
+      "\"family\":\"v6\"}",
+      from);
   must("AddARPNeighbors",
        "{\"neighbors\":{\"ARPNeighbors\":[{\"toIPAddress\":{\"address\":\"10.9.0.1\"},"
        "\"device\":\"net0\",\"lladdr\":\"02:00:00:00:00:42\",\"state\":128}]}}");

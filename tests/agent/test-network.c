@@ -332,6 +332,16 @@ static void test_list_interfaces(void **state) {
   json_object_put(object);
 }
 
+/* The kernel takes nearly any bytes for a name, the protocol does not. */
+static void test_strange_names(void **state) {
+  static const char link[] = "\"$(printf 'a\\377\\033[1m')\"";
+  command("ip link add %s type veth peer name \"$(printf '\\303\\251')\"", link);
+  g_autofree char *list = ask("ListInterfaces", "{}");
+  assert_non_null(strstr(list, "\"name\":\"a\\\\xff\\\\x1b[1m\""));
+  assert_non_null(strstr(list, "\"name\":\"\303\251\""));
+  command("ip link del %s", link);
+}
+
 /* ---- routes ---- */
 
 static void make_two(void) {
@@ -406,6 +416,36 @@ static void test_routes_are_what_was_listed(void **state) {
       "fd00:4::/64 dev eth0 proto kernel metric 256 pref medium\n"
       "fd00:5::/64 dev eth1 proto kernel metric 256 pref medium",
       "ip -4 route | sed 's/ *$//'; " IPV6_ROUTES);
+}
+
+/* Whatever a container may have made of the table. */
+static void test_replaces_all_kinds(void **state) {
+  make_two();
+  command(
+      "ip route add 10.91.0.0/16 nexthop via 10.4.0.1 weight 2 nexthop via 10.5.0.1;"
+      "ip -6 route add fd00:91::/64 nexthop via fd00:4::1 nexthop via fd00:5::1;"
+      "ip route add unreachable 10.92.0.0/16; ip route add blackhole 10.93.0.0/16; ip route add throw 10.94.0.0/16;"
+      "ip route add prohibit 10.95.0.0/16; ip -6 route add blackhole fd00:93::/64;"
+      "ip nexthop add id 7 via 10.4.0.1 dev eth0; ip route add 10.96.0.0/16 nhid 7;"
+      "ip route add 10.97.0.0/16 tos 0x10 via 10.4.0.1 mtu 1000; ip route add 10.97.0.0/16 via 10.4.0.1 metric 77;"
+      "ip route add 10.98.0.0/16 via inet6 fd00:4::1 dev eth0; ip route add table 77 10.99.0.0/16 via 10.4.0.1");
+  g_autofree char *list = ask("ListRoutes", "{}");
+  assert_non_null(strstr(list, "{\"dest\":\"10.91.0.0/16\",\"gateway\":\"10.4.0.1\",\"device\":\"eth0\"}"));
+  assert_non_null(strstr(list, "{\"dest\":\"10.91.0.0/16\",\"gateway\":\"10.5.0.1\",\"device\":\"eth1\"}"));
+  assert_non_null(strstr(list, "{\"dest\":\"10.96.0.0/16\",\"gateway\":\"10.4.0.1\",\"device\":\"eth0\"}"));
+  assert_non_null(strstr(list, "{\"dest\":\"10.98.0.0/16\",\"gateway\":\"fd00:4::1\",\"device\":\"eth0\"}"));
+  assert_null(strstr(list, "10.92."));
+  must("UpdateRoutes",
+       "{\"routes\":{\"Routes\":[{\"dest\":\"10.97.0.0/16\",\"gateway\":\"10.4.0.1\",\"device\":\"eth0\"}]}}");
+  assert_output(
+      "10.4.0.0/24 dev eth0 proto kernel scope link src 10.4.0.2\n"
+      "10.5.0.0/24 dev eth1 proto kernel scope link src 10.5.0.2\n"
+      "10.97.0.0/16 via 10.4.0.1 dev eth0\n"
+      "fd00:4::/64 dev eth0 proto kernel metric 256 pref medium\n"
+      "fd00:5::/64 dev eth1 proto kernel metric 256 pref medium",
+      BOTH_ROUTES);
+  /* Other tables are not the host's business. */
+  assert_has("10.99.0.0/16 via 10.4.0.1", "ip route show table 77");
 }
 
 /* A gateway that no route of the interface leads to; states that came with the host's route are dropped. */
@@ -519,6 +559,11 @@ static void test_neighbors(void **state) {
        "\"device\":\"eth0\",\"lladdr\":\"02:00:00:00:00:45\"}]}}");
   assert_has("02:00:00:00:00:45 PERMANENT", "ip neigh show dev eth0 to 10.4.0.1");
   must("AddARPNeighbors", "{\"neighbors\":{}}");
+  /* For whom it answers in the place of others: NTF_PROXY. */
+  must("AddARPNeighbors",
+       "{\"neighbors\":{\"ARPNeighbors\":[{\"toIPAddress\":{\"address\":\"10.4.0.77\"},"
+       "\"device\":\"eth0\",\"flags\":8}]}}");
+  assert_output("10.4.0.77 dev eth0 proxy", "ip neigh show proxy | sed 's/ *$//'");
 }
 
 static void test_bad_neighbors(void **state) {
@@ -685,8 +730,10 @@ static int run_all(void) {
       cmocka_unit_test_setup(test_bad_interfaces, begin),
       cmocka_unit_test_setup(test_kernel_refuses, begin),
       cmocka_unit_test_setup(test_list_interfaces, begin),
+      cmocka_unit_test_setup(test_strange_names, begin),
       cmocka_unit_test_setup(test_update_routes, begin),
       cmocka_unit_test_setup(test_routes_are_what_was_listed, begin),
+      cmocka_unit_test_setup(test_replaces_all_kinds, begin),
       cmocka_unit_test_setup(test_on_link, begin),
       cmocka_unit_test_setup(test_bad_routes, begin),
       cmocka_unit_test_setup_teardown(test_without_ipv6, begin, restore_ipv6),
