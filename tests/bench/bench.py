@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a cold container in a virtual machine costs over the bare machine: raw QEMU to the guest's first process, and
-a whole run through libkata, in turn on the same kernel and image. Prints medians, phases and ratios, and writes
-bench.json. `make bench` runs it; BENCH_ROUNDS says how often."""
+a whole run through libkata, in turn on the same kernel and image; and what the agent does in a second, as a process of
+this host, its exec in turn with crun's. Prints medians, phases and ratios, and writes bench.json. `make bench` runs it; BENCH_ROUNDS says how often."""
 import json
 import os
 import re
@@ -83,6 +83,27 @@ def private_dirty(world):
     return found
 
 
+def measure_agent():
+    """The agent on this host: its figures, and its exec over crun's own."""
+    program = os.path.join(kata_cli.BUILD, "tests/bench/measure-agent")
+    done = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    if done.returncode == 77:
+        return None
+    done.check_returncode()
+    return json.loads(done.stdout)
+
+
+def print_agent(agent):
+    pairs = zip(agent["exec_s"], agent["crun_exec_s"])
+    ratio = statistics.median(ours / cruns for ours, cruns in pairs)
+    print(f"agent on this host: {agent['checks_per_s']} calls/s of Check by one caller, {agent['checks_per_s_by_30']} by "
+          f"thirty at once, {agent['checks_per_s_beside_30_waits']} beside thirty calls that wait")
+    print(f"  stdout through ttRPC    {agent['stdout_mib_per_s']:7} MiB/s")
+    print(f"  exec of a process       {show(agent['exec_s'])}")
+    print(f"  crun exec               {show(agent['crun_exec_s'])}   ratio {ratio:.2f}")
+    return ratio
+
+
 def show(samples):
     return f"{statistics.median(samples):7.3f} s  ({min(samples):.3f} to {max(samples):.3f})"
 
@@ -119,9 +140,12 @@ def main():
           ", ".join(f"{name} {size} KiB" for name, size in sorted(memory.items())) +
           f"; together {sum(memory.values()) / 1024:.1f} MiB, at most 12 wanted")
     ratios = {"cold_over_raw": statistics.median(total / floor for total, floor in zip(run, raw))}
+    agent = measure_agent()
+    if agent is not None:
+        ratios["exec_over_crun"] = print_agent(agent)
     with open("bench.json", "w", encoding="utf-8") as out:
         json.dump({"ratios": ratios, "raw_s": raw, "init_s": init, "run_s": run, "phases_s": parts,
-                   "private_dirty_kib": memory}, out, indent=1)
+                   "private_dirty_kib": memory, "agent": agent}, out, indent=1)
 
 
 if __name__ == "__main__":

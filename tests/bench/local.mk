@@ -3,8 +3,14 @@
 check_PROGRAMS += tests/bench/measure-run
 tests_bench_measure_run_SOURCES = tests/bench/measure-run.c
 tests_bench_measure_run_LDADD = lib/libkata.la
+if HAVE_CMOCKA
+check_PROGRAMS += tests/bench/measure-agent
+tests_bench_measure_agent_SOURCES = tests/bench/measure-agent.c $(AGENT_HARNESS)
+tests_bench_measure_agent_LDADD = $(TEST_LIBS)
+tests_bench_measure_agent_DEPENDENCIES = agent/kata-agent common/libcommon.la
+endif
 EXTRA_DIST += tests/bench/bench.py
 
 .PHONY: bench
-bench: all tests/bench/measure-run
+bench: all tests/bench/measure-run tests/bench/measure-agent
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench.py
