@@ -5,15 +5,6 @@
 
 #include "common/error.h"
 
-gboolean agent_call(TtrpcClient *agent, const char *method, const ProtobufCMessage *request, gint64 timeout_ms,
-                    ProtobufCMessage **ret_reply, GError **error) {
-  if (agent == NULL) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNAVAILABLE, "the guest has ended");
-    return FALSE;
-  }
-  return ttrpc_client_invoke(agent, &grpc__agent_service__descriptor, method, request, timeout_ms, ret_reply, error);
-}
-
 /* Calls our own service, which a foreign agent has not: KATA_ERR_UNSUPPORTED. */
 static gboolean call_guest(TtrpcClient *agent, const char *method, const ProtobufCMessage *request,
                            ProtobufCMessage **ret_reply, GError **error) {
@@ -59,11 +50,11 @@ gboolean agent_read(TtrpcClient *agent, AgentOutput output, const char *containe
   request.container_id = (char *)container_id;
   request.exec_id = (char *)exec_id;
   request.len = size;
-  ProtobufCMessage *message = NULL;
-  const char *method = output == AGENT_STDOUT ? "ReadStdout" : "ReadStderr";
-  if (!agent_call(agent, method, &request.base, 0, &message, error)) return FALSE;
-  Grpc__ReadStreamResponse *reply = (Grpc__ReadStreamResponse *)message;
-  *ret_data = g_bytes_new_with_free_func(reply->data.data, reply->data.len, free_message, message);
+  Grpc__ReadStreamResponse *reply = NULL;
+  if (!(output == AGENT_STDOUT ? agent_call_read_stdout(agent, &request, 0, &reply, error)
+                               : agent_call_read_stderr(agent, &request, 0, &reply, error)))
+    return FALSE;
+  *ret_data = g_bytes_new_with_free_func(reply->data.data, reply->data.len, free_message, reply);
   return TRUE;
 }
 
@@ -75,14 +66,14 @@ gboolean agent_write_stdin(TtrpcClient *agent, const char *container_id, const c
   request.data.data = (uint8_t *)data;
   request.data.len = size;
   /* No time-out: a container may read its input as late as it likes. */
-  return agent_call(agent, "WriteStdin", &request.base, 0, NULL, error);
+  return agent_call_write_stdin(agent, &request, 0, NULL, error);
 }
 
 gboolean agent_close_stdin(TtrpcClient *agent, const char *container_id, const char *exec_id, GError **error) {
   Grpc__CloseStdinRequest request = GRPC__CLOSE_STDIN_REQUEST__INIT;
   request.container_id = (char *)container_id;
   request.exec_id = (char *)exec_id;
-  return agent_call(agent, "CloseStdin", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error);
+  return agent_call_close_stdin(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
 }
 
 gboolean agent_wait(TtrpcClient *agent, const char *container_id, const char *exec_id, guint32 *ret_status,
@@ -90,10 +81,10 @@ gboolean agent_wait(TtrpcClient *agent, const char *container_id, const char *ex
   Grpc__WaitProcessRequest request = GRPC__WAIT_PROCESS_REQUEST__INIT;
   request.container_id = (char *)container_id;
   request.exec_id = (char *)exec_id;
-  ProtobufCMessage *message = NULL;
-  if (!agent_call(agent, "WaitProcess", &request.base, 0, &message, error)) return FALSE;
-  *ret_status = (guint32)((Grpc__WaitProcessResponse *)message)->status;
-  protobuf_c_message_free_unpacked(message, NULL);
+  Grpc__WaitProcessResponse *reply = NULL;
+  if (!agent_call_wait_process(agent, &request, 0, &reply, error)) return FALSE;
+  *ret_status = (guint32)reply->status;
+  grpc__wait_process_response__free_unpacked(reply, NULL);
   return TRUE;
 }
 
@@ -103,5 +94,5 @@ gboolean agent_signal(TtrpcClient *agent, const char *container_id, const char *
   request.container_id = (char *)container_id;
   request.exec_id = (char *)exec_id;
   request.signal = signal;
-  return agent_call(agent, "SignalProcess", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error);
+  return agent_call_signal_process(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
 }

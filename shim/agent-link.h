@@ -4,16 +4,11 @@
 
 #include <glib.h>
 
-#include "common/ttrpc.h"
-#include "proto/agent.pb-c.h"
+#include "lib/agent-calls.h"
 #include "proto/kata-guest.pb-c.h"
 
 /* How long an ordinary call may take (upstream's runtime: 60 s); container creation has a setting of its own. */
 #define AGENT_CALL_TIMEOUT_MS 60000
-
-/* Calls AgentService.method. timeout_ms: 0 for none. ret_reply may be NULL. Errors name the method. */
-gboolean agent_call(TtrpcClient *agent, const char *method, const ProtobufCMessage *request, gint64 timeout_ms,
-                    ProtobufCMessage **ret_reply, GError **error);
 
 typedef enum { AGENT_STDOUT, AGENT_STDERR } AgentOutput;
 

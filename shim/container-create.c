@@ -239,7 +239,7 @@ static gboolean create_in_guest(Creation *creation, GError **error) {
   request.sandbox_pidns = creation->shares_pidns;
   gint64 seconds = settings_get_int(creation->sandbox->settings, "runtime", "create_container_timeout");
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(creation->sandbox, error);
-  return agent != NULL && agent_call(agent, "CreateContainer", &request.base, seconds * 1000, NULL, error);
+  return agent != NULL && agent_call_create_container(agent, &request, seconds * 1000, error);
 }
 
 static gboolean open_process(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request,
@@ -367,7 +367,7 @@ static gboolean remove_from_guest(Sandbox *sandbox, Container *container, GError
   Grpc__RemoveContainerRequest request = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
   request.container_id = container->info->id;
   g_autoptr(GError) why = NULL;
-  if (agent_call(agent, "RemoveContainer", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, &why)) return TRUE;
+  if (agent_call_remove_container(agent, &request, AGENT_CALL_TIMEOUT_MS, &why)) return TRUE;
   if (sandbox_get_status(sandbox) == SANDBOX_STOPPED) return TRUE;
   g_propagate_error(error, g_steal_pointer(&why));
   return FALSE;

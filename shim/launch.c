@@ -209,12 +209,11 @@ static gpointer oom_thread(gpointer user_data) {
   Sandbox *sandbox = user_data;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
   Grpc__GetOOMEventRequest request = GRPC__GET_OOMEVENT_REQUEST__INIT;
-  ProtobufCMessage *reply = NULL;
-  while (agent != NULL && agent_call(agent, "GetOOMEvent", &request.base, 0, &reply, NULL)) {
-    const Grpc__OOMEvent *event = (const Grpc__OOMEvent *)reply;
+  Grpc__OOMEvent *event = NULL;
+  while (agent != NULL && agent_call_get_oom_event(agent, &request, 0, &event, NULL)) {
     g_autoptr(Container) container = sandbox_find_container(sandbox, event->container_id, NULL);
     if (container != NULL) events_add(sandbox->events, "oom", event->container_id, 0);
-    protobuf_c_message_free_unpacked(g_steal_pointer(&reply), NULL);
+    grpc__oomevent__free_unpacked(g_steal_pointer(&event), NULL);
   }
   return NULL;
 }
@@ -274,7 +273,7 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   start_pump(sandbox);
   /* Before CreateSandbox, as upstream's runtime does. */
   if (!net_tell_guest(sandbox->net, agent, error)) return FALSE;
-  if (agent_call(agent, "CreateSandbox", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error)) {
+  if (agent_call_create_sandbox(agent, &request, AGENT_CALL_TIMEOUT_MS, error)) {
     start_oom_watch(sandbox);
     return TRUE;
   }

@@ -24,7 +24,7 @@ static gboolean send_interface(TtrpcClient *agent, Types__Interface *interface, 
   request.interface = interface;
   for (guint tries = 0;; tries++) {
     g_autoptr(GError) why = NULL;
-    if (agent_call(agent, "UpdateInterface", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, &why)) return TRUE;
+    if (agent_call_update_interface(agent, &request, AGENT_CALL_TIMEOUT_MS, NULL, &why)) return TRUE;
     if (strstr(why->message, NOT_YET) == NULL || tries == NOT_YET_TRIES) {
       g_propagate_prefixed_error(error, g_steal_pointer(&why),
                                  "the guest could not set up interface '%s': ", interface->name);
@@ -86,7 +86,7 @@ static gboolean tell_routes(TtrpcClient *agent, const GPtrArray *from, GError **
   list.routes = pointers;
   list.n_routes = from->len;
   request.routes = &list;
-  if (agent_call(agent, "UpdateRoutes", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error)) return TRUE;
+  if (agent_call_update_routes(agent, &request, AGENT_CALL_TIMEOUT_MS, NULL, error)) return TRUE;
   g_prefix_error(error, "the guest could not set up its routes: ");
   return FALSE;
 }
@@ -115,7 +115,7 @@ static gboolean tell_neighbours(TtrpcClient *agent, const GPtrArray *from, GErro
   list.arpneighbors = pointers;
   list.n_arpneighbors = from->len;
   request.neighbors = &list;
-  if (agent_call(agent, "AddARPNeighbors", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error)) return TRUE;
+  if (agent_call_add_arp_neighbors(agent, &request, AGENT_CALL_TIMEOUT_MS, error)) return TRUE;
   g_prefix_error(error, "the guest could not set up its neighbours: ");
   return FALSE;
 }

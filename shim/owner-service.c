@@ -73,15 +73,15 @@ static void owner_agent_stats(ServiceJob *job) {
   g_autoptr(TtrpcClient) agent = container != NULL ? sandbox_get_agent(sandbox, &error) : NULL;
   Grpc__StatsContainerRequest call = GRPC__STATS_CONTAINER_REQUEST__INIT;
   call.container_id = request->id;
-  ProtobufCMessage *stats = NULL;
-  if (agent == NULL || !agent_call(agent, "StatsContainer", &call.base, AGENT_CALL_TIMEOUT_MS, &stats, &error)) {
+  Grpc__StatsContainerResponse *stats = NULL;
+  if (agent == NULL || !agent_call_stats_container(agent, &call, AGENT_CALL_TIMEOUT_MS, &stats, &error)) {
     ttrpc_call_fail_error(job->call, error);
     return;
   }
-  gsize size = protobuf_c_message_get_packed_size(stats);
-  g_autofree guint8 *packed = g_malloc(size);
-  protobuf_c_message_pack(stats, packed);
-  protobuf_c_message_free_unpacked(stats, NULL);
+  gsize size = grpc__stats_container_response__get_packed_size(stats);
+  g_autofree guint8 *packed = g_malloc(MAX(size, 1));
+  grpc__stats_container_response__pack(stats, packed);
+  grpc__stats_container_response__free_unpacked(stats, NULL);
   Kata__V1__AgentStatsResponse reply = KATA__V1__AGENT_STATS_RESPONSE__INIT;
   reply.stats.data = packed;
   reply.stats.len = size;

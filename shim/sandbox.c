@@ -383,7 +383,7 @@ static void power_off(Sandbox *sandbox, guint timeout_ms) {
   sandbox_unwatch(sandbox);
   Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
   gint64 deadline = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;
-  agent_call(agent, "DestroySandbox", &request.base, timeout_ms, NULL, NULL);
+  agent_call_destroy_sandbox(agent, &request, timeout_ms, NULL);
   gint64 left = (deadline - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
   struct pollfd machine = {.fd = vm_get_pidfd(sandbox->vm), .events = POLLIN};
   while (left > 0 && poll(&machine, 1, (int)left) < 0 && errno == EINTR) continue;

@@ -122,7 +122,7 @@ static gboolean start_init(Sandbox *sandbox, Container *container, pid_t peer, G
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   timeline_begin(sandbox->timeline, "start");
-  gboolean started = agent_call(agent, "StartContainer", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error);
+  gboolean started = agent_call_start_container(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
   timeline_end(sandbox->timeline, "start");
   if (!started) return FALSE;
   process_set_running(container->init);
@@ -140,7 +140,7 @@ static gboolean start_exec(Sandbox *sandbox, Container *container, Process *proc
   request.exec_id = (char *)process_get_exec_id(process);
   request.process = spec;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  if (agent == NULL || !agent_call(agent, "ExecProcess", &request.base, AGENT_CALL_TIMEOUT_MS, NULL, error))
+  if (agent == NULL || !agent_call_exec_process(agent, &request, AGENT_CALL_TIMEOUT_MS, error))
     return FALSE;
   process_set_running(process);
   process_attach(process, agent);
@@ -346,7 +346,7 @@ static void task_resize(ServiceJob *job) {
   resize.column = request->width;
   g_autoptr(GError) error = NULL;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(job->owner->sandbox, &error);
-  gboolean done = agent != NULL && agent_call(agent, "TtyWinResize", &resize.base, AGENT_CALL_TIMEOUT_MS, NULL, &error);
+  gboolean done = agent != NULL && agent_call_tty_win_resize(agent, &resize, AGENT_CALL_TIMEOUT_MS, &error);
   answer(job, done, &error);
 }
 
@@ -374,8 +374,8 @@ static gboolean set_paused(Sandbox *sandbox, Container *container, gboolean paus
     return FALSE;
   }
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  if (agent == NULL || !agent_call(agent, paused ? "PauseContainer" : "ResumeContainer",
-                                   paused ? &pause.base : &resume.base, AGENT_CALL_TIMEOUT_MS, NULL, error))
+  if (agent == NULL || !(paused ? agent_call_pause_container(agent, &pause, AGENT_CALL_TIMEOUT_MS, error)
+                                : agent_call_resume_container(agent, &resume, AGENT_CALL_TIMEOUT_MS, error)))
     return FALSE;
   g_mutex_lock(&container->lock);
   container->paused = paused;
@@ -410,7 +410,7 @@ static gboolean update(Sandbox *sandbox, const Containerd__Task__V2__UpdateTaskR
   call.container_id = request->id;
   call.resources = resources;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  return agent != NULL && agent_call(agent, "UpdateContainer", &call.base, AGENT_CALL_TIMEOUT_MS, NULL, error);
+  return agent != NULL && agent_call_update_container(agent, &call, AGENT_CALL_TIMEOUT_MS, error);
 }
 
 static void task_update(ServiceJob *job) {
