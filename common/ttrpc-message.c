@@ -11,6 +11,8 @@
 #include "common/ttrpc-resync.h"
 #include "common/ttrpc.h"
 
+/* The highest number of a field in protobuf. */
+#define FIELD_NUMBER_MAX ((1u << 29) - 1)
 /* A list of empty messages takes two bytes an entry on the wire and a hundred in memory. */
 #define UNPACK_LIMIT (64u << 20)
 /* Of an error's text. */
@@ -115,11 +117,41 @@ static void *limited_alloc(void *data, size_t size) {
 
 static void limited_free(void *data, void *memory) { free(memory); }
 
+static gboolean has_good_tags(const ProtobufCMessage *message);
+
+static gboolean members_have_good_tags(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field) {
+  const void *place = (const char *)message + field->offset;
+  gboolean is_absent = field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF &&
+                       G_STRUCT_MEMBER(guint32, message, field->quantifier_offset) != field->id;
+  if (field->type != PROTOBUF_C_TYPE_MESSAGE || is_absent) return TRUE;
+  if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+    const ProtobufCMessage *member = *(const ProtobufCMessage *const *)place;
+    return member == NULL || has_good_tags(member);
+  }
+  const ProtobufCMessage *const *members = *(const ProtobufCMessage *const *const *)place;
+  for (gsize i = 0; i < G_STRUCT_MEMBER(size_t, message, field->quantifier_offset); i++)
+    if (!has_good_tags(members[i])) return FALSE;
+  return TRUE;
+}
+
+/* protobuf-c keeps unknown fields of any number, and packs them, but does not unpack 0 and those above the limit again:
+ * a copy of such a message could not be made. */
+static gboolean has_good_tags(const ProtobufCMessage *message) {
+  for (unsigned i = 0; i < message->n_unknown_fields; i++)
+    if (message->unknown_fields[i].tag == 0 || message->unknown_fields[i].tag > FIELD_NUMBER_MAX) return FALSE;
+  for (unsigned i = 0; i < message->descriptor->n_fields; i++)
+    if (!members_have_good_tags(message, &message->descriptor->fields[i])) return FALSE;
+  return TRUE;
+}
+
 ProtobufCMessage *ttrpc_unpack(const ProtobufCMessageDescriptor *type, const guint8 *bytes, gsize length) {
   gsize left = UNPACK_LIMIT;
   /* protobuf-c's own allocator is malloc() too, so what this one made may be freed without it. */
   ProtobufCAllocator allocator = {.alloc = limited_alloc, .free = limited_free, .allocator_data = &left};
-  return protobuf_c_message_unpack(type, &allocator, length, bytes);
+  ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, length, bytes);
+  if (message == NULL || has_good_tags(message)) return message;
+  protobuf_c_message_free_unpacked(message, NULL);
+  return NULL;
 }
 
 static gboolean read_varint(const guint8 **at, const guint8 *end, guint64 *ret_number) {

@@ -234,6 +234,37 @@ static void test_unpack_is_limited(void **state) {
   protobuf_c_message_free_unpacked(message, NULL);
 }
 
+/* Whoever unpacks a message can pack it and unpack that. */
+static void test_unpack_checks_field_numbers(void **state) {
+  const struct {
+    const char *bytes; /* of a CreateContainerRequest */
+    gsize size;
+    gboolean is_good;
+  } cases[] = {
+      {"\x0a\x01x", 3, TRUE},
+      {"\x0a\x01x\xf8\x07\x01", 6, TRUE},         /* an unknown field, 127 */
+      {"\xf8\xff\xff\xff\x0f\x01", 6, TRUE},      /* the highest number */
+      {"\x80\x00\x05", 3, FALSE},                 /* number 0, written longer than needed */
+      {"\xf8\xff\xff\xff\x1f\x01", 6, FALSE},     /* one that is too high */
+      {"\x2a\x03\x80\x00\x05", 5, FALSE},         /* in a storage */
+      {"\x2a\x00\x2a\x03\x80\x00\x05", 7, FALSE}, /* in the second one */
+      {"\x32\x05\x12\x03\x80\x00\x05", 7, FALSE}, /* in OCI.Process */
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree guint8 *bytes = g_memdup2(cases[i].bytes, cases[i].size);
+    ProtobufCMessage *message = ttrpc_unpack(&grpc__create_container_request__descriptor, bytes, cases[i].size);
+    if ((message != NULL) != cases[i].is_good) fail_msg("case %zu", i);
+    if (message == NULL) continue;
+    gsize size = protobuf_c_message_get_packed_size(message);
+    g_autofree guint8 *packed = g_malloc(size);
+    protobuf_c_message_pack(message, packed);
+    ProtobufCMessage *again = ttrpc_unpack(&grpc__create_container_request__descriptor, packed, size);
+    assert_non_null(again);
+    protobuf_c_message_free_unpacked(again, NULL);
+    protobuf_c_message_free_unpacked(message, NULL);
+  }
+}
+
 static void test_envelopes(void **state) {
   const struct {
     const char *body;
@@ -299,12 +330,19 @@ static void test_sync_bytes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_header),         cmocka_unit_test(test_parser_in_pieces),
-      cmocka_unit_test(test_parser_space),   cmocka_unit_test(test_parser_limits),
-      cmocka_unit_test(test_parser_hunts),   cmocka_unit_test(test_parser_reset),
-      cmocka_unit_test(test_marker),         cmocka_unit_test(test_request_bytes),
-      cmocka_unit_test(test_response_bytes), cmocka_unit_test(test_unpack_is_limited),
-      cmocka_unit_test(test_sync_bytes),     cmocka_unit_test(test_envelopes),
+      cmocka_unit_test(test_header),
+      cmocka_unit_test(test_parser_in_pieces),
+      cmocka_unit_test(test_parser_space),
+      cmocka_unit_test(test_parser_limits),
+      cmocka_unit_test(test_parser_hunts),
+      cmocka_unit_test(test_parser_reset),
+      cmocka_unit_test(test_marker),
+      cmocka_unit_test(test_request_bytes),
+      cmocka_unit_test(test_response_bytes),
+      cmocka_unit_test(test_unpack_is_limited),
+      cmocka_unit_test(test_unpack_checks_field_numbers),
+      cmocka_unit_test(test_sync_bytes),
+      cmocka_unit_test(test_envelopes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
