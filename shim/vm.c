@@ -22,6 +22,8 @@
 
 /* A killed QEMU ends within milliseconds, unless the kernel holds it in a disk's or a file server's hands. */
 #define KILL_WAIT_MS 5000
+/* What libvirt needs to clean up, on a busy machine. */
+#define CLEAN_UP_MS 2000
 #define PASSWD_BUFFER_BYTES 4096
 
 struct Vm {
@@ -102,8 +104,16 @@ static void forget_domain(Vm *vm) {
   vm->domain = NULL;
 }
 
+/* libvirt cleans up behind QEMU in a thread of its own; until it has, it may make files and directories below the root
+ * directory, also one that was removed meanwhile. */
+static void wait_until_cleaned_up(Vm *vm) {
+  if (vm->domain == NULL || vm->pidfd >= 0) return;
+  for (int waited = 0; waited < CLEAN_UP_MS && virDomainIsActive(vm->domain) == 1; waited++) g_usleep(1000);
+}
+
 void vm_free(Vm *vm) {
   if (vm == NULL) return;
+  wait_until_cleaned_up(vm);
   forget_process(vm);
   forget_domain(vm);
   if (vm->connection != NULL) {
