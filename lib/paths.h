@@ -12,10 +12,13 @@
 #define PATHS_SANDBOXES "s"
 #define PATHS_CONTAINERS "c"
 
+/* Below the default root: the sandboxes of other roots whose directories QEMU's user may not pass through. */
+#define PATHS_OUTSIDE PATHS_DEFAULT_ROOT "/o"
+
 /* Absolute, not "/", no "..", at most PATHS_ROOT_MAX bytes. */
 gboolean paths_check_root(const char *root, GError **error);
 
-char *paths_sandbox_dir(const char *root, const char *sandbox_id);      /* ROOT/s/KEY */
+char *paths_sandbox_dir(const char *root, const char *sandbox_id);      /* ROOT/s/KEY, a directory or a link to one */
 char *paths_container_link(const char *root, const char *container_id); /* ROOT/c/ID -> ../s/KEY */
 
 /* Below a sandbox's directory. */

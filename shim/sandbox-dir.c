@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "common/ids.h"
 #include "common/safe-path.h"
 #include "lib/paths.h"
 #include "shim/cgroup.h"
@@ -24,20 +26,111 @@ static gboolean make_directory(const char *path, GError **error) {
   return FALSE;
 }
 
-gboolean sandbox_dir_create(const char *root, const char *sandbox_dir, const char *sandbox_id, GError **error) {
-  g_autofree char *sandboxes = g_build_filename(root, "s", NULL);
-  g_autofree char *containers = g_build_filename(root, "c", NULL);
+static void set_exists(const char *sandbox_id, GError **error) {
+  g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "sandbox '%s' already exists", sandbox_id);
+}
+
+/* ---- a directory elsewhere ---- */
+
+/* Access lists are not looked at: at worst a sandbox lies outside that need not. */
+static gboolean can_pass(const char *directory, uid_t uid, gid_t gid) {
+  g_autofree char *path = g_strdup(directory);
+  for (;;) {
+    struct stat status;
+    if (stat(path, &status) < 0) return FALSE;
+    mode_t needed = status.st_uid == uid ? S_IXUSR : status.st_gid == gid ? S_IXGRP : S_IXOTH;
+    if ((status.st_mode & needed) == 0) return FALSE;
+    if (strcmp(path, "/") == 0) return TRUE;
+    char *parent = g_path_get_dirname(path);
+    g_free(path);
+    path = parent;
+  }
+}
+
+/* Of the path without links, since passing leads through what they stand for. */
+static gboolean is_open_to_qemu(const char *root) {
+  uid_t uid;
+  gid_t gid;
+  if (!vm_get_user(&uid, &gid, NULL)) return TRUE; /* the start itself will complain */
+  char *real = realpath(root, NULL);
+  gboolean is_open = real != NULL && can_pass(real, uid, gid);
+  free(real);
+  return is_open;
+}
+
+/* Whoever makes or removes a directory elsewhere and its link holds this. */
+static int lock_outside(GError **error) {
+  if (g_mkdir_with_parents(PATHS_OUTSIDE, 0711) < 0) {
+    error_set_errno(error, errno, "cannot make the directory '%s'", PATHS_OUTSIDE);
+    return -1;
+  }
+  autofd int fd = open(PATHS_OUTSIDE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0 && flock(fd, LOCK_EX) == 0) return fd_steal(&fd);
+  error_set_errno(error, errno, "cannot lock '%s'", PATHS_OUTSIDE);
+  return -1;
+}
+
+/* Removes what an owner has left whose link somebody took away. */
+static gboolean make_anew(const char *directory, GError **error) {
+  vm_kill_strays(directory);
+  return safe_remove_tree(directory, error) && make_directory(directory, error);
+}
+
+static char *create_outside(const char *root, const char *link, const char *sandbox_id, GError **error) {
+  autofd int lock = lock_outside(error);
+  if (lock < 0) return NULL;
+  if (access(link, F_OK) == 0) {
+    set_exists(sandbox_id, error);
+    return NULL;
+  }
+  unlink(link); /* one that leads nowhere */
+  g_autofree char *root_key = id_key(root);
+  g_autofree char *folder = g_build_filename(PATHS_OUTSIDE, root_key, NULL);
+  g_autofree char *key = g_path_get_basename(link);
+  g_autofree char *directory = g_build_filename(folder, key, NULL);
+  if (!make_directory(folder, error) || !make_anew(directory, error)) return NULL;
+  if (symlink(directory, link) == 0) return g_steal_pointer(&directory);
+  error_set_errno(error, errno, "cannot make the link '%s'", link);
+  rmdir(directory);
+  rmdir(folder);
+  return NULL;
+}
+
+static gboolean remove_outside(const char *root, const char *directory, GError **error) {
+  autofd int lock = lock_outside(error);
+  if (lock < 0 || !safe_remove_tree(directory, error)) return FALSE;
+  g_autofree char *key = g_path_get_basename(directory);
+  g_autofree char *link = g_build_filename(root, PATHS_SANDBOXES, key, NULL);
+  g_autofree char *folder = g_path_get_dirname(directory);
+  unlink(link);
+  rmdir(folder); /* the last of its root */
+  return TRUE;
+}
+
+/* ---- the directory ---- */
+
+char *sandbox_dir_find(const char *root, const char *sandbox_id) {
+  g_autofree char *path = paths_sandbox_dir(root, sandbox_id);
+  char *target = g_file_read_link(path, NULL);
+  return target != NULL ? target : g_steal_pointer(&path);
+}
+
+char *sandbox_dir_create(const char *root, const char *sandbox_id, GError **error) {
+  g_autofree char *sandboxes = g_build_filename(root, PATHS_SANDBOXES, NULL);
+  g_autofree char *containers = g_build_filename(root, PATHS_CONTAINERS, NULL);
   if (g_mkdir_with_parents(root, 0711) < 0) {
     error_set_errno(error, errno, "cannot make the directory '%s'", root);
-    return FALSE;
+    return NULL;
   }
-  if (!make_directory(sandboxes, error) || !make_directory(containers, error)) return FALSE;
-  if (mkdir(sandbox_dir, 0711) == 0) return TRUE;
+  if (!make_directory(sandboxes, error) || !make_directory(containers, error)) return NULL;
+  g_autofree char *path = paths_sandbox_dir(root, sandbox_id);
+  if (!is_open_to_qemu(sandboxes)) return create_outside(root, path, sandbox_id, error);
+  if (mkdir(path, 0711) == 0) return g_steal_pointer(&path);
   if (errno == EEXIST)
-    g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "sandbox '%s' already exists", sandbox_id);
+    set_exists(sandbox_id, error);
   else
-    error_set_errno(error, errno, "cannot make the directory '%s'", sandbox_dir);
-  return FALSE;
+    error_set_errno(error, errno, "cannot make the directory '%s'", path);
+  return NULL;
 }
 
 int sandbox_dir_lock(const char *sandbox_dir, GError **error) {
@@ -107,5 +200,6 @@ gboolean sandbox_dir_remove(const char *root, const char *sandbox_dir, GError **
   if (net != NULL) net_disconnect(net);
   remove_links(root, sandbox_dir);
   cgroup_remove_noted(sandbox_dir);
-  return safe_remove_tree(sandbox_dir, error);
+  gboolean is_outside = g_str_has_prefix(sandbox_dir, PATHS_OUTSIDE "/");
+  return is_outside ? remove_outside(root, sandbox_dir, error) : safe_remove_tree(sandbox_dir, error);
 }

@@ -4,8 +4,13 @@
 
 #include <glib.h>
 
-/* Makes ROOT, ROOT/s, ROOT/c and the sandbox's directory. KATA_ERR_ALREADY_EXISTS if it is there. */
-gboolean sandbox_dir_create(const char *root, const char *sandbox_dir, const char *sandbox_id, GError **error);
+/* Makes ROOT, ROOT/s, ROOT/c and the sandbox's directory. Returns its path, NULL with KATA_ERR_ALREADY_EXISTS if it is
+ * there. Where QEMU's user cannot pass through ROOT, as engines have theirs, it lies below PATHS_OUTSIDE and a link to
+ * it takes its place. */
+char *sandbox_dir_create(const char *root, const char *sandbox_id, GError **error);
+
+/* Where it lies, or would. */
+char *sandbox_dir_find(const char *root, const char *sandbox_id);
 
 /* Takes all of a sandbox off the host, whatever state it is in: processes that an owner left, the containers'
  * links, the directory with its sockets. What is gone already: success. */

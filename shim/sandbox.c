@@ -48,7 +48,7 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   sandbox->namespace_ = g_strdup(namespace_);
   sandbox->id = g_strdup(id);
   sandbox->root = g_strdup(root);
-  sandbox->dir = paths_sandbox_dir(root, id);
+  sandbox->dir = sandbox_dir_find(root, id);
   sandbox->settings = kata_settings_ref(settings);
   sandbox->accelerator = accelerator;
   sandbox->channel = channel;

@@ -189,7 +189,10 @@ static gboolean start_new(const ShimOptions *options, const char *root, GError *
   g_autoptr(kata_settings) settings = read_settings(error);
   if (settings == NULL) return FALSE;
   g_autoptr(Sandbox) sandbox = sandbox_new(options->namespace_, options->id, root, settings, error);
-  if (sandbox == NULL || !sandbox_dir_create(root, sandbox->dir, options->id, error)) return FALSE;
+  char *dir = sandbox != NULL ? sandbox_dir_create(root, options->id, error) : NULL;
+  if (dir == NULL) return FALSE;
+  g_free(sandbox->dir);
+  sandbox->dir = dir;
   autofd int lock = sandbox_dir_lock(sandbox->dir, error);
   g_autofree char *address = g_strdup_printf("unix://%s/%s", sandbox->dir, PATHS_OWNER_SOCKET);
   autofd int listener = lock >= 0 ? ttrpc_listen(address, error) : -1;
@@ -222,7 +225,7 @@ static gboolean is_worth_adopting(const Kata__V1__SandboxState *state) {
 }
 
 static gboolean start_adopting(const ShimOptions *options, const char *root, GError **error) {
-  g_autofree char *dir = paths_sandbox_dir(root, options->id);
+  g_autofree char *dir = sandbox_dir_find(root, options->id);
   if (!g_file_test(dir, G_FILE_TEST_IS_DIR)) return not_found(options->id, error);
   g_autoptr(GError) why = NULL;
   autofd int lock = sandbox_dir_lock(dir, &why);
@@ -250,6 +253,7 @@ static gboolean start_adopting(const ShimOptions *options, const char *root, GEr
 }
 
 int action_start(const ShimOptions *options) {
+  umask(022); /* the caller's may keep QEMU's user out of what is made here */
   g_autofree char *root = default_root(options);
   g_autoptr(GError) error = NULL;
   if (check_options(options, root, &error) &&
@@ -273,7 +277,7 @@ int action_delete(const ShimOptions *options) {
   g_autofree char *root = default_root(options);
   g_autoptr(GError) error = NULL;
   if (!check_options(options, root, &error)) return action_report(error);
-  g_autofree char *dir = paths_sandbox_dir(root, options->id);
+  g_autofree char *dir = sandbox_dir_find(root, options->id);
   kill_owner(dir);
   if (!sandbox_dir_remove(root, dir, &error)) return action_report(error);
   /* 137: killed, as containerd's own shim answers. */
