@@ -62,12 +62,21 @@ static char *read_memfd(int fd) {
   return g_strdup(g_strchomp(text));
 }
 
+/* The system's word at the end as runc writes it, in lower case: engines look for "no such file or directory" and
+ * "permission denied" there, and make 127 and 126 of them. */
+static void write_as_runc(char *reason) {
+  char *word = strrchr(reason, ':');
+  if (word && word[1] == ' ' && g_ascii_isupper(word[2]) && g_ascii_islower(word[3]))
+    word[2] = g_ascii_tolower(word[2]);
+}
+
 /* crun's last line is why it gave up, lines before it are what led there. */
 static GError *make_error(const Run *run, int wait_status) {
   g_autofree char *raw = read_memfd(run->log);
   g_autofree char *said = g_utf8_make_valid(raw, -1);
   char *reason = strrchr(said, '\n');
   reason = reason ? reason + 1 : said;
+  write_as_runc(reason);
   if (run->timed_out)
     return g_error_new(KATA_ERROR, KATA_ERR_TIMEOUT, "crun %s did not end within %d s and was killed%s%s", run->verb,
                        CRUN_TIMEOUT_MS / 1000, *reason ? ": " : "", reason);

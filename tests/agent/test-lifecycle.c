@@ -165,7 +165,7 @@ static void test_exec(void **state) {
   const char *const missing[] = {"no-such-program", NULL};
   harness_set_args(process, missing);
   harness_must_fail("ExecProcess", &request.base, TTRPC_INTERNAL,
-                    "executable file `no-such-program` not found in $PATH: No such file or directory");
+                    "executable file `no-such-program` not found in $PATH: no such file or directory");
   Grpc__WaitProcessRequest wait = GRPC__WAIT_PROCESS_REQUEST__INIT;
   wait.container_id = (char *)"exec";
   wait.exec_id = (char *)"three";
@@ -393,7 +393,7 @@ static void test_failed_creates(void **state) {
   const char *const missing[] = {"no-such-program", NULL};
   harness_set_args(spec->process, missing);
   must_not_create(&request, TTRPC_INTERNAL,
-                  "executable file `no-such-program` not found in $PATH: No such file or directory");
+                  "executable file `no-such-program` not found in $PATH: no such file or directory");
   const char *const fine[] = {"true", NULL};
   harness_set_args(spec->process, fine);
 
@@ -405,7 +405,7 @@ static void test_failed_creates(void **state) {
   spec->root->path = root;
 
   harness_add_mount(spec, "/mnt", "no-such-fs", "none");
-  must_not_create(&request, TTRPC_INTERNAL, "No such device");
+  must_not_create(&request, TTRPC_INTERNAL, "no such device");
   protobuf_c_message_free_unpacked(&spec->mounts[--spec->n_mounts]->base, NULL);
 
   Grpc__Storage storages[2] = {GRPC__STORAGE__INIT, GRPC__STORAGE__INIT};
