@@ -2,6 +2,7 @@
 """What the tests of engines share: a world of katactl's with a wrapper that engines take for a runtime, images made of
 what this machine has, and the check that nothing is left."""
 import glob
+import hashlib
 import json
 import os
 import pty
@@ -31,6 +32,12 @@ def require(*programs):
 
 def version(*command):
     return subprocess.run(command, text=True, capture_output=True, check=True).stdout.strip().splitlines()[0]
+
+
+def sandboxes_below(root):
+    """What is left of sandboxes and containers below a root directory, and where katactl puts them instead."""
+    key = hashlib.sha256(root.encode()).hexdigest()[:16]
+    return glob.glob(f"{root}/[sc]/*") + glob.glob(f"/run/kata/o/{key}/*")
 
 
 class EngineWorld(kata_cli.World):

@@ -2,6 +2,8 @@
 # Engines that call katactl as their runtime; each test starts and stops its own, and skips if it is not installed.
 ENGINE_TESTS = \
 	tests/engines/test-conmon.py \
+	tests/engines/test-containerd.py \
+	tests/engines/test-docker.py \
 	tests/engines/test-podman.py
 dist_check_SCRIPTS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""containerd with its runc shim, whose binary is katactl."""
+import os
+import shutil
+import subprocess
+import unittest
+
+import engines
+from engines import EngineWorld, Terminal, wait_for
+
+CONFIG = """\
+version = 2
+root = "{base}/containerd/root"
+state = "{base}/containerd/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{base}/containerd.sock"
+[ttrpc]
+  address = "{base}/containerd.ttrpc"
+"""
+
+
+class ContainerdTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = EngineWorld()
+        cls.addClassCleanup(cls.world.close)
+        world = cls.world
+        # containerd gives the runtime a directory of this name below /run/containerd/runc, wherever its own state is.
+        cls.namespace = os.path.basename(world.base)
+        cls.runtime = world.runtime("kata")
+        with open(world.path("config.toml"), "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(base=world.base))
+        with open(world.path("containerd.log"), "w", encoding="utf-8") as log:
+            cls.daemon = subprocess.Popen(["unshare", "--mount", "--propagation", "shared", "containerd", "--config",
+                                           world.path("config.toml")], env=world.engine_env, stdout=log, stderr=log)
+        cls.addClassCleanup(cls.stop_daemon)
+        wait_for(lambda: cls.ctr("version").returncode == 0, "containerd to answer")
+        cls.import_image()
+
+    @classmethod
+    def stop_daemon(cls):
+        cls.daemon.terminate()
+        cls.daemon.wait()
+        shutil.rmtree(f"/run/containerd/runc/{cls.namespace}", ignore_errors=True)
+
+    @classmethod
+    def import_image(cls):
+        world = cls.world
+        layout, unpacked = world.path("layout"), world.path("unpacked")
+        for command in (["umoci", "init", "--layout", layout], ["umoci", "new", "--image", f"{layout}:1"],
+                        ["umoci", "unpack", "--image", f"{layout}:1", unpacked],
+                        ["cp", "-a", world.path("rootfs/."), os.path.join(unpacked, "rootfs")],
+                        ["umoci", "repack", "--image", f"{layout}:1", unpacked],
+                        ["tar", "-C", layout, "-cf", world.path("image.tar"), "."]):
+            subprocess.run(command, check=True, env=world.engine_env, capture_output=True)
+        cls.ok("images", "import", "--base-name", "localhost/box", world.path("image.tar"))
+
+    @classmethod
+    def command(cls, *args):
+        return ["ctr", "--address", cls.world.path("containerd.sock"), "--namespace", cls.namespace, *args]
+
+    @classmethod
+    def ctr(cls, *args, **options):
+        return cls.world.engine(*cls.command(*args), **options)
+
+    @classmethod
+    def ok(cls, *args, **options):
+        result = cls.ctr(*args, **options)
+        assert result.returncode == 0, f"ctr {' '.join(args)}: {result.returncode}\n{result.stdout}{result.stderr}"
+        return result.stdout
+
+    def box(self, *options):
+        return ["run", *options, "--runc-binary", self.runtime, engines.IMAGE]
+
+    def setUp(self):
+        self.addCleanup(self.remove_all)
+
+    def remove_all(self):
+        for container in self.ctr("containers", "ls", "-q").stdout.split():
+            self.ctr("task", "kill", "--signal", "KILL", container)
+            self.ctr("task", "rm", "--force", container)
+            self.ctr("containers", "rm", container)
+
+    def tearDown(self):
+        try:
+            wait_for(lambda: not self.left(), "everything of the container to go", 15)
+        except AssertionError:
+            raise AssertionError("left over: " + "\n".join(self.left())) from None
+
+    def left(self):
+        left = [line for line in self.world.left_overs() if "containerd --config" not in line]
+        return left + engines.sandboxes_below(f"/run/containerd/runc/{self.namespace}")
+
+    def test_run(self):
+        result = self.ctr(*self.box("--rm"), "r1", "/bin/sh", "-c", "cat; echo err >&2; exit 42", input="text" * 100000)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (42, "text" * 100000, "err\n"))
+        terminal = Terminal(self.world, *self.command(*self.box("--rm", "-t"), "r2", "/bin/sh", "-c",
+                                                      "tty; read x; echo \"<$x>\"; exit 6"))
+        terminal.read_until("/dev/pts/")
+        terminal.send("line\n")
+        terminal.read_until("<line>")
+        self.assertEqual(terminal.wait(), 6)
+        result = self.ctr(*self.box("--rm"), "r3", "/nowhere")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, "OCI runtime create failed: (?i:.*no such file)")
+
+    def test_life_of_a_task(self):
+        os.mkdir(self.world.path("v"))
+        mount = f"type=bind,src={self.world.path('v')},dst=/v,options=rbind:rw"
+        self.ok(*self.box("-d", "--mount", mount), "k", "/bin/sh", "-c",
+                "trap 'exit 7' TERM; echo up >/v/up; while :; do sleep 0.1; done")
+        wait_for(lambda: os.path.exists(self.world.path("v/up")), "the container's file")
+        inside = self.ctr("task", "exec", "--exec-id", "e1", "k", "/bin/sh", "-c", "echo in; exit 5")
+        self.assertEqual((inside.returncode, inside.stdout), (5, "in\n"))
+        self.assertRegex(self.ok("task", "ps", "k"), "PID +INFO\n[0-9]+ ")
+        self.ok("task", "pause", "k")
+        self.assertIn("PAUSED", self.ok("task", "ls"))
+        self.ok("task", "resume", "k")
+        self.assertIn("RUNNING", self.ok("task", "ls"))
+        self.assertRegex(self.ok("task", "metrics", "k"), "memory.usage_in_bytes +[1-9]")
+        self.ok("task", "kill", "k")
+        wait_for(lambda: "STOPPED" in self.ok("task", "ls"), "the container's end")
+        removed = self.ctr("task", "rm", "k")
+        self.assertIn("non-zero exit code 7", removed.stdout + removed.stderr)
+        self.ok("containers", "rm", "k")
+
+
+if __name__ == "__main__":
+    engines.kata_cli.main(lambda: engines.require("containerd", "ctr", "umoci"))
