@@ -467,7 +467,8 @@ static void test_random_requests(void **state) {
       "CreateContainer", "StartContainer", "RemoveContainer", "ExecProcess",     "SignalProcess",
       "WaitProcess",     "WriteStdin",     "ReadStdout",      "ReadStderr",      "CloseStdin",
       "TtyWinResize",    "StatsContainer", "PauseContainer",  "ResumeContainer", "UpdateContainer",
-      "GetGuestDetails", "GetOOMEvent",    "CopyFile",        "UpdateRoutes",
+      "GetGuestDetails", "GetOOMEvent",    "CopyFile",        "UpdateRoutes",    "UpdateInterface",
+      "AddARPNeighbors", "ListInterfaces", "ListRoutes",      "SetIPTables",     "GetIPTables",
   };
   g_autoptr(GRand) chance = g_rand_new_with_seed(20240607);
   guint failed = 0;
