@@ -112,7 +112,8 @@ static gboolean check_exec(Container *container, const char *exec_id, const OciP
   }
   if (!safe_path_check(description->cwd, "working directory", error)) return FALSE;
   gboolean is_pausing = container->state == CONTAINER_PAUSED || !g_queue_is_empty(&container->pausers);
-  if (container->state != CONTAINER_RUNNING || is_pausing || container_is_stopped(container)) {
+  gboolean is_there = container->state == CONTAINER_CREATED || container->state == CONTAINER_RUNNING;
+  if (!is_there || is_pausing || container_is_stopped(container)) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot start process '%s': container '%s' is %s", exec_id,
                 container->id, is_pausing ? "paused" : "not running");
     return FALSE;

@@ -127,7 +127,12 @@ static char *build_resources(GError **error) {
 int cmd_update(App *app, char **operands, GError **error) {
   g_autoptr(kata_container) container = app_open_container(app, operands[0], error);
   g_autofree char *resources = container != NULL ? build_resources(error) : NULL;
-  if (resources == NULL) return 1;
+  int status = resources != NULL ? app_get_status(container, error) : -1;
+  if (status < 0) return 1;
+  if (status == KATA_CONTAINER_STOPPED) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "container not running");
+    return 1;
+  }
   kata_error *err = NULL;
   if (kata_container_update(container, resources, 0, &err) == 0) return 0;
   app_take_error(err, error);

@@ -18,6 +18,9 @@
 #define OWNER_SERVICE (&kata__v1__owner__descriptor)
 /* Beyond what the guest is given: QEMU's end and the owner's own clean-up. */
 #define STOP_MARGIN_MS 60000
+/* How often a forced removal is tried again while an owner comes or goes. */
+#define DELETE_RETRIES 20
+#define DELETE_AGAIN_US 50000
 
 kata_sandbox *sandbox_handle_new(kata_context *ctx, const char *id) {
   kata_sandbox *sandbox = g_new0(kata_sandbox, 1);
@@ -263,10 +266,29 @@ static gboolean delete_sandbox(const kata_sandbox *sandbox, gboolean force, GErr
   return sandbox_shut_down(sandbox->ctx, sandbox->id, error);
 }
 
+/* An owner that ends just now, or is only beginning, refuses calls: what counts is that it is gone in the end. */
+static gboolean force_delete_sandbox(const kata_sandbox *sandbox, GError **error) {
+  gboolean existed = owner_exists(sandbox->ctx, sandbox->id);
+  for (int tries = 1;; tries++) {
+    g_autoptr(GError) problem = NULL;
+    if (delete_sandbox(sandbox, TRUE, &problem)) return TRUE;
+    gboolean is_passing = g_error_matches(problem, KATA_ERROR, KATA_ERR_UNAVAILABLE) ||
+                          g_error_matches(problem, KATA_ERROR, KATA_ERR_NOT_FOUND);
+    gboolean is_there = owner_exists(sandbox->ctx, sandbox->id);
+    if (is_passing && existed && !is_there) return TRUE;
+    if (!is_passing || !is_there || tries == DELETE_RETRIES) {
+      g_propagate_error(error, g_steal_pointer(&problem));
+      return FALSE;
+    }
+    g_usleep(DELETE_AGAIN_US);
+  }
+}
+
 int kata_sandbox_delete(kata_sandbox *sandbox, uint32_t flags, kata_error **err) {
   g_autoptr(GError) error = NULL;
+  gboolean force = (flags & KATA_SANDBOX_DELETE_FORCE) != 0;
   if (!api_check(sandbox, "sandbox", flags, KATA_SANDBOX_DELETE_FORCE, &error) ||
-      !delete_sandbox(sandbox, (flags & KATA_SANDBOX_DELETE_FORCE) != 0, &error))
+      !(force ? force_delete_sandbox(sandbox, &error) : delete_sandbox(sandbox, FALSE, &error)))
     return api_fail(err, error);
   return 0;
 }

@@ -11,6 +11,7 @@ Container *container_new(Kata__V1__ContainerInfo *info, Process *init) {
   Container *container = g_new0(Container, 1);
   g_atomic_ref_count_init(&container->refs);
   g_mutex_init(&container->lock);
+  g_mutex_init(&container->starting);
   container->info = info;
   container->init = init;
   container->execs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)process_unref);
@@ -32,6 +33,7 @@ void container_unref(Container *container) {
   g_ptr_array_unref(container->shares);
   g_strfreev(container->cgroups);
   g_mutex_clear(&container->lock);
+  g_mutex_clear(&container->starting);
   g_free(container);
 }
 

@@ -13,6 +13,7 @@ typedef struct {
   Kata__V1__ContainerInfo *info; /* what does not change; status and times are filled in by container_describe() */
   Process *init;
   OciHooks *hooks;   /* those of the host, or NULL */
+  GMutex starting;   /* held while it is started; nothing else is begun in it meanwhile */
   GMutex lock;       /* guards what follows */
   GHashTable *execs; /* exec id -> Process */
   gboolean paused;

@@ -155,8 +155,12 @@ static void task_start(ServiceJob *job) {
   if (!find(job, request->id, request->exec_id, &container, &process)) return;
   g_autoptr(GError) error = NULL;
   gboolean is_exec = process != container->init;
+  /* A hook that executes something finds the container running already. */
+  gboolean alone = !is_exec || strcmp(container_get_status(container), "created") == 0;
+  if (alone) g_mutex_lock(&container->starting);
   gboolean started = is_exec ? start_exec(sandbox, container, process, &error)
                              : start_init(sandbox, container, ttrpc_call_get_peer_pid(job->call), &error);
+  if (alone) g_mutex_unlock(&container->starting);
   if (!started) {
     if (is_exec) {
       container_remove_exec(container, request->exec_id);
