@@ -4,13 +4,16 @@
 # more of the tree than common/ and proto/, add those sources to FUZZ_EXTRA_FILES and their library to LDADD.
 #   make check        replays every corpus with the normal compiler
 #   make fuzz-NAME    builds with clang and libFuzzer and runs for FUZZ_SECONDS; finds go to tests/fuzz/new/NAME/
-FUZZ_TARGETS = ttrpc-frame oci settings
-FUZZ_EXTRA_FILES = lib/context.c lib/error.c lib/paths.c $(filter lib/settings%.c,$(lib_libcore_la_SOURCES))
+FUZZ_TARGETS = ttrpc-frame oci settings agent-request agent-json
+FUZZ_EXTRA_FILES = lib/context.c lib/error.c lib/paths.c lib/agent-methods.c \
+	$(filter lib/settings%.c,$(lib_libcore_la_SOURCES)) $(filter agent/%.c,$(agent_libagent_la_SOURCES))
 
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=tests/fuzz/replay-%)
 FUZZ_REPLAY_LIBS = common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
-check_PROGRAMS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci tests/fuzz/replay-settings
-TESTS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci tests/fuzz/replay-settings
+check_PROGRAMS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci tests/fuzz/replay-settings \
+	tests/fuzz/replay-agent-request tests/fuzz/replay-agent-json
+TESTS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci tests/fuzz/replay-settings \
+	tests/fuzz/replay-agent-request tests/fuzz/replay-agent-json
 
 tests_fuzz_replay_ttrpc_frame_SOURCES = tests/fuzz/fuzz-ttrpc-frame.c tests/fuzz/replay.c
 tests_fuzz_replay_ttrpc_frame_LDADD = $(FUZZ_REPLAY_LIBS)
@@ -18,6 +21,10 @@ tests_fuzz_replay_oci_SOURCES = tests/fuzz/fuzz-oci.c tests/fuzz/replay.c
 tests_fuzz_replay_oci_LDADD = $(FUZZ_REPLAY_LIBS)
 tests_fuzz_replay_settings_SOURCES = tests/fuzz/fuzz-settings.c tests/fuzz/replay.c
 tests_fuzz_replay_settings_LDADD = lib/libcore.la $(FUZZ_REPLAY_LIBS)
+tests_fuzz_replay_agent_request_SOURCES = tests/fuzz/fuzz-agent-request.c tests/fuzz/replay.c
+tests_fuzz_replay_agent_request_LDADD = agent/libagent.la $(FUZZ_REPLAY_LIBS)
+tests_fuzz_replay_agent_json_SOURCES = tests/fuzz/fuzz-agent-json.c tests/fuzz/replay.c
+tests_fuzz_replay_agent_json_LDADD = lib/libcore.la $(FUZZ_REPLAY_LIBS)
 
 EXTRA_DIST += tests/fuzz/corpus
 
@@ -25,7 +32,7 @@ FUZZ_CC = clang
 FUZZ_SECONDS = 120
 FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_COMPILE = $(FUZZ_CC) -std=gnu11 $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(DEFS) $(lib_libcore_la_CPPFLAGS) \
-	-I$(top_builddir)/proto $(GLIB_CFLAGS) $(JSON_CFLAGS) $(PROTOBUF_CFLAGS)
+	-I$(top_builddir)/proto $(GLIB_CFLAGS) $(JSON_CFLAGS) $(PROTOBUF_CFLAGS) $(MNL_CFLAGS)
 FUZZ_OBJECTS = $(patsubst %.c,tests/fuzz/obj/%.o,$(filter %.c,$(common_libcommon_la_SOURCES)) $(PROTO_C) $(FUZZ_EXTRA_FILES))
 
 tests/fuzz/obj/%.o: %.c $(BUILT_SOURCES)
@@ -33,7 +40,7 @@ tests/fuzz/obj/%.o: %.c $(BUILT_SOURCES)
 	$(AM_V_CC)$(FUZZ_COMPILE) -c -o $@ $<
 
 $(FUZZ_TARGETS:%=tests/fuzz/fuzz-%): tests/fuzz/fuzz-%: tests/fuzz/obj/tests/fuzz/fuzz-%.o $(FUZZ_OBJECTS)
-	$(AM_V_CCLD)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
+	$(AM_V_CCLD)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS) $(MNL_LIBS)
 
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: tests/fuzz/fuzz-%
 	$(MKDIR_P) tests/fuzz/new/$*
