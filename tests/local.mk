@@ -36,11 +36,16 @@ VALGRIND_TESTS = $(filter-out %.sh %.py $(NOT_UNDER_VALGRIND), $(LIGHT_TESTS))
 NOT_UNDER_SANITIZERS = tests/unit/test-vm tests/golden/define.sh
 SANITIZERS_TESTS = $(filter-out $(NOT_UNDER_SANITIZERS), $(LIGHT_TESTS))
 
-.PHONY: check-valgrind check-sanitizers
+.PHONY: check-valgrind check-soak check-sanitizers
 check-valgrind: $(BUILT_SOURCES)
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VALGRIND_TESTS)' TEST_SUITE_LOG=test-suite-valgrind.log \
 	  LOG_COMPILER='$(TEST_LIMIT) $(LIBTOOL) --quiet --mode=execute valgrind' \
 	  LOG_FLAGS='--quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=1'
+
+# More containers and execs than "make check" has time for.
+check-soak: $(BUILT_SOURCES)
+	KATA_TEST_CONTAINERS=1000 KATA_TEST_EXECS=10000 $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/agent/test-soak \
+	  TEST_SUITE_LOG=test-suite-soak.log TEST_LIMIT='timeout -k 10 3600'
 
 # A build of its own below this one.
 check-sanitizers:
