@@ -16,9 +16,7 @@
 #include "common/error.h"
 #include "common/safe-path.h"
 
-/* The containers' own namespaces of these kinds are the sandbox's, which are ours and so crun's. */
-#define SHARED_IPC "/proc/self/ns/ipc"
-#define SHARED_UTS "/proc/self/ns/uts"
+/* The network is the guest's, which is ours and so crun's. */
 #define SHARED_NETWORK "/proc/self/ns/net"
 
 static gboolean mount_rootfs(Container *container, const char *source, const char *rootfs, GError **error) {
@@ -29,19 +27,20 @@ static gboolean mount_rootfs(Container *container, const char *source, const cha
   return TRUE;
 }
 
-/* The pid namespace to join, *ret_path NULL for one of its own. */
-static gboolean find_pid_namespace(Container *container, gboolean shared, char **ret_path, GError **error) {
+/* The pid namespace to join, *ret_path NULL for one of its own. It is that of the sandbox's first container, as
+ * upstream has it; one of nobody's where that has ended, or asked for a shared one itself. */
+static gboolean find_pid_namespace(const Container *container, gboolean shared, char **ret_path, GError **error) {
   Sandbox *sandbox = container->sandbox;
   *ret_path = NULL;
-  if (!shared || !sandbox->pid_namespace_owner) return TRUE;
-  Container *owner = sandbox_find_container(sandbox, sandbox->pid_namespace_owner);
-  if (!owner || !owner->init || !process_is_alive(owner->init)) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
-                "the sandbox's pid namespace ended with its first container '%s'", sandbox->pid_namespace_owner);
-    return FALSE;
-  }
-  *ret_path = g_strdup_printf("/proc/%d/ns/pid", (int)owner->init->pid);
-  return TRUE;
+  if (!shared) return TRUE;
+  const char *owner_id = sandbox->pid_namespace_owner;
+  const Container *owner = owner_id ? sandbox_find_container(sandbox, owner_id) : NULL;
+  gboolean is_owned = owner && owner != container && owner->init && process_is_alive(owner->init);
+  if (is_owned && !namespaces_has_pid(sandbox->namespaces))
+    *ret_path = g_strdup_printf("/proc/%d/ns/pid", (int)owner->init->pid);
+  else
+    *ret_path = g_strdup(namespaces_get_pid(sandbox->namespaces, error));
+  return *ret_path != NULL;
 }
 
 void container_kernel_look(ContainerKernel *kernel) {
@@ -59,6 +58,8 @@ void container_kernel_clear(ContainerKernel *kernel) {
 
 static gboolean write_config(Container *container, const Grpc__CreateContainerRequest *request, const char *rootfs,
                              GError **error) {
+  Sandbox *sandbox = container->sandbox;
+  if (!namespaces_make(sandbox->namespaces, error)) return FALSE;
   g_autofree char *pid_path = NULL;
   if (!find_pid_namespace(container, request->sandbox_pidns, &pid_path, error)) return FALSE;
   g_auto(ContainerKernel) kernel = {0};
@@ -67,14 +68,17 @@ static gboolean write_config(Container *container, const Grpc__CreateContainerRe
       .kernel = kernel.kernel,
       .container_id = container->id,
       .rootfs = rootfs,
-      .ipc_path = SHARED_IPC,
-      .uts_path = SHARED_UTS,
+      .ipc_path = namespaces_get_ipc(sandbox->namespaces),
+      .uts_path = namespaces_get_uts(sandbox->namespaces),
       .network_path = SHARED_NETWORK,
       .pid_path = pid_path,
   };
   g_autoptr(OciSpec) spec = spec_prepare(request->oci, &place, error);
   if (!spec || !user_resolve_in(rootfs, request->string_user, spec->process, error)) return FALSE;
   device_spec_apply(container->devices, spec);
+  guest_hooks_add(sandbox->guest_hooks, spec);
+  container->has_start_hooks = spec->hooks && spec->hooks->n_poststart > 0;
+  container->has_stop_hooks = spec->hooks && spec->hooks->n_poststop > 0;
   g_autofree char *text = oci_spec_to_json(spec);
   g_autofree char *path = g_build_filename(container->bundle, "config.json", NULL);
   return safe_write_file(path, text, -1, 0600, FALSE, error);

@@ -105,7 +105,7 @@ static void finish(gpointer user_data) {
   Container *container = user_data;
   GQueue removers = container->removers;
   g_queue_init(&container->removers);
-  /* Its pid namespace is gone, or never was: the next container that wants to share one begins it. */
+  /* Its pid namespace is gone, or never was: the next container is the first. */
   if (g_strcmp0(container->sandbox->pid_namespace_owner, container->id) == 0)
     g_clear_pointer(&container->sandbox->pid_namespace_owner, g_free);
   g_hash_table_remove(container->sandbox->containers, container->id);

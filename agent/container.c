@@ -128,7 +128,7 @@ static void take_sandbox_part(Container *container, const Grpc__CreateContainerR
   /* As upstream: the first one's is the one that others share, though it does not ask for that itself. */
   if (!sandbox->pid_namespace_owner) sandbox->pid_namespace_owner = g_strdup(container->id);
   g_autoptr(GError) error = NULL;
-  if (!sandbox->has_hostname && !sandbox_set_hostname(sandbox, request->oci->hostname, &error))
+  if (!sandbox_set_names(container->sandbox, request->oci->hostname, request->oci->domainname, &error))
     g_warning("%s", error->message);
 }
 
@@ -143,9 +143,6 @@ typedef struct {
 static void run_create(Creation *creation) {
   Container *container = creation->container;
   take_sandbox_part(container, creation->request);
-  const Grpc__Hooks *hooks = creation->request->oci->hooks;
-  container->has_start_hooks = hooks && hooks->n_poststart > 0;
-  container->has_stop_hooks = hooks && hooks->n_poststop > 0;
   g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
   g_ptr_array_add(arguments, g_strdup("create"));
   g_ptr_array_add(arguments, g_strconcat("--bundle=", container->bundle, NULL));

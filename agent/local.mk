@@ -17,6 +17,7 @@ agent_libagent_la_SOURCES = \
 	agent/crun.c agent/crun.h \
 	agent/device-kind.c agent/device-kind.h agent/device-spec.c agent/device-spec.h \
 	agent/device.c agent/device.h \
+	agent/guest-hooks.c agent/guest-hooks.h \
 	agent/init.c agent/init.h \
 	agent/iptables.c agent/iptables.h \
 	agent/metrics.c agent/metrics.h \
@@ -32,6 +33,7 @@ agent_libagent_la_SOURCES = \
 	agent/net-text.c agent/net-text.h \
 	agent/net-wait.c agent/net-wait.h \
 	agent/netlink.c agent/netlink.h \
+	agent/namespaces.c agent/namespaces.h \
 	agent/online.c agent/online.h \
 	agent/oom.c agent/oom.h \
 	agent/power.c agent/power.h \

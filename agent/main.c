@@ -65,7 +65,8 @@ static int parse_arguments(AgentConfig *config, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  if (argc > 0 && g_str_has_suffix(argv[0], "/modprobe")) return modules_modprobe(argc, argv);
+  if (argc > 0 && (strcmp(argv[0], "modprobe") == 0 || g_str_has_suffix(argv[0], "/modprobe")))
+    return modules_modprobe(argc, argv);
   g_autoptr(AgentConfig) config = agent_config_new();
   config->began_at = g_get_monotonic_time();
   if (getpid() == 1) run_as_pid1(config);

@@ -80,7 +80,7 @@ GPtrArray *modules_resolve(const ModuleList *list, const char *name) {
   return names->len > 0 ? g_steal_pointer(&names) : NULL;
 }
 
-static gboolean load_file(ModuleList *list, const char *name, GError **error) {
+static gboolean load_file(ModuleList *list, const char *name, const char *parameters, GError **error) {
   if (g_hash_table_contains(list->loaded, name)) return TRUE;
   g_autofree char *path = g_strdup_printf("%s/%s.ko", list->directory, name);
   autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -88,7 +88,7 @@ static gboolean load_file(ModuleList *list, const char *name, GError **error) {
     error_set_errno(error, errno, "cannot open kernel module '%s'", path);
     return FALSE;
   }
-  if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST) {
+  if (syscall(SYS_finit_module, fd, parameters, 0) < 0 && errno != EEXIST) {
     error_set_errno(error, errno, "cannot load kernel module '%s'", path);
     return FALSE;
   }
@@ -97,13 +97,19 @@ static gboolean load_file(ModuleList *list, const char *name, GError **error) {
 }
 
 gboolean modules_load(ModuleList *list, const char *name, GError **error) {
+  return modules_load_with(list, name, "", error);
+}
+
+gboolean modules_load_with(ModuleList *list, const char *name, const char *parameters, GError **error) {
   g_autoptr(GPtrArray) names = modules_resolve(list, name);
   if (!names) {
     g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "the guest image has no kernel module for '%s'", name);
     return FALSE;
   }
-  for (guint i = 0; i < names->len; i++)
-    if (!load_file(list, g_ptr_array_index(names, i), error)) return FALSE;
+  for (guint i = 0; i < names->len; i++) {
+    gboolean is_last = i + 1 == names->len;
+    if (!load_file(list, g_ptr_array_index(names, i), is_last ? parameters : "", error)) return FALSE;
+  }
   return TRUE;
 }
 
@@ -121,21 +127,26 @@ void modules_load_for_bus(ModuleList *list, const char *bus) {
   }
 }
 
+/* One that is built into the kernel, or was loaded before. */
+static gboolean is_there(const char *name) {
+  g_autofree char *canonical = g_strdelimit(g_strdup(name), "-", '_');
+  g_autofree char *path = g_build_filename("/sys/module", canonical, NULL);
+  return !strchr(name, '/') && access(path, F_OK) == 0;
+}
+
 int modules_modprobe(int argc, char **argv) {
   g_autoptr(GError) error = NULL;
   gboolean quiet = FALSE;
-  const char *name = NULL;
-  for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "-q") == 0)
-      quiet = TRUE;
-    else if (strcmp(argv[i], "--") != 0)
-      name = argv[i];
-  if (!name) {
-    fputs("usage: modprobe [-q] [--] NAME\n", stderr);
+  int at = 1;
+  for (; at < argc && *argv[at] == '-'; at++) quiet |= strcmp(argv[at], "-q") == 0;
+  if (at >= argc) {
+    fputs("usage: modprobe [-q] [--] NAME [PARAMETER...]\n", stderr);
     return EXIT_FAILURE;
   }
+  g_autofree char *parameters = g_strjoinv(" ", argv + at + 1);
   g_autoptr(ModuleList) list = modules_open(MODULES_DIRECTORY, &error);
-  if (list && modules_load(list, name, &error)) return EXIT_SUCCESS;
+  if (list && modules_load_with(list, argv[at], parameters, &error)) return EXIT_SUCCESS;
+  if (is_there(argv[at])) return EXIT_SUCCESS;
   if (!quiet) fprintf(stderr, "modprobe: %s\n", error->message);
   return EXIT_FAILURE;
 }

@@ -23,9 +23,11 @@ GPtrArray *modules_resolve(const ModuleList *list, const char *name);
 
 /* Loads a module and what it needs. A name or alias the list does not have is an error NOT_FOUND. */
 gboolean modules_load(ModuleList *list, const char *name, GError **error);
+/* parameters: of the module itself, between blanks. */
+gboolean modules_load_with(ModuleList *list, const char *name, const char *parameters, GError **error);
 
 /* Loads what the devices of a bus ("pci", "virtio") need; failures are warnings. */
 void modules_load_for_bus(ModuleList *list, const char *bus);
 
-/* This program as /sbin/modprobe: the exit status. */
+/* This program as modprobe, however it was found: the exit status. */
 int modules_modprobe(int argc, char **argv);

@@ -154,11 +154,20 @@ void process_cancel_wait(Process *process, gpointer user_data) {
   }
 }
 
+/* Others than the first end by a signal without a handler. The last of the numbers is that in the process's own. */
+static gboolean is_first_of_namespace(const char *status) {
+  const char *line = strstr(status, "\nNSpid:");
+  if (!line) return TRUE;
+  g_autofree char *numbers = g_strndup(line + 1, strcspn(line + 1, "\n"));
+  const char *last = strrchr(numbers, '\t');
+  return last && strcmp(last + 1, "1") == 0;
+}
+
 /* Whether the process catches, ignores or blocks the signal, going by "Sig...:\t<hex mask>" in /proc/PID/status. */
 static gboolean handles_signal(pid_t pid, int signal_number) {
   g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
   g_autofree char *status = safe_read_file(path, PROC_STATUS_MAX, NULL, NULL);
-  if (!status) return TRUE;
+  if (!status || !is_first_of_namespace(status)) return TRUE;
   static const char *const names[] = {"\nSigBlk:\t", "\nSigIgn:\t", "\nSigCgt:\t"};
   guint64 mask = 0;
   for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {

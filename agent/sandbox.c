@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -36,6 +35,7 @@ Sandbox *sandbox_new(const AgentConfig *config, Reaper *reaper, UeventMonitor *u
   sandbox->uevents = uevents;
   sandbox->storages = storage_table_new(config, reaper, uevents);
   sandbox->oom = oom_monitor_new();
+  sandbox->namespaces = namespaces_new(reaper);
   sandbox->containers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)container_free);
   return sandbox;
 }
@@ -46,6 +46,8 @@ void sandbox_free(Sandbox *sandbox) {
   oom_monitor_free(sandbox->oom);
   storage_table_free(sandbox->storages);
   g_free(sandbox->pid_namespace_owner);
+  guest_hooks_free(sandbox->guest_hooks);
+  namespaces_free(sandbox->namespaces);
   g_free(sandbox);
 }
 
@@ -55,14 +57,12 @@ Container *sandbox_find_container(const Sandbox *sandbox, const char *id) {
 
 /* ---- create ---- */
 
-gboolean sandbox_set_hostname(Sandbox *sandbox, const char *hostname, GError **error) {
-  if (!*hostname) return TRUE;
-  gsize length = MIN(strlen(hostname), SANDBOX_HOSTNAME_MAX);
-  if (sethostname(hostname, length) < 0) {
-    error_set_errno(error, errno, "cannot set the host name '%s'", hostname);
-    return FALSE;
-  }
-  sandbox->has_hostname = TRUE;
+gboolean sandbox_set_names(Sandbox *sandbox, const char *hostname, const char *domainname, GError **error) {
+  if (sandbox->has_hostname) hostname = "";
+  if (sandbox->has_domainname) domainname = "";
+  if (!namespaces_set_names(sandbox->namespaces, hostname, domainname, error)) return FALSE;
+  sandbox->has_hostname |= *hostname != '\0';
+  sandbox->has_domainname |= *domainname != '\0';
   return TRUE;
 }
 
@@ -131,14 +131,10 @@ static gboolean set_up(Sandbox *sandbox, const Grpc__CreateSandboxRequest *reque
   }
   for (gsize i = 0; i < request->n_kernel_modules; i++)
     if (!load_module(request->kernel_modules[i], error)) return FALSE;
-  if (*request->guest_hook_path) g_warning("guest hooks in '%s' are not run", request->guest_hook_path);
-  /* What the containers share is what we are in; as an ordinary process we must not be in the host's. */
-  if (!sandbox->config->is_init && unshare(CLONE_NEWIPC | CLONE_NEWUTS) < 0) {
-    error_set_errno(error, errno, "cannot make the sandbox's namespaces");
-    return FALSE;
-  }
+  if (*request->guest_hook_path) sandbox->guest_hooks = guest_hooks_find(request->guest_hook_path);
+  if (!namespaces_make(sandbox->namespaces, error)) return FALSE;
   storage_table_set_sandbox_id(sandbox->storages, request->sandbox_id);
-  return sandbox_set_hostname(sandbox, request->hostname, error);
+  return sandbox_set_names(sandbox, request->hostname, "", error);
 }
 
 typedef struct {

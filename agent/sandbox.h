@@ -5,6 +5,8 @@
 #include <glib.h>
 
 #include "agent/config.h"
+#include "agent/guest-hooks.h"
+#include "agent/namespaces.h"
 #include "agent/oom.h"
 #include "agent/reap.h"
 #include "agent/storage.h"
@@ -15,8 +17,6 @@
 #define SANDBOX_CONTAINERS_MAX 1024
 /* How long DestroySandbox waits for containers to end; the guest is powered off then in any case. */
 #define SANDBOX_DESTROY_MS 10000
-/* Host names, as the kernel limits them. */
-#define SANDBOX_HOSTNAME_MAX 64
 
 typedef struct Sandbox Sandbox;
 typedef struct Container Container;
@@ -27,14 +27,17 @@ struct Sandbox {
   Reaper *reaper;
   UeventMonitor *uevents;
   StorageTable *storages;
-  GHashTable *containers;   /* id -> Container, owned */
+  GHashTable *containers; /* id -> Container, owned */
   OomMonitor *oom;
   Preparation *preparation; /* while storages are waited for */
   gboolean is_creating;
   gboolean is_created;
   gboolean is_destroying;
   gboolean has_hostname;
-  char *pid_namespace_owner;             /* the container whose pid namespace others share; NULL: none yet */
+  gboolean has_domainname;
+  Namespaces *namespaces;                /* those its containers are in */
+  char *pid_namespace_owner;             /* the first container, whose pid namespace others share; NULL: none yet */
+  GuestHooks *guest_hooks;               /* NULL: none */
   void (*stop_func)(gpointer user_data); /* ends the service once the sandbox is destroyed */
   gpointer stop_data;
 };
@@ -50,8 +53,8 @@ typedef void (*SandboxFunc)(const GError *error, gpointer user_data);
 /* Host name, name servers, modules, storages. request must stay until func is called: once, now or later. */
 void sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, SandboxFunc func, gpointer user_data);
 
-/* Names the guest, and so all containers, if nobody has yet. */
-gboolean sandbox_set_hostname(Sandbox *sandbox, const char *hostname, GError **error);
+/* Names all containers, if nobody has yet. */
+gboolean sandbox_set_names(Sandbox *sandbox, const char *hostname, const char *domainname, GError **error);
 
 /* Ends all containers; func is called once when that is done, or SANDBOX_DESTROY_MS have passed. */
 gboolean sandbox_destroy(Sandbox *sandbox, void (*func)(gpointer user_data), gpointer user_data, GError **error);

@@ -166,7 +166,7 @@ OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **erro
   set_bind_types(prepared);
   /* The names are the sandbox's: a container that set them would rename all the others. */
   if (!has_own_name) set_string(&prepared->hostname, "");
-  set_string(&prepared->domainname, "");
+  if (!has_own_name) set_string(&prepared->domainname, "");
   drop_labels(prepared->process);
   if (!has_selinux()) set_string(&prepared->linux->mountlabel, "");
   drop_runtime_hooks(prepared->hooks);

@@ -35,6 +35,13 @@ static void test_create_sandbox(void **state) {
   request.sandbox_id = (char *)"guest-test";
   request.n_storages = G_N_ELEMENTS(storages);
   request.storages = storages;
+  Grpc__KernelModule module = GRPC__KERNEL_MODULE__INIT;
+  Grpc__KernelModule *modules[] = {&module};
+  module.name = (char *)"no-such-module";
+  request.n_kernel_modules = 1;
+  request.kernel_modules = modules;
+  harness_must_fail("CreateSandbox", &request.base, TTRPC_INTERNAL, "cannot load the kernel module 'no-such-module'");
+  module.name = (char *)"virtiofs";
   harness_must("CreateSandbox", &request.base);
 }
 

@@ -2,7 +2,7 @@
 # The real agent as an ordinary process, with the real crun; needs root.
 if HAVE_CMOCKA
 AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests \
-	tests/agent/test-contracts tests/agent/test-document tests/agent/test-soak tests/agent/test-guest-service tests/agent/test-network
+	tests/agent/test-contracts tests/agent/test-document tests/agent/test-sandbox tests/agent/test-soak tests/agent/test-guest-service tests/agent/test-network
 AGENT_TESTS += tests/agent/test-states tests/agent/test-peers
 AGENT_TESTS += tests/agent/test-storage tests/agent/test-volumes
 check_PROGRAMS += $(AGENT_TESTS)
@@ -23,6 +23,9 @@ tests_agent_test_requests_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_contracts_SOURCES = tests/agent/test-contracts.c $(AGENT_DOCUMENT) $(AGENT_HARNESS)
 tests_agent_test_contracts_LDADD = $(TEST_LIBS)
 tests_agent_test_contracts_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_sandbox_SOURCES = tests/agent/test-sandbox.c $(AGENT_DOCUMENT) $(AGENT_HARNESS)
+tests_agent_test_sandbox_LDADD = $(TEST_LIBS)
+tests_agent_test_sandbox_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_soak_SOURCES = tests/agent/test-soak.c $(AGENT_HARNESS)
 tests_agent_test_soak_LDADD = $(TEST_LIBS)
 tests_agent_test_soak_DEPENDENCIES = agent/kata-agent common/libcommon.la

@@ -511,7 +511,7 @@ static void test_shared_pid_namespace(void **state) {
   request.sandbox_pidns = TRUE;
   request.container_id = (char *)"pod";
   request.oci = first;
-  /* One that fails leaves no namespace for others. */
+  /* One that fails is no hindrance to others. */
   char *cwd = first->process->cwd;
   first->process->cwd = (char *)"/etc/passwd";
   harness_must_fail("CreateContainer", &request.base, TTRPC_INTERNAL, "");
