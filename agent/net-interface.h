@@ -28,7 +28,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetInterface, net_interface_free)
 /* The index of the interface that is meant, 0 while there is none, -1 with an error. */
 int net_interface_find(const NetInterface *wanted, Netlink *netlink, GError **error);
 
-/* The name its host side gave it or not, what it was found by and was not, for "Link not found". */
+/* What was looked for in vain: "no interface at the PCI path '02/01'". */
 char *net_interface_describe(const NetInterface *wanted);
 
 /* Makes that interface as it is wanted. Addresses of IPv6 are left out where the guest has none. */

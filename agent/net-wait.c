@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 
+/* Those that listen. */
 static guint n_waits;
 
 struct NetWait {
