@@ -13,7 +13,7 @@
 #define VFIO_FUNCTIONS_MAX 64
 #define ENVIRONMENT_PREFIX "PCIDEVICE_"
 
-const char *const device_handlers[] = {"blk", "mmioblk", "scsi", "nvdimm", TYPE_VFIO_GUEST, NULL};
+const char *const device_handlers[] = {"blk", "mmioblk", "scsi", "nvdimm", "vfio-pci-gk", NULL};
 
 struct DeviceJob {
   Sandbox *sandbox;
@@ -194,14 +194,26 @@ static void set_text(char **field, const char *value) {
   *field = g_strdup(value);
 }
 
+/* 0 is a number too: absent would mean any. */
+static void set_numbers(Grpc__LinuxDeviceCgroup *rule, dev_t numbers) {
+  rule->major_given_case = GRPC__LINUX_DEVICE_CGROUP__MAJOR_GIVEN_MAJOR;
+  rule->major = major(numbers);
+  rule->minor_given_case = GRPC__LINUX_DEVICE_CGROUP__MINOR_GIVEN_MINOR;
+  rule->minor = minor(numbers);
+}
+
+static gboolean has_numbers(const Grpc__LinuxDeviceCgroup *rule, gint64 old_major, gint64 old_minor) {
+  return rule->major_given_case == GRPC__LINUX_DEVICE_CGROUP__MAJOR_GIVEN_MAJOR && rule->major == old_major &&
+         rule->minor_given_case == GRPC__LINUX_DEVICE_CGROUP__MINOR_GIVEN_MINOR && rule->minor == old_minor;
+}
+
 static void append_rule(Grpc__LinuxResources *resources, const DeviceFound *found) {
   Grpc__LinuxDeviceCgroup *rule = g_new(Grpc__LinuxDeviceCgroup, 1);
   const char type[] = {found->type, '\0'};
   grpc__linux_device_cgroup__init(rule);
   rule->allow = TRUE;
   set_text(&rule->type, type);
-  rule->major = major(found->numbers);
-  rule->minor = minor(found->numbers);
+  set_numbers(rule, found->numbers);
   set_text(&rule->access, "rwm");
   resources->devices = g_renew(Grpc__LinuxDeviceCgroup *, resources->devices, resources->n_devices + 1);
   resources->devices[resources->n_devices++] = rule;
@@ -215,11 +227,10 @@ static void apply_rules(Grpc__LinuxResources *resources, const DeviceFound *foun
   if (!resources || resources->n_devices == 0) return;
   for (gsize i = 0; i < resources->n_devices; i++) {
     Grpc__LinuxDeviceCgroup *rule = resources->devices[i];
-    if (*rule->type != found->type || rule->major != old_major || rule->minor != old_minor) continue;
+    if (*rule->type != found->type || !has_numbers(rule, old_major, old_minor)) continue;
     /* One device's number in the guest may be another's on the host. */
     if (!g_hash_table_add(changed, rule)) continue;
-    rule->major = major(found->numbers);
-    rule->minor = minor(found->numbers);
+    set_numbers(rule, found->numbers);
     is_named = TRUE;
   }
   if (is_named) return;

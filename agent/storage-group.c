@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/storage-private.h"
@@ -88,6 +89,12 @@ gboolean storage_set_group(const Grpc__Storage *storage, int fd, GError **error)
     error_set_errno(error, errno, "cannot look at the volume '%s'", storage->mount_point);
     return FALSE;
   }
+  /* Nothing can be changed then; Kubernetes itself leaves such volumes as they are. */
+  struct statvfs system;
+  if (fstatvfs(fd, &system) == 0 && (system.f_flag & ST_RDONLY)) {
+    g_info("volume '%s' is read-only and keeps its group", storage->mount_point);
+    return TRUE;
+  }
   rule.device = info.st_dev;
   gboolean matches = info.st_gid == rule.group && (info.st_mode & 07777) == wanted_mode(&rule, &info);
   if (matches && storage->fs_group->group_change_policy == TYPES__FSGROUP_CHANGE_POLICY__OnRootMismatch) return TRUE;
@@ -97,10 +104,6 @@ gboolean storage_set_group(const Grpc__Storage *storage, int fd, GError **error)
     return FALSE;
   }
   if (give(&rule, fd, &info)) return TRUE;
-  if (errno == EROFS) {
-    g_warning("volume '%s' is read-only and keeps its group", storage->mount_point);
-    return TRUE;
-  }
   error_set_errno(error, errno, "cannot give the volume '%s' to group %u", storage->mount_point, rule.group);
   return FALSE;
 }

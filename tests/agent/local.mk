@@ -67,4 +67,9 @@ EXTRA_DIST += tests/agent/guest-share.sh
 TESTS += tests/agent/test-in-guest.sh tests/agent/test-sandbox-in-guest.sh
 dist_check_SCRIPTS += tests/agent/test-network-in-guest.sh
 TESTS += tests/agent/test-network-in-guest.sh
+check_PROGRAMS += tests/agent/guest-storage
+tests_agent_guest_storage_SOURCES = tests/agent/guest-storage.c $(AGENT_HARNESS)
+tests_agent_guest_storage_LDADD = $(TEST_LIBS)
+dist_check_SCRIPTS += tests/agent/test-storage-in-guest.sh
+TESTS += tests/agent/test-storage-in-guest.sh
 endif

@@ -52,6 +52,7 @@ complains "'/nonexistent/agent'" --agent /nonexistent/agent
 complains "'/nonexistent/crun'" --crun /nonexistent/crun
 complains "'/nonexistent/iptables'" --iptables /nonexistent/iptables
 complains 'does not use libxtables' --iptables /bin/ls
+complains "'/nonexistent/mke2fs'" --mkfs /nonexistent/mke2fs
 complains "'/nonexistent/kernel'" --kernel /nonexistent/kernel
 complains "unknown argument '--frob'" --frob
 complains "'--kernel' needs a value" --kernel
