@@ -38,8 +38,9 @@ void view_free(View *view) {
 }
 
 /* A detached copy of the mounts at path. */
-static int clone_tree(const char *path, gboolean read_only, GError **error) {
-  autofd int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+static int clone_tree(const char *path, gboolean read_only, gboolean recursive, GError **error) {
+  unsigned depth = recursive ? AT_RECURSIVE : 0;
+  autofd int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth);
   struct mount_attr attributes = {.attr_set = read_only ? MOUNT_ATTR_RDONLY : 0, .propagation = MS_PRIVATE};
   if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0)
     return fd_steal(&tree);
@@ -49,7 +50,7 @@ static int clone_tree(const char *path, gboolean read_only, GError **error) {
 
 static gboolean add_part(View *view, const Grpc__Mount *mount, const char *bundle, GError **error) {
   g_autofree char *source = g_canonicalize_filename(mount->source, bundle);
-  autofd int tree = clone_tree(source, mount_has_option(mount, "ro"), error);
+  autofd int tree = clone_tree(source, mount_has_option(mount, "ro"), mount_has_option(mount, "rbind"), error);
   struct stat status;
   if (tree < 0) return FALSE;
   if (fstat(tree, &status) < 0) {
@@ -69,7 +70,7 @@ View *view_new(const OciSpec *spec, const char *bundle, GError **error) {
   view->root_fd = -1;
   view->parts = g_ptr_array_new_with_free_func((GDestroyNotify)part_free);
   g_autofree char *root = g_canonicalize_filename(spec->root->path, bundle);
-  view->root_fd = clone_tree(root, FALSE, error);
+  view->root_fd = clone_tree(root, FALSE, TRUE, error);
   if (view->root_fd < 0) {
     g_prefix_error(error, "config.json: root.path: ");
     return NULL;

@@ -182,7 +182,8 @@ static gboolean open_trees(Creation *creation, GError **error) {
   g_array_set_clear_func(creation->trees, clear_tree);
   for (guint i = 0; i < creation->shares->len; i++) {
     const GuestShare *share = creation->shares->pdata[i];
-    int tree = share_clone_tree(creation->peer, share->host_path, error);
+    int tree = share->is_flat ? share_clone_mount(creation->peer, share->host_path, error)
+                              : share_clone_tree(creation->peer, share->host_path, error);
     if (tree < 0) {
       g_prefix_error(error, i == 0 ? "config.json: root.path: " : "config.json: mounts: ");
       return FALSE;

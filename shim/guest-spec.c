@@ -24,12 +24,13 @@ static char *absolute_path(const char *path, const char *bundle) {
   return g_path_is_absolute(path) ? g_canonicalize_filename(path, "/") : g_canonicalize_filename(path, bundle);
 }
 
-static void add_share(GPtrArray *shares, char *host_path, char *name, gboolean read_only) {
+static GuestShare *add_share(GPtrArray *shares, char *host_path, char *name, gboolean read_only) {
   GuestShare *share = g_new0(GuestShare, 1);
   share->host_path = host_path;
   share->name = name;
   share->read_only = read_only;
   g_ptr_array_add(shares, share);
+  return share;
 }
 
 static void rewrite_mounts(OciSpec *spec, const char *container_id, const char *bundle, GPtrArray *shares) {
@@ -40,7 +41,8 @@ static void rewrite_mounts(OciSpec *spec, const char *container_id, const char *
     /* A comma cannot occur in an id, so this never meets another container's root file system. */
     char *name = g_strdup_printf("%s,%u", container_id, number++);
     g_autofree char *guest = g_strconcat(GUEST_SHARE_DIR, name, NULL);
-    add_share(shares, absolute_path(mount->source, bundle), name, mount_has_option(mount, "ro"));
+    GuestShare *share = add_share(shares, absolute_path(mount->source, bundle), name, mount_has_option(mount, "ro"));
+    share->is_flat = !mount_has_option(mount, "rbind");
     set_string(&mount->source, guest);
   }
 }

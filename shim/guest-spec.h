@@ -14,6 +14,7 @@ typedef struct {
   char *host_path;
   char *name; /* below GUEST_SHARE_DIR */
   gboolean read_only;
+  gboolean is_flat; /* without what is mounted below */
 } GuestShare;
 
 void guest_share_free(GuestShare *share);

@@ -35,12 +35,12 @@ static gboolean join_mounts(pid_t peer, GError **error) {
   return FALSE;
 }
 
-static int clone_tree(pid_t peer, const char *path, GError **error) {
+static int clone_tree(pid_t peer, const char *path, unsigned depth, GError **error) {
   autofd int root = open_root(peer, error);
   if (root < 0 || (peer > 0 && !join_mounts(peer, error))) return -1;
   autofd int place = safe_open(root, path, O_PATH, 0, error);
   if (place < 0) return -1;
-  autofd int tree = open_tree(place, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | AT_RECURSIVE | OPEN_TREE_CLOEXEC);
+  autofd int tree = open_tree(place, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | depth | OPEN_TREE_CLOEXEC);
   /* What is mounted in the copy later stays out of the original, and the other way round. */
   struct mount_attr attributes = {.propagation = MS_PRIVATE};
   if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0)
@@ -52,6 +52,7 @@ static int clone_tree(pid_t peer, const char *path, GError **error) {
 typedef struct {
   pid_t peer;
   const char *path;
+  unsigned depth; /* AT_RECURSIVE or 0 */
   GError *error;
 } CloneJob;
 
@@ -62,12 +63,12 @@ static gpointer clone_thread(gpointer data) {
   if (unshare(CLONE_FS) < 0)
     error_set_errno(&job->error, errno, "cannot part a thread's root directory from the others'");
   else
-    fd = clone_tree(job->peer, job->path, &job->error);
+    fd = clone_tree(job->peer, job->path, job->depth, &job->error);
   return GINT_TO_POINTER(fd);
 }
 
-int share_clone_tree(pid_t peer, const char *path, GError **error) {
-  CloneJob job = {.peer = peer, .path = path};
+static int clone_in_thread(pid_t peer, const char *path, unsigned depth, GError **error) {
+  CloneJob job = {.peer = peer, .path = path, .depth = depth};
   GThread *thread = g_thread_try_new("clone-tree", clone_thread, &job, error);
   if (thread == NULL) return -1;
   int fd = GPOINTER_TO_INT(g_thread_join(thread));
@@ -75,6 +76,12 @@ int share_clone_tree(pid_t peer, const char *path, GError **error) {
   g_propagate_prefixed_error(error, job.error, "cannot share '%.4096s': ", path);
   return -1;
 }
+
+int share_clone_tree(pid_t peer, const char *path, GError **error) {
+  return clone_in_thread(peer, path, AT_RECURSIVE, error);
+}
+
+int share_clone_mount(pid_t peer, const char *path, GError **error) { return clone_in_thread(peer, path, 0, error); }
 
 char *share_read_file(pid_t peer, const char *path, gsize limit, gsize *ret_length, GError **error) {
   autofd int root = open_root(peer, error);

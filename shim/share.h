@@ -42,6 +42,8 @@ char *share_dup_daemon_log(const Share *share);
  * be others); peer 0: as the owner sees it. Mounts made in the original later do not show in the copy. Returns a
  * descriptor for move_mount(2) or -1. */
 int share_clone_tree(pid_t peer, const char *path, GError **error);
+/* The same without the mounts below it. */
+int share_clone_mount(pid_t peer, const char *path, GError **error);
 
 /* Reads a regular file as process peer sees it; more than limit bytes are KATA_ERR_RESOURCE_EXHAUSTED. The text ends
  * with a NUL that ret_length (may be NULL) does not count. */
