@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Engines that call katactl as their runtime; each test starts and stops its own, and skips if it is not installed.
 ENGINE_TESTS = \
+	tests/engines/test-buildah.py \
 	tests/engines/test-conmon.py \
 	tests/engines/test-containerd.py \
 	tests/engines/test-docker.py \
-	tests/engines/test-podman.py
+	tests/engines/test-podman.py \
+	tests/engines/test-volumes.py
 dist_check_SCRIPTS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
 EXTRA_DIST += tests/engines/engines.py
