@@ -66,7 +66,7 @@ static const Row rows[] = {
   {"CreateContainer", X,                  {INVALID,  INVALID,  EXISTS,      EXISTS,      EXISTS,      EXISTS,      INVALID}},
   {"StartContainer", X,                   {INTERNAL, INTERNAL, MOVES,       WRONG_STATE, WRONG_STATE, WRONG_STATE, INTERNAL}},
   {"RemoveContainer", X,                  {INTERNAL, INTERNAL, MOVES,       MOVES,       MOVES,       MOVES,       INTERNAL}},
-  {"ExecProcess", PROCESS,                {INTERNAL, INTERNAL, WRONG_STATE, MOVES,       WRONG_STATE, WRONG_STATE, INTERNAL}},
+  {"ExecProcess", PROCESS,                {INTERNAL, INTERNAL, MOVES,       MOVES,       WRONG_STATE, WRONG_STATE, INTERNAL}},
   {"ExecProcess", EXEC_X,                 {INTERNAL, INTERNAL, INVALID,     INVALID,     INVALID,     INVALID,     INTERNAL}},
   {"SignalProcess", X,                    {INVALID,  INVALID,  OK,          OK,          OK,          NO_PROCESS,  INVALID}},
   {"SignalProcess", EXEC_X,               {INVALID,  INVALID,  NO_PROCESS,  NO_PROCESS,  NO_PROCESS,  NO_PROCESS,  INVALID}},
