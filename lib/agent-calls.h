@@ -36,6 +36,7 @@
   REPLY(update_interface, UpdateInterface, Grpc__UpdateInterfaceRequest, Types__Interface)          \
   REPLY(update_routes, UpdateRoutes, Grpc__UpdateRoutesRequest, Grpc__Routes)                       \
   PLAIN(add_arp_neighbors, AddARPNeighbors, Grpc__AddARPNeighborsRequest)                           \
+  PLAIN(online_cpu_mem, OnlineCPUMem, Grpc__OnlineCPUMemRequest)                                    \
   REPLY(get_oom_event, GetOOMEvent, Grpc__GetOOMEventRequest, Grpc__OOMEvent)
 
 #define AGENT_DECLARE_PLAIN(name, method, request_type) \

@@ -11,7 +11,18 @@ static void write_identity(XmlWriter *xml, const VmConfig *config) {
   xml_text(xml, "title", config->title);
 }
 
+/* How many times memory can be plugged in. */
+#define MEMORY_SLOTS "32"
+
+static gboolean can_grow(const VmConfig *config) { return config->max_memory_mib > config->memory_mib; }
+
 static void write_memory(XmlWriter *xml, const VmConfig *config) {
+  if (can_grow(config)) {
+    g_autofree char *most = g_strdup_printf("%" G_GUINT64_FORMAT, config->max_memory_mib);
+    xml_open(xml, "maxMemory", "slots", MEMORY_SLOTS, "unit", "MiB", NULL);
+    xml_content(xml, most);
+    xml_close(xml);
+  }
   xml_open(xml, "memory", "unit", "MiB", NULL);
   g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, config->memory_mib);
   xml_content(xml, size);
@@ -59,7 +70,19 @@ static void write_features(XmlWriter *xml) {
 
 static void write_cpu(XmlWriter *xml, const VmConfig *config) {
   const char *mode = config->accelerator == ACCELERATOR_TCG ? "maximum" : "host-passthrough";
-  xml_leaf(xml, "cpu", "mode", mode, "check", "none", NULL);
+  if (!can_grow(config)) {
+    xml_leaf(xml, "cpu", "mode", mode, "check", "none", NULL);
+    return;
+  }
+  /* libvirt plugs memory only into a machine with a NUMA node. */
+  g_autofree char *cpus = g_strdup_printf("0-%u", config->max_vcpus - 1);
+  g_autofree char *memory = g_strdup_printf("%" G_GUINT64_FORMAT, config->memory_mib);
+  xml_open(xml, "cpu", "mode", mode, "check", "none", NULL);
+  xml_open(xml, "numa", NULL);
+  xml_leaf(xml, "cell", "id", "0", "cpus", cpus, "memory", memory, "unit", "MiB", "memAccess",
+           config->virtiofs_socket != NULL ? "shared" : NULL, NULL);
+  xml_close(xml);
+  xml_close(xml);
 }
 
 static void write_clock(XmlWriter *xml) {

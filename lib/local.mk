@@ -24,7 +24,8 @@ lib_libcore_la_SOURCES = \
 	lib/settings-value.c lib/settings-value.h \
 	lib/task.c lib/task.h \
 	lib/version.c \
-	lib/vm-config.c lib/vm-config.h
+	lib/vm-config.c lib/vm-config.h \
+	lib/vm-size.c lib/vm-size.h
 lib_libcore_la_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
 lib_libcore_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_DATADIR='"$(datadir)/kata"' \

@@ -136,6 +136,12 @@ const SettingKey setting_keys[] = {
      .preset = "false",
      .doc = "A sandbox's owner logs all it does."},
     {.section = RUNTIME,
+     .key = "static_sandbox_resource_mgmt",
+     .type = SETTING_BOOLEAN,
+     .preset = "true",
+     .doc = "A guest gets, beside its default size, the limits of its first container or pod when it starts, and stays "
+            "so; false: it starts at its default size, and CPUs and memory are plugged in when containers need more."},
+    {.section = RUNTIME,
      .key = "create_container_timeout",
      .type = SETTING_NUMBER,
      .preset = "60",

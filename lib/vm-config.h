@@ -24,6 +24,7 @@ typedef struct {
   guint vcpus;
   guint max_vcpus;
   guint64 memory_mib;
+  guint64 max_memory_mib; /* with what can be plugged in; 0: none can */
   char *kernel;
   char *initrd;
   char *cmdline;

@@ -18,6 +18,7 @@
 #include "shim/cgroup.h"
 #include "shim/guest-spec.h"
 #include "shim/host-watch.h"
+#include "shim/resize.h"
 #include "shim/sandbox-dir.h"
 #include "shim/sandbox-network.h"
 #include "shim/store.h"
@@ -41,6 +42,7 @@ typedef struct {
   gboolean shares_pidns;
   gboolean hooked; /* hooks have begun to run: those of the end are due */
   gboolean bound;
+  VmDemand demand;
   gboolean moved_host_process;
   char *cgroups_path, *cpuset_cpus, *cpuset_mems; /* config.json's; path NULL: none */
   char **cgroups;                                 /* directories, or NULL */
@@ -170,6 +172,7 @@ static gboolean read_bundle(Creation *creation, GError **error) {
   creation->info = make_info(creation);
   creation->hooks = hooks_take(creation->spec);
   if (!read_cgroup(creation, error)) return FALSE;
+  creation->demand = resize_read_demand(creation->spec);
   if (sandbox_get_status(creation->sandbox) != SANDBOX_CREATED) guest_spec_keep_own(creation->spec);
   creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);
   return creation->shares != NULL;
@@ -318,11 +321,13 @@ static gboolean run_steps(Creation *creation, const Containerd__Task__V2__Create
   if (!read_bundle(creation, error) || !open_trees(creation, error)) return FALSE;
   if (!sandbox_dir_link(sandbox->root, sandbox->dir, creation->id, error)) return FALSE;
   creation->linked = TRUE;
+  if (sandbox_get_status(sandbox) == SANDBOX_CREATED) sandbox->demand = creation->demand;
   if (!open_process(creation, request, error) || !join_cgroup(creation, error) || !run_create_hooks(creation, error) ||
       !choose_network(creation, error) || !sandbox_ensure_started(sandbox, error))
     return FALSE;
   timed(sandbox, "container", TRUE);
-  gboolean created = show_trees(creation, error) && create_in_guest(creation, error);
+  gboolean created = resize_follow(sandbox, &creation->demand, error) && show_trees(creation, error) &&
+                     create_in_guest(creation, error);
   timed(sandbox, "container", FALSE);
   return created;
 }
@@ -333,6 +338,7 @@ static Container *finish_creation(Creation *creation) {
   for (guint i = 0; i < creation->shares->len; i++)
     g_ptr_array_add(container->shares, g_strdup(((GuestShare *)creation->shares->pdata[i])->name));
   container->bound = creation->bound;
+  container->demand = creation->demand;
   container->cgroups = g_steal_pointer(&creation->cgroups);
   sandbox_add_container(creation->sandbox, container);
   return container;

@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "lib/vm-size.h"
 #include "proto/kata-state.pb-c.h"
 #include "shim/hooks.h"
 #include "shim/process.h"
@@ -22,6 +23,7 @@ typedef struct {
   gboolean bound;       /* goes with its host process, see orphan.h */
   guint bound_watch;    /* host_watch_add() */
   GPtrArray *shares;    /* names below the share */
+  VmDemand demand;      /* what its limits ask of the machine */
   char **cgroups;       /* directories of its cgroup on the host, or NULL */
 } Container;
 

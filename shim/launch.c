@@ -15,6 +15,7 @@
 #include "shim/agent-link.h"
 #include "shim/console.h"
 #include "shim/guest-spec.h"
+#include "shim/resize.h"
 #include "shim/store.h"
 
 typedef struct {
@@ -118,6 +119,7 @@ static VmConfig *make_config(Sandbox *sandbox, GError **error) {
       vm_config_new(sandbox->settings, sandbox->id, sandbox->dir, sandbox->accelerator, sandbox->channel, error);
   if (config == NULL) return NULL;
   if (config->channel == CHANNEL_VSOCK) config->vsock_cid = sandbox->vsock_cid;
+  resize_decide(sandbox, config);
   if (sandbox->net != NULL) net_add_nics(sandbox->net, config);
   return g_steal_pointer(&config);
 }

@@ -10,7 +10,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h \
 	shim/sandbox-network.c shim/sandbox-network.h shim/net-guest.c \
-	shim/hooks.c shim/hooks.h shim/events.c shim/events.h shim/cgroup.c shim/cgroup.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
+	shim/hooks.c shim/hooks.h shim/events.c shim/events.h shim/resize.c shim/resize.h shim/cgroup.c shim/cgroup.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
 	shim/agent-forward.c \
 	shim/store.c shim/store.h shim/times.c shim/times.h
 shim_containerd_shim_kata_v2_CPPFLAGS = $(AM_CPPFLAGS) \

@@ -60,6 +60,7 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   g_mutex_init(&sandbox->lock);
   g_cond_init(&sandbox->changed);
   g_mutex_init(&sandbox->teardown);
+  g_mutex_init(&sandbox->resizing);
   g_mutex_init(&sandbox->store);
   sandbox->containers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)container_unref);
   sandbox->waiters = g_ptr_array_new();
@@ -82,6 +83,7 @@ void sandbox_free(Sandbox *sandbox) {
   g_cond_clear(&sandbox->changed);
   g_mutex_clear(&sandbox->lock);
   g_mutex_clear(&sandbox->teardown);
+  g_mutex_clear(&sandbox->resizing);
   g_mutex_clear(&sandbox->store);
   g_free(sandbox->domain_xml);
   g_free(sandbox->dir);

@@ -6,6 +6,7 @@
 
 #include "common/ttrpc.h"
 #include "lib/settings.h"
+#include "lib/vm-size.h"
 #include "shim/container.h"
 #include "shim/events.h"
 #include "shim/net.h"
@@ -50,6 +51,10 @@ typedef struct {
   gboolean netns_chosen;
   int netns;        /* what the guest's network is; -1: not chosen, or one of its own */
   char *netns_path; /* where it was found, or NULL */
+
+  GMutex resizing; /* guards size and its machine's growing */
+  VmDemand demand; /* of the first container, before the start */
+  VmSize base_size, size;
 
   GMutex teardown; /* only one thread takes the machine down */
   GMutex store;    /* only one thread writes the state file */

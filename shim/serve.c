@@ -71,6 +71,8 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   }
   g_autoptr(GError) error = NULL;
   join_cgroup(sandbox, state);
+  sandbox->base_size = (VmSize){state->base_vcpus, state->base_memory_mib};
+  sandbox->size = (VmSize){state->vcpus, state->memory_mib};
   g_mutex_lock(&sandbox->lock);
   sandbox->status = SANDBOX_RUNNING;
   sandbox->netns_chosen = TRUE;

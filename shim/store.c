@@ -33,6 +33,10 @@ static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
   state->uses_kvm = sandbox->accelerator == ACCELERATOR_KVM;
   state->uses_vsock = sandbox->channel == CHANNEL_VSOCK;
   state->bound = sandbox->bound;
+  state->base_vcpus = sandbox->base_size.vcpus;
+  state->base_memory_mib = sandbox->base_size.memory_mib;
+  state->vcpus = sandbox->size.vcpus;
+  state->memory_mib = sandbox->size.memory_mib;
   guint n_cgroups = sandbox->cgroups != NULL ? g_strv_length(sandbox->cgroups) : 0;
   state->cgroups = calloc(n_cgroups + 1, sizeof *state->cgroups);
   for (guint i = 0; i < n_cgroups; i++) state->cgroups[state->n_cgroups++] = strdup(sandbox->cgroups[i]);

@@ -16,9 +16,13 @@
 #include "shim/container-create.h"
 #include "shim/guest-spec.h"
 #include "shim/orphan.h"
+#include "shim/resize.h"
 #include "shim/service.h"
 #include "shim/store.h"
 #include "shim/times.h"
+
+/* The kernel's, where only a quota is given (Documentation/scheduler/sched-bwc). */
+#define CPU_PERIOD_US 100000
 
 #define OCI_PROCESS_URL "types.containerd.io/opencontainers/runtime-spec/1/Process"
 #define KATA_EXEC_URL "kata.v1.ExecSpec"
@@ -140,8 +144,7 @@ static gboolean start_exec(Sandbox *sandbox, Container *container, Process *proc
   request.exec_id = (char *)process_get_exec_id(process);
   request.process = spec;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  if (agent == NULL || !agent_call_exec_process(agent, &request, AGENT_CALL_TIMEOUT_MS, error))
-    return FALSE;
+  if (agent == NULL || !agent_call_exec_process(agent, &request, AGENT_CALL_TIMEOUT_MS, error)) return FALSE;
   process_set_running(process);
   process_attach(process, agent);
   return TRUE;
@@ -404,11 +407,29 @@ static void task_resume(ServiceJob *job) {
   change_paused(job, ((const Containerd__Task__V2__ResumeRequest *)(const void *)job->request)->id, FALSE);
 }
 
-static gboolean update(Sandbox *sandbox, const Containerd__Task__V2__UpdateTaskRequest *request, GError **error) {
+/* What is not named stays. */
+static VmDemand change_demand(VmDemand demand, const OciResources *resources) {
+  VmDemand named = vm_demand_of_resources(resources);
+  gint64 quota = resources->cpu != NULL ? resources->cpu->quota : 0;
+  guint64 period = resources->cpu != NULL ? resources->cpu->period : 0;
+  if (quota != 0) demand.vcpus = period > 0 ? named.vcpus : vm_demand_of_limits(quota, CPU_PERIOD_US, 0, 0).vcpus;
+  if (resources->memory != NULL && resources->memory->limit != 0) demand.memory_mib = named.memory_mib;
+  return demand;
+}
+
+static gboolean update(Sandbox *sandbox, Container *container, const Containerd__Task__V2__UpdateTaskRequest *request,
+                       GError **error) {
   const char *json = request->resources != NULL ? (const char *)request->resources->value.data : NULL;
   g_autoptr(OciResources) resources = oci_resources_parse(
       json != NULL ? json : "", json != NULL ? request->resources->value.len : 0, "resources", error);
   if (resources == NULL) return FALSE;
+  /* The machine first: the guest's kernel can give no more than it has. */
+  VmDemand before = container->demand;
+  container->demand = change_demand(before, resources);
+  if (!resize_follow(sandbox, NULL, error)) {
+    container->demand = before;
+    return FALSE;
+  }
   guest_resources_rewrite(resources, NULL);
   Grpc__UpdateContainerRequest call = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
   call.container_id = request->id;
@@ -423,7 +444,7 @@ static void task_update(ServiceJob *job) {
   g_autoptr(Process) init = NULL;
   if (!find(job, request->id, "", &container, &init)) return;
   g_autoptr(GError) error = NULL;
-  answer(job, update(job->owner->sandbox, request, &error), &error);
+  answer(job, update(job->owner->sandbox, container, request, &error), &error);
 }
 
 static void task_state(ServiceJob *job) {

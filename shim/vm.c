@@ -221,6 +221,34 @@ gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GE
   return FALSE;
 }
 
+static gboolean check_running(const Vm *vm, const char *what, GError **error) {
+  virResetLastError();
+  if (vm->pidfd >= 0) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "%s: no virtual machine runs", what);
+  return FALSE;
+}
+
+gboolean vm_set_vcpus(Vm *vm, guint vcpus, GError **error) {
+  static const char what[] = "cannot plug virtual CPUs in";
+  if (!check_running(vm, what, error)) return FALSE;
+  if (virDomainSetVcpusFlags(vm->domain, vcpus, VIR_DOMAIN_AFFECT_LIVE) == 0) return TRUE;
+  set_libvirt_error(error, KATA_ERR_HOST, what, NULL);
+  return FALSE;
+}
+
+gboolean vm_add_memory(Vm *vm, guint64 mib, GError **error) {
+  static const char what[] = "cannot plug memory in";
+  if (!check_running(vm, what, error)) return FALSE;
+  g_autofree char *xml =
+      g_strdup_printf("<memory model='dimm' access='shared'><target><size unit='MiB'>%" G_GUINT64_FORMAT
+                      "</size><node>0</node></target></memory>",
+                      mib);
+  if (virDomainAttachDeviceFlags(vm->domain, xml, VIR_DOMAIN_AFFECT_LIVE) == 0) return TRUE;
+  g_autofree char *words = vm_root_qemu_words(vm->root_dir);
+  set_libvirt_error(error, KATA_ERR_HOST, what, words);
+  return FALSE;
+}
+
 /*
  * virDomainDestroy() is not called: it sends SIGTERM and looks every 200 ms whether QEMU has been
  * reaped. libvirt sees the monitor's end and cleans up in a thread of its own; what it writes lies below the root

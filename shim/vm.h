@@ -31,6 +31,12 @@ int vm_get_pidfd(const Vm *vm);
 /* Attaches a directory shared by a running virtiofsd. */
 gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GError **error);
 
+/* Lets the guest have this many virtual CPUs, at most as many as the domain XML provides for. */
+gboolean vm_set_vcpus(Vm *vm, guint vcpus, GError **error);
+
+/* Plugs memory in that others can map too, as virtiofsd must. */
+gboolean vm_add_memory(Vm *vm, guint64 mib, GError **error);
+
 /* Kills QEMU if it runs, waits until it has ended (at most some seconds) and reaps it. Idempotent. libvirt's own
  * cleaning up goes on in a thread of its, inside root_dir. */
 void vm_destroy(Vm *vm);

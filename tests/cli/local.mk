@@ -9,6 +9,7 @@ CLI_TESTS = \
 	tests/cli/test-monitor.py \
 	tests/cli/test-terminal.py \
 	tests/cli/test-watch.py \
+	tests/cli/test-size.py \
 	tests/cli/test-states.py \
 	tests/cli/test-streams.py \
 	tests/cli/test-bad-luck.py \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 if HAVE_CMOCKA
-LIB_TESTS = tests/unit/test-agent-client tests/unit/test-settings tests/unit/test-vm-config tests/unit/test-owner-client tests/unit/test-api
+LIB_TESTS = tests/unit/test-agent-client tests/unit/test-settings tests/unit/test-vm-config tests/unit/test-vm-size tests/unit/test-owner-client tests/unit/test-api
 check_PROGRAMS += $(LIB_TESTS) tests/unit/fake-owner
 TESTS += $(LIB_TESTS)
 
@@ -11,6 +11,8 @@ tests_unit_test_settings_SOURCES = tests/unit/test-settings.c
 tests_unit_test_settings_LDADD = $(LIB_TEST_LIBS)
 tests_unit_test_vm_config_SOURCES = tests/unit/test-vm-config.c
 tests_unit_test_vm_config_LDADD = $(LIB_TEST_LIBS)
+tests_unit_test_vm_size_SOURCES = tests/unit/test-vm-size.c
+tests_unit_test_vm_size_LDADD = $(LIB_TEST_LIBS)
 tests_unit_test_owner_client_SOURCES = tests/unit/test-owner-client.c
 tests_unit_test_owner_client_LDADD = $(LIB_TEST_LIBS)
 tests_unit_fake_owner_SOURCES = tests/unit/fake-owner.c

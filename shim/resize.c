@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/resize.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "shim/agent-link.h"
+#include "shim/store.h"
+
+/* What x86's Linux takes memory in, as long as there are less than 64 GiB (arch/x86/mm/init_64.c). */
+#define MEMORY_BLOCK_MIB 128u
+
+VmDemand resize_read_demand(const OciSpec *spec) {
+  VmDemand demand;
+  if (vm_demand_of_annotations(spec, &demand)) return demand;
+  return vm_demand_of_resources(spec->linux != NULL ? spec->linux->resources : NULL);
+}
+
+static gboolean is_static(const Sandbox *sandbox) {
+  return settings_get_bool(sandbox->settings, "runtime", "static_sandbox_resource_mgmt");
+}
+
+/* No more CPUs than the host has, unless somebody says so, and never more memory. */
+static VmSize get_limit(const Sandbox *sandbox) {
+  guint wanted = (guint)settings_get_int(sandbox->settings, "hypervisor.qemu", "default_maxvcpus");
+  guint64 pages = (guint64)sysconf(_SC_PHYS_PAGES), page = (guint64)sysconf(_SC_PAGESIZE);
+  return (VmSize){wanted > 0 ? wanted : g_get_num_processors(), pages * page >> 20};
+}
+
+void resize_decide(Sandbox *sandbox, VmConfig *config) {
+  VmSize limit = get_limit(sandbox);
+  if (sandbox->size.vcpus == 0) {
+    sandbox->base_size = (VmSize){config->vcpus, config->memory_mib};
+    sandbox->size = vm_size_sum(&sandbox->base_size, &sandbox->demand, is_static(sandbox) ? 1 : 0, &limit);
+  }
+  config->vcpus = sandbox->size.vcpus;
+  config->memory_mib = sandbox->size.memory_mib;
+  config->max_vcpus = MAX(config->max_vcpus, config->vcpus);
+  if (is_static(sandbox)) return;
+  config->max_vcpus = MAX(config->max_vcpus, limit.vcpus);
+  config->max_memory_mib = limit.memory_mib;
+  /* The kernel finds new memory some time after it was plugged in, when nobody may ask the agent any more. */
+  g_autofree char *cmdline = g_steal_pointer(&config->cmdline);
+  config->cmdline = g_strconcat(cmdline, " memhp_default_state=online", NULL);
+}
+
+static VmSize get_target(Sandbox *sandbox, const VmDemand *extra) {
+  g_autoptr(GArray) demands = g_array_new(FALSE, FALSE, sizeof(VmDemand));
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  for (guint i = 0; i < containers->len; i++) {
+    Container *container = containers->pdata[i];
+    if (strcmp(container_get_status(container), "stopped") != 0) g_array_append_val(demands, container->demand);
+  }
+  if (extra != NULL) g_array_append_val(demands, *extra);
+  VmSize limit = get_limit(sandbox);
+  return vm_size_sum(&sandbox->base_size, (const VmDemand *)(const void *)demands->data, demands->len, &limit);
+}
+
+static gboolean grow(Sandbox *sandbox, const VmSize *target, GError **error) {
+  VmSize *size = &sandbox->size;
+  if (target->vcpus > size->vcpus) {
+    if (!vm_set_vcpus(sandbox->vm, target->vcpus, error)) return FALSE;
+    size->vcpus = target->vcpus;
+  }
+  if (target->memory_mib > size->memory_mib) {
+    guint64 missing = target->memory_mib - size->memory_mib;
+    guint64 added = (missing + MEMORY_BLOCK_MIB - 1) / MEMORY_BLOCK_MIB * MEMORY_BLOCK_MIB;
+    if (!vm_add_memory(sandbox->vm, added, error)) return FALSE;
+    size->memory_mib += added;
+  }
+  return TRUE;
+}
+
+static gboolean tell_guest(Sandbox *sandbox, GError **error) {
+  Grpc__OnlineCPUMemRequest request = GRPC__ONLINE_CPUMEM_REQUEST__INIT;
+  request.wait = TRUE;
+  request.nb_cpus = sandbox->size.vcpus;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  return agent != NULL && agent_call_online_cpu_mem(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
+}
+
+gboolean resize_follow(Sandbox *sandbox, const VmDemand *extra, GError **error) {
+  if (is_static(sandbox)) return TRUE;
+  g_mutex_lock(&sandbox->resizing);
+  VmSize before = sandbox->size, target = get_target(sandbox, extra);
+  gboolean grown = grow(sandbox, &target, error);
+  gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib;
+  gboolean done = grown && (!changed || (tell_guest(sandbox, error) && store_save(sandbox, error)));
+  g_mutex_unlock(&sandbox->resizing);
+  if (!done)
+    g_prefix_error(error,
+                   "cannot let the virtual machine grow to %u CPUs and %" G_GUINT64_FORMAT " MiB: ", target.vcpus,
+                   target.memory_mib);
+  return done;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The machine's size and what the containers ask for. With the setting static_sandbox_resource_mgmt the machine gets
+ * what the first container (or the pod it begins) asks for on top of its default size, and stays so; without it, it
+ * begins at its default size and CPUs and memory are plugged in as containers come or their limits are raised.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "lib/vm-config.h"
+#include "shim/sandbox.h"
+
+/* What the container asks for, before the machine is started or the container is made. */
+VmDemand resize_read_demand(const OciSpec *spec);
+
+/* Decides on the machine's size at its start; the first call's decision stays. */
+void resize_decide(Sandbox *sandbox, VmConfig *config);
+
+/* Lets a running machine grow to what its containers and one more (extra, may be NULL) ask for. It never shrinks. With
+ * static sizes: nothing to do. */
+gboolean resize_follow(Sandbox *sandbox, const VmDemand *extra, GError **error);

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The machine's size follows the limits of its containers."""
+import os
+import xml.etree.ElementTree
+
+import kata_cli
+
+PRINT = "nproc; sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"
+
+
+def limits(quota, memory):
+    return lambda d: d["linux"].update(resources={"cpu": {"quota": quota, "period": 100000},
+                                                  "memory": {"limit": memory}})
+
+
+class Static(kata_cli.CliTest):
+    def test_at_the_start(self):
+        """What the container may use comes on top of what a guest has anyway."""
+        bundle = self.world.bundle("sh", "-c", PRINT, change=limits(50000, 192 << 20))
+        result = self.world.run("run", "--bundle", bundle, "c1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        cpus, memory = map(int, result.stdout.split())
+        self.assertEqual(cpus, min(2, os.cpu_count()))
+        # Of 448 MiB the kernel keeps some for itself.
+        self.assertGreater(memory, 380 << 10)
+        self.assertLess(memory, 448 << 10)
+
+
+class Dynamic(kata_cli.CliTest):
+    settings = [("runtime", "static_sandbox_resource_mgmt", "false")]
+
+    def sizes(self):
+        return tuple(map(int, self.ok("exec", "c1", "sh", "-c", PRINT).split()))
+
+    def take_over(self):
+        """A new owner knows how large the machine is."""
+        for pid, line in self.world.processes():
+            if "containerd-shim-kata-v2" in line:
+                os.kill(pid, 9)
+        self.ok("update", "--memory", "150m", "--memory-swap", "150m", "c1")
+
+    def test_growing(self):
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+        cpus, memory = self.sizes()
+        self.assertEqual(cpus, 1)
+        self.assertLess(memory, 256 << 10)
+        domain = xml.etree.ElementTree.fromstring(self.ok("xml", "c1"))
+        self.assertEqual(domain.find("vcpu").get("current"), "1" if os.cpu_count() > 1 else None)
+        self.ok("update", "--memory", "200m", "--memory-swap", "200m", "c1")
+        kata_cli.wait_for(lambda: self.sizes()[1] - memory > 190 << 10, "the guest to find its new memory")
+        grown = self.sizes()[1] - memory
+        self.ok("update", "--cpu-quota", "50000", "--cpu-period", "100000", "c1")
+        self.assertEqual(self.sizes()[0], min(2, os.cpu_count()))
+        self.take_over()
+        # A lower limit leaves the machine as it is.
+        self.ok("update", "--memory", "64m", "--memory-swap", "64m", "c1")
+        self.assertEqual(self.sizes()[1] - memory, grown)
+        self.ok("delete", "--force", "c1")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)
