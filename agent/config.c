@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#include "common/error.h"
+#include "common/safe-path.h"
+
 /* Longest time a device may take to appear, in seconds: the longest an RPC of the host waits. */
 #define HOTPLUG_TIMEOUT_MAX 60
 /* What /proc/sys/fs/pipe-max-size allows a process without privileges. */
 #define PIPE_SIZE_MAX (1u << 20)
+#define CONFIG_FILE_MAX 65536
 
 AgentConfig *agent_config_new(void) {
   AgentConfig *config = g_new0(AgentConfig, 1);
@@ -19,6 +23,7 @@ AgentConfig *agent_config_new(void) {
 void agent_config_free(AgentConfig *config) {
   if (!config) return;
   g_free(config->address);
+  g_free(config->config_file);
   g_free(config);
 }
 
@@ -64,28 +69,143 @@ static gboolean set_pipe_size(AgentConfig *config, const char *value) {
   return TRUE;
 }
 
+static gboolean parse_bool(const char *value, gboolean *ret_value) {
+  gboolean is_true = strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+  if (!is_true && strcmp(value, "false") != 0 && strcmp(value, "0") != 0) return FALSE;
+  *ret_value = is_true;
+  return TRUE;
+}
+
+static gboolean set_devmode(AgentConfig *config, const char *value) { return parse_bool(value, &config->devmode); }
+
+static gboolean set_debug_console(AgentConfig *config, const char *value) {
+  return parse_bool(value, &config->debug_console);
+}
+
+static gboolean set_port(guint *port, const char *value) {
+  guint64 number = 0;
+  if (!parse_number(value, G_MAXUINT32 - 1, &number)) return FALSE;
+  *port = (guint)number;
+  return TRUE;
+}
+
+static gboolean set_debug_console_vport(AgentConfig *config, const char *value) {
+  return set_port(&config->debug_console_vport, value);
+}
+
+static gboolean set_log_vport(AgentConfig *config, const char *value) { return set_port(&config->log_vport, value); }
+
+static gboolean set_config_file(AgentConfig *config, const char *value) {
+  if (*value != '/') return FALSE;
+  g_free(config->config_file);
+  config->config_file = g_strdup(value);
+  return TRUE;
+}
+
+typedef gboolean (*SetFunc)(AgentConfig *config, const char *value);
+
 static const struct {
   const char *name;
-  gboolean (*set)(AgentConfig *config, const char *value);
+  SetFunc set;
+  const char *bare; /* its value when it stands alone; NULL: it cannot */
 } parameters[] = {
     {"agent.log", set_log_level},
     {"agent.server_addr", set_address},
     {"agent.hotplug_timeout", set_hotplug_timeout},
     {"agent.container_pipe_size", set_pipe_size},
+    {"agent.devmode", set_devmode, "true"},
+    {"agent.debug_console", set_debug_console, "true"},
+    {"agent.debug_console_vport", set_debug_console_vport},
+    {"agent.log_vport", set_log_vport},
+    {"agent.config_file", set_config_file},
 };
+
+/* Unknown ones are others'. FALSE: the value makes no sense. */
+static gboolean set_parameter(AgentConfig *config, const char *name, const char *value) {
+  for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++) {
+    if (strcmp(parameters[i].name, name) != 0) continue;
+    if (!value) value = parameters[i].bare;
+    return !value || parameters[i].set(config, value);
+  }
+  return TRUE;
+}
 
 void agent_config_parse_cmdline(AgentConfig *config, const char *cmdline, char **ret_warnings) {
   g_auto(GStrv) words = g_strsplit_set(cmdline, " \t\n", -1);
   g_autoptr(GString) warnings = g_string_new(NULL);
   for (char **word = words; *word; word++) {
     const char *equals = strchr(*word, '=');
-    if (!equals) continue;
-    for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++) {
-      if (strlen(parameters[i].name) != (gsize)(equals - *word)) continue;
-      if (strncmp(parameters[i].name, *word, (gsize)(equals - *word)) != 0) continue;
-      if (!parameters[i].set(config, equals + 1))
-        g_string_append_printf(warnings, "kernel parameter '%s': bad value, the default stays\n", *word);
-    }
+    g_autofree char *name = equals ? g_strndup(*word, (gsize)(equals - *word)) : g_strdup(*word);
+    if (!set_parameter(config, name, equals ? equals + 1 : NULL))
+      g_string_append_printf(warnings, "kernel parameter '%s': bad value, the default stays\n", *word);
   }
   *ret_warnings = warnings->len > 0 ? g_strdup(warnings->str) : NULL;
+}
+
+/* ---- the file ---- */
+
+/* A string in quotes without escapes, or a word. NULL: neither. */
+static char *read_value(char *text) {
+  g_strstrip(text);
+  if (*text == '"' || *text == '\'') {
+    const char *end = strchr(text + 1, *text);
+    const char *rest = end ? end + 1 + strspn(end + 1, " \t") : NULL;
+    if (!rest || (*rest && *rest != '#') || memchr(text, '\\', (gsize)(end - text))) return NULL;
+    return g_strndup(text + 1, (gsize)(end - text - 1));
+  }
+  g_autofree char *word = g_strchomp(g_strndup(text, strcspn(text, "#")));
+  return *word && !strpbrk(word, " \t[]{},") ? g_steal_pointer(&word) : NULL;
+}
+
+static gboolean read_line(AgentConfig *config, char *line, GString *problem) {
+  g_strstrip(line);
+  if (!*line || *line == '#') return TRUE;
+  char *equals = strchr(line, '=');
+  if (!equals) {
+    g_string_assign(problem, "is not 'key = value'");
+    return FALSE;
+  }
+  *equals = '\0';
+  g_strchomp(line);
+  g_autofree char *value = read_value(equals + 1);
+  /* Upstream's names in the file for what it calls otherwise on the command line. */
+  const char *key = strcmp(line, "log_level") == 0 ? "log" : strcmp(line, "dev_mode") == 0 ? "devmode" : line;
+  g_autofree char *name = g_strconcat("agent.", key, NULL);
+  if (value && set_parameter(config, name, value)) return TRUE;
+  g_autofree char *shown = error_clean_text(line);
+  g_string_printf(problem, "%s: bad value", shown);
+  return FALSE;
+}
+
+gboolean agent_config_read_file(AgentConfig *config, const char *path, GError **error) {
+  g_autoptr(GError) why = NULL;
+  g_autofree char *text = safe_read_file(path, CONFIG_FILE_MAX, NULL, &why);
+  if (!text) {
+    g_set_error(error, KATA_ERROR, error_get_code(why), "agent.config_file: %s", why->message);
+    return FALSE;
+  }
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  g_autoptr(GString) problem = g_string_new(NULL);
+  for (guint i = 0; lines[i]; i++) {
+    if (read_line(config, lines[i], problem)) continue;
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "agent.config_file '%s': line %u %s", path, i + 1,
+                problem->str);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean agent_config_finish(AgentConfig *config, GError **error) {
+  static const char *const variables[][2] = {{"KATA_AGENT_SERVER_ADDR", "agent.server_addr"},
+                                             {"KATA_AGENT_LOG_LEVEL", "agent.log"}};
+  g_autofree char *path = g_strdup(config->config_file);
+  if (path && !agent_config_read_file(config, path, error)) return FALSE;
+  for (gsize i = 0; i < G_N_ELEMENTS(variables); i++) {
+    const char *value = g_getenv(variables[i][0]);
+    if (!value || set_parameter(config, variables[i][1], value)) continue;
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "environment variable %s: bad value '%s'",
+                variables[i][0], value);
+    return FALSE;
+  }
+  return TRUE;
 }

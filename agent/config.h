@@ -14,6 +14,11 @@ typedef struct {
   char *address;             /* agent.server_addr or --listen: where to serve beside the virtio-serial port */
   guint hotplug_timeout_ms;  /* agent.hotplug_timeout: how long to wait for a device to appear */
   guint container_pipe_size; /* agent.container_pipe_size: bytes, 0: the kernel's default */
+  gboolean devmode;          /* agent.devmode: crashes leave core files */
+  gboolean debug_console;    /* agent.debug_console: a shell, on the console or */
+  guint debug_console_vport; /* agent.debug_console_vport: on this vsock port; 0: none */
+  guint log_vport;           /* agent.log_vport: log lines go to whoever connects there; 0: none */
+  char *config_file;         /* agent.config_file: settings in a file of the guest; NULL: none */
 } AgentConfig;
 
 AgentConfig *agent_config_new(void);
@@ -24,3 +29,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AgentConfig, agent_config_free)
  * leaves the default and is named in *ret_warnings (lines; NULL if there are
  * none), which is the caller's. */
 void agent_config_parse_cmdline(AgentConfig *config, const char *cmdline, char **ret_warnings);
+
+/* Takes the settings of a file: lines of "key = value" in TOML's form, keys as the parameters above without "agent.".
+ * Unknown keys are ignored, as unknown parameters are; what is no such file, or a value that makes no sense, is an
+ * error that names line and key. */
+gboolean agent_config_read_file(AgentConfig *config, const char *path, GError **error);
+
+/* The last word: config->config_file, if there is one, then KATA_AGENT_SERVER_ADDR and KATA_AGENT_LOG_LEVEL of the
+ * environment, which is for tests. */
+gboolean agent_config_finish(AgentConfig *config, GError **error);

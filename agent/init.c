@@ -118,7 +118,7 @@ static gboolean read_cmdline(AgentConfig *config, GError **error) {
   }
   agent_config_parse_cmdline(config, cmdline, &warnings);
   if (warnings) fprintf(stderr, "kata-agent: %s", warnings);
-  return TRUE;
+  return agent_config_finish(config, error);
 }
 
 /* Containers get their cgroups below the root one; a controller must be on there to be on below. */

@@ -16,10 +16,12 @@ agent_libagent_la_SOURCES = \
 	agent/copy-file.c agent/copy-file.h \
 	agent/crun.c agent/crun.h \
 	agent/device-kind.c agent/device-kind.h agent/device-spec.c agent/device-spec.h \
+	agent/debug-console.c agent/debug-console.h \
 	agent/device.c agent/device.h \
 	agent/guest-hooks.c agent/guest-hooks.h \
 	agent/init.c agent/init.h \
 	agent/iptables.c agent/iptables.h \
+	agent/log-port.c agent/log-port.h \
 	agent/metrics.c agent/metrics.h \
 	agent/modules.c agent/modules.h \
 	agent/mount.c agent/mount.h \

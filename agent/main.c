@@ -13,7 +13,7 @@
 #include "agent/service.h"
 
 static const char usage[] =
-    "usage: kata-agent --listen unix:///PATH [--log LEVEL]\n"
+    "usage: kata-agent --listen unix:///PATH [--log LEVEL] [--config FILE]\n"
     "       kata-agent --version | --help\n"
     "As PID 1 it takes no arguments: the kernel's command line tells it what to do.\n";
 
@@ -28,7 +28,7 @@ static G_GNUC_NORETURN void run_as_pid1(AgentConfig *config) {
 static int run_as_process(AgentConfig *config) {
   g_autoptr(GError) error = NULL;
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  if (service_run(config, &error)) return EXIT_SUCCESS;
+  if (agent_config_finish(config, &error) && service_run(config, &error)) return EXIT_SUCCESS;
   fprintf(stderr, "kata-agent: %s\n", error->message);
   return EXIT_FAILURE;
 }
@@ -47,6 +47,8 @@ static int parse_arguments(AgentConfig *config, int argc, char **argv) {
       has_address = TRUE;
     } else if (strcmp(argv[i], "--log") == 0 && value) {
       parameter = g_strconcat("agent.log=", value, NULL);
+    } else if ((strcmp(argv[i], "--config") == 0 || strcmp(argv[i], "-c") == 0) && value) {
+      parameter = g_strconcat("agent.config_file=", value, NULL);
     } else {
       fprintf(stderr, "kata-agent: unknown or incomplete argument '%s'\n%s", argv[i], usage);
       return EXIT_FAILURE;
@@ -59,7 +61,7 @@ static int parse_arguments(AgentConfig *config, int argc, char **argv) {
     }
     i++;
   }
-  if (has_address) return -1;
+  if (has_address || g_getenv("KATA_AGENT_SERVER_ADDR")) return -1;
   fprintf(stderr, "kata-agent: not PID 1, and no address to listen on\n%s", usage);
   return EXIT_FAILURE;
 }

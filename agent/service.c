@@ -11,6 +11,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "agent/debug-console.h"
+#include "agent/log-port.h"
 #include "agent/modules.h"
 #include "agent/reap.h"
 #include "agent/rpc.h"
@@ -139,6 +141,32 @@ static gboolean open_listeners(TtrpcServer *server, const AgentConfig *config, G
   return TRUE;
 }
 
+/* What could not be opened is said, and the agent serves without it. */
+static int open_port(guint number, const char *what) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *address = g_strdup_printf("vsock://-1:%u", number);
+  int listener = ttrpc_listen(address, &error);
+  if (listener < 0) g_warning("no %s: %s", what, error->message);
+  return listener;
+}
+
+static void open_debug_ports(const AgentConfig *config, Reaper *reaper) {
+  int log_listener = config->log_vport > 0 ? open_port(config->log_vport, "log port") : -1;
+  if (log_listener >= 0) log_port_serve(log_listener, config->log_level);
+  if (!config->debug_console) return;
+  int listener = config->debug_console_vport > 0 ? open_port(config->debug_console_vport, "debug console") : -1;
+  if (listener >= 0)
+    debug_console_serve(reaper, listener);
+  else if (config->debug_console_vport == 0 && config->is_init)
+    debug_console_run(reaper, "/dev/console");
+}
+
+/* A container's process gets it too, unless its document says otherwise. */
+static void allow_core_files(void) {
+  const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+  if (setrlimit(RLIMIT_CORE, &all) < 0) g_warning("no core files: %s", g_strerror(errno));
+}
+
 /* From now on new devices get their modules, and so do those of buses that came with the modules loaded at boot. */
 static void load_modules_of_late_buses(ModuleList *modules) {
   static const char *const buses[] = {"acpi", "scsi", "nd"};
@@ -150,6 +178,7 @@ gboolean service_run(const AgentConfig *config, GError **error) {
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   raise_descriptor_limit();
+  if (config->devmode) allow_core_files();
   autofd int end_signals = open_end_signals(error);
   if (end_signals < 0) return FALSE;
   g_autoptr(Reaper) reaper = reaper_new(error);
@@ -168,6 +197,7 @@ gboolean service_run(const AgentConfig *config, GError **error) {
   ttrpc_server_add_service(server, &grpc__agent_service__descriptor, agent_methods, sandbox);
   ttrpc_server_add_service(server, &kata__v1__guest__descriptor, guest_methods, sandbox);
   if (!open_listeners(server, config, error)) return FALSE;
+  open_debug_ports(config, reaper);
   guint end_source = g_unix_fd_add(end_signals, G_IO_IN, end_asked, sandbox);
   /* What the kernel took, and what we took: "make bench" reads it. */
   printf("kata-agent: ready, process 1 began at %.3f s, now %.3f s\n", (double)config->began_at / G_USEC_PER_SEC,

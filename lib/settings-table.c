@@ -124,7 +124,8 @@ const SettingKey setting_keys[] = {
      .key = "debug_console_enabled",
      .type = SETTING_BOOLEAN,
      .preset = "false",
-     .doc = "Asks the agent for a shell in the guest, which Kata Containers' own agent can give."},
+     .doc = "Asks the agent for a root shell on the guest's console; an image without a shell, such as ours, says so "
+            "there."},
     {.section = AGENT,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,

@@ -282,6 +282,12 @@ static void test_clock(void **state) {
   harness_must_fail("SetGuestDateTime", &request.base, TTRPC_INVALID_ARGUMENT, "clock");
 }
 
+/* The guest was started with agent.devmode. */
+static void test_core_files(void **state) {
+  g_autoptr(Grpc__Spec) spec = harness_document("ulimit -c", "{}");
+  run_and_check(spec, "unlimited\n");
+}
+
 static void test_random(void **state) {
   Grpc__ReseedRandomDevRequest request = GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
   guint8 data[512] = {1, 2, 3};
@@ -359,6 +365,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_online),
       cmocka_unit_test(test_clock),
       cmocka_unit_test(test_random),
+      cmocka_unit_test(test_core_files),
       cmocka_unit_test(test_memory_of_agent),
       cmocka_unit_test(test_not_here),
       cmocka_unit_test(test_destroy),

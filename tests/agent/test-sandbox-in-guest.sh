@@ -7,7 +7,16 @@
 
 truncate -s 1M "$tmp/disk"
 # shellcheck disable=SC2046
-boot 'agent.log=debug' $(port) $(share 256M) -smp 2 -drive "file=$tmp/disk,if=virtio,format=raw"
+boot 'agent.log=debug agent.devmode agent.debug_console agent.unknown=1' $(port) $(share 256M) -smp 2 -drive "file=$tmp/disk,if=virtio,format=raw"
 wait_for_console 'kata-agent: ready'
 "$top_builddir/tests/agent/guest-sandbox" "unix://$tmp/agent.sock" || fail 'the sandbox in the guest'
+wait_for_power_off
+# The image has no shell, and says so to who asked for one.
+grep -q 'a debug console was asked for, but this guest image has no shell' "$tmp/console.log" ||
+  fail 'the console does not say that there is no shell'
+
+# An agent that cannot have its settings does not start.
+: >"$tmp/console.log"
+boot 'agent.config_file=/nowhere/agent.toml'
+wait_for_console "agent.config_file: "
 wait_for_power_off

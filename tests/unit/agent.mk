@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 if HAVE_CMOCKA
-AGENT_UNITS = tests/unit/test-agent-cpuset tests/unit/test-agent-device tests/unit/test-agent-init \
-	tests/unit/test-agent-net-text \
+AGENT_UNITS = tests/unit/test-agent-config tests/unit/test-agent-cpuset tests/unit/test-agent-debug \
+	tests/unit/test-agent-device tests/unit/test-agent-init tests/unit/test-agent-net-text \
 	tests/unit/test-agent-process-list tests/unit/test-agent-reap tests/unit/test-agent-spec \
 	tests/unit/test-agent-stats tests/unit/test-agent-stream tests/unit/test-agent-task tests/unit/test-agent-uevent \
 	tests/unit/test-agent-user tests/unit/test-agent-oom tests/unit/test-agent-online tests/unit/test-agent-metrics
@@ -25,6 +25,10 @@ tests_unit_test_agent_online_SOURCES = tests/unit/test-agent-online.c
 tests_unit_test_agent_online_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_oom_SOURCES = tests/unit/test-agent-oom.c
 tests_unit_test_agent_oom_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_config_SOURCES = tests/unit/test-agent-config.c
+tests_unit_test_agent_config_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_debug_SOURCES = tests/unit/test-agent-debug.c
+tests_unit_test_agent_debug_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_reap_SOURCES = tests/unit/test-agent-reap.c
 tests_unit_test_agent_reap_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_spec_SOURCES = tests/unit/test-agent-spec.c
