@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/net-interface.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "agent/device.h"
 #include "agent/net-down.h"
 #include "agent/net-link.h"
 #include "common/error.h"
+#include "common/fds.h"
 
 void net_interface_free(NetInterface *wanted) {
   if (!wanted) return;
@@ -53,6 +55,7 @@ static gboolean parse_addresses(const Types__Interface *message, NetInterface *w
 NetInterface *net_interface_parse(const Types__Interface *message, GError **error) {
   g_autoptr(NetInterface) wanted = g_new0(NetInterface, 1);
   wanted->addresses = g_array_new(FALSE, TRUE, sizeof(NetPrefix));
+  wanted->is_localhost = strcmp(message->type, NET_TYPE_LOCALHOST) == 0;
   wanted->is_noarp = (message->raw_flags & IFF_NOARP) != 0;
   if (*message->name && !net_name_check("interface.name", message->name, error)) return NULL;
   if (*message->devicepath && !device_check_pci_path(message->devicepath, error)) {
@@ -176,6 +179,14 @@ static gboolean add_addresses(const Change *change, GError **error) {
   return TRUE;
 }
 
+static gboolean open_localhost(const char *name, GError **error) {
+  g_autofree char *path = g_strdup_printf("/proc/sys/net/ipv4/conf/%s/route_localnet", name);
+  autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd >= 0 && fd_write_all(fd, "1", 1)) return TRUE;
+  error_set_errno(error, errno, "cannot write '%s'", path);
+  return FALSE;
+}
+
 gboolean net_interface_apply(const NetInterface *wanted, Netlink *netlink, int index, GError **error) {
   g_autoptr(GPtrArray) links = net_links_read(netlink, error);
   if (!links) return FALSE;
@@ -190,5 +201,6 @@ gboolean net_interface_apply(const NetInterface *wanted, Netlink *netlink, int i
   return set_identity(&change, error) &&
          (wanted->mtu == 0 || wanted->mtu == link->mtu ||
           net_link_set_mtu(netlink, index, change.name, wanted->mtu, error)) &&
-         net_link_set_flags(netlink, index, change.name, flags, flags, error) && add_addresses(&change, error);
+         net_link_set_flags(netlink, index, change.name, flags, flags, error) && add_addresses(&change, error) &&
+         (!wanted->is_localhost || open_localhost(change.name, error));
 }

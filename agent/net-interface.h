@@ -8,6 +8,9 @@
 #include "agent/netlink.h"
 #include "proto/types.pb-c.h"
 
+/* The type our owner gives the card that leads to the ports of the guest's own 127.0.0.1. */
+#define NET_TYPE_LOCALHOST "kata-localhost"
+
 /* Addresses one interface may be given. */
 #define NET_ADDRESSES_MAX 256
 
@@ -17,7 +20,8 @@ typedef struct {
   NetHardware hardware; /* length 0: the one it has */
   guint32 mtu;          /* 0: the one it has */
   gboolean is_noarp;
-  GArray *addresses; /* NetPrefix */
+  gboolean is_localhost; /* the guest's 127.0.0.1 may be reached through it */
+  GArray *addresses;     /* NetPrefix */
 } NetInterface;
 
 /* Checks what the host sent; nothing has changed yet when this fails. */

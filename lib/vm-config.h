@@ -50,7 +50,7 @@ VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, c
                         Accelerator accelerator, AgentChannel channel, GError **error);
 
 /* Cards sit in slots of the root bus one after the other, so that the guest can tell them apart. */
-#define VM_CONFIG_NICS_MAX 8u
+#define VM_CONFIG_NICS_MAX 9u
 #define VM_CONFIG_NIC_FIRST_SLOT 0x10u
 void vm_config_add_nic(VmConfig *config, const char *tap, const char *mac, guint mtu);
 /* The agent protocol's form of where card number nic (from 0) sits: its slot in hexadecimal digits. */

@@ -90,7 +90,10 @@ class Wires:
         """What of ours is in the pod's namespace."""
         links = [link["ifname"] for link in json.loads(self.pod_ip("-j link")) if "_kata" in link["ifname"]]
         links += [link["ifname"] for link in json.loads(self.pod_ip("-j link")) if "ALLMULTI" in link["flags"]]
-        disciplines = [line for line in self.in_pod("tc", "qdisc").decode().splitlines() if "ingress" in line]
+        disciplines = [line for line in self.in_pod("tc", "qdisc").decode().splitlines() if re.search("ingress|clsact", line)]
+        for name in ("route_localnet", "accept_local"):
+            if self.in_pod("cat", f"/proc/sys/net/ipv4/conf/lo/{name}") != b"0\n":
+                links.append(name)
         return links + disciplines
 
     def close(self):
@@ -173,7 +176,7 @@ class Connections(NetworkTest):
     def check_settings(self):
         pod = {link["ifname"]: link for link in json.loads(self.wires.pod_ip("-j addr"))}
         links = self.guest("ip", "-o", "link")
-        self.assertEqual(re.findall(r"^\d+: ([\w@]+)[@:]", links, re.M), ["lo", *sorted(self.nets)], links)
+        self.assertEqual(re.findall(r"^\d+: ([\w@-]+)[@:]", links, re.M), ["lo", *sorted(self.nets), "kata-lo"], links)
         for name in self.nets:
             line = next(line for line in links.splitlines() if f" {name}:" in line)
             self.assertIn(pod[name]["address"], line)
@@ -218,6 +221,25 @@ class Connections(NetworkTest):
         self.assertIn(out, self.guest("sha256sum", "/tmp/data"))
         self.assertEqual(len(out), 64)
 
+    def check_localhost(self):
+        """Ports of the namespace's 127.0.0.1, as a port forwarder sees them, lead to the guest's."""
+        text = os.urandom(1 << 20).hex().encode()
+        for address in ("127.0.0.1", "0.0.0.0"):
+            with open(os.path.join(self.world.state("c1")["rootfs"], "tmp/page"), "wb") as file:
+                file.write(text)
+            self.ok("exec", "-d", "c1", "httpd", "-f", "-p", f"{address}:8080", "-h", "/tmp")
+            kata_cli.wait_for(lambda: ":8080 " in self.guest("netstat", "-tln"), "the guest to listen")
+            for _ in range(2):
+                page = self.wires.in_pod("busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/page")
+                self.assertEqual(hashlib.sha256(page).digest(), hashlib.sha256(text).digest())
+            self.guest("killall", "httpd")
+        # Nobody listens: refused, and nothing but those of this address goes to the guest.
+        for address in ("127.0.0.1", "127.0.0.11"):
+            with self.assertRaisesRegex(AssertionError, "refused"):
+                self.wires.in_pod("python3", "-c", SENDER, address, stdin=b"")
+        # From outside the guest's 127.0.0.1 stays out of reach.
+        self.assertEqual(self.guest("cat", "/proc/sys/net/ipv4/conf/eth0/route_localnet").strip(), "0")
+
     def test_connections(self):
         self.make_interfaces()
         self.start()
@@ -229,6 +251,7 @@ class Connections(NetworkTest):
         self.assertEqual([os.stat(f"/proc/{pid}/ns/net").st_ino for pid in machines], [pod])
         self.check_settings()
         self.check_pings()
+        self.check_localhost()
         for net in self.nets.values():
             self.send_into(f"10.{net}.0.2")
             self.send_out(f"10.{net}.0.1")

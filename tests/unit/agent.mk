@@ -2,7 +2,7 @@
 
 if HAVE_CMOCKA
 AGENT_UNITS = tests/unit/test-agent-config tests/unit/test-agent-cpuset tests/unit/test-agent-debug \
-	tests/unit/test-agent-device tests/unit/test-agent-init tests/unit/test-agent-net-text \
+	tests/unit/test-agent-device tests/unit/test-agent-init tests/unit/test-agent-iptables tests/unit/test-agent-net-text \
 	tests/unit/test-agent-process-list tests/unit/test-agent-reap tests/unit/test-agent-spec \
 	tests/unit/test-agent-stats tests/unit/test-agent-stream tests/unit/test-agent-task tests/unit/test-agent-uevent \
 	tests/unit/test-agent-user tests/unit/test-agent-oom tests/unit/test-agent-online tests/unit/test-agent-metrics
@@ -11,6 +11,8 @@ TESTS += $(AGENT_UNITS)
 AGENT_TEST_LIBS = agent/libagent.la $(TEST_LIBS)
 tests_unit_test_agent_init_SOURCES = tests/unit/test-agent-init.c
 tests_unit_test_agent_init_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_iptables_SOURCES = tests/unit/test-agent-iptables.c
+tests_unit_test_agent_iptables_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_net_text_SOURCES = tests/unit/test-agent-net-text.c
 tests_unit_test_agent_net_text_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_process_list_SOURCES = tests/unit/test-agent-process-list.c
