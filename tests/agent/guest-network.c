@@ -66,20 +66,21 @@ static void assert_in(const char *text, const char *whole) {
   if (!strstr(whole, text)) fail_msg("no '%s' in '%s'", text, whole);
 }
 
-static char **list_of(const char *text) {
-  char **list = malloc(sizeof *list);
-  list[0] = strdup(text);
+static char **list_of_two(const char *first, const char *second) {
+  char **list = malloc(2 * sizeof *list);
+  list[0] = strdup(first);
+  list[1] = strdup(second);
   return list;
 }
 
-/* For ping. */
-static void allow_raw_sockets(Grpc__Process *process) {
+/* For ping and iptables. */
+static void allow_network(Grpc__Process *process) {
   Grpc__LinuxCapabilities *capabilities = malloc(sizeof *capabilities);
   grpc__linux_capabilities__init(capabilities);
-  capabilities->n_bounding = capabilities->n_effective = capabilities->n_permitted = 1;
-  capabilities->bounding = list_of("CAP_NET_RAW");
-  capabilities->effective = list_of("CAP_NET_RAW");
-  capabilities->permitted = list_of("CAP_NET_RAW");
+  capabilities->n_bounding = capabilities->n_effective = capabilities->n_permitted = 2;
+  capabilities->bounding = list_of_two("CAP_NET_RAW", "CAP_NET_ADMIN");
+  capabilities->effective = list_of_two("CAP_NET_RAW", "CAP_NET_ADMIN");
+  capabilities->permitted = list_of_two("CAP_NET_RAW", "CAP_NET_ADMIN");
   process->capabilities = capabilities;
 }
 
@@ -89,9 +90,9 @@ static char *run(const char *script) {
   harness_add_mount(spec, "/sys", "sysfs", "sysfs");
   harness_add_mount(spec, "/etc/resolv.conf", "bind", "/etc/resolv.conf");
   Grpc__Mount *resolv_conf = spec->mounts[spec->n_mounts - 1];
-  resolv_conf->n_options = 1;
-  resolv_conf->options = list_of("rbind");
-  allow_raw_sockets(spec->process);
+  resolv_conf->n_options = 2;
+  resolv_conf->options = list_of_two("rbind", "ro");
+  allow_network(spec->process);
   harness_create_spec("looks", spec);
   harness_start_container("looks");
   g_autoptr(GString) out = harness_read_all("looks", "", FALSE);
@@ -206,7 +207,8 @@ static void test_routes(void **state) {
 
 static void test_create_sandbox(void **state) {
   must("CreateSandbox",
-       "{\"sandbox_id\":\"network\",\"dns\":[\"nameserver 10.0.2.3\",\"search example.test\",\"\"],"
+       "{\"sandbox_id\":\"network\",\"kernel_modules\":[{\"name\":\"ip_tables\"}],\"dns\":[\"nameserver "
+       "10.0.2.3\",\"search example.test\",\"\"],"
        "\"storages\":[{\"driver\":\"virtio-fs\",\"source\":\"kataShared\",\"fstype\":\"virtiofs\","
        "\"mount_point\":\"" SHARED "/\"}]}");
 }
@@ -247,6 +249,18 @@ static char *decode_data(const char *reply) {
       json_object_object_get_ex(object, "data", &data) ? g_base64_decode(json_object_get_string(data), &length) : NULL;
   json_object_put(object);
   return bytes ? g_strndup((const char *)bytes, length) : g_strdup("");
+}
+
+/* As those of a service mesh do. The kernel loads what the rules need; only ip_tables itself it does not. */
+static void test_iptables_in_container(void **state) {
+  g_autofree char *out =
+      run("exec 2>&1; iptables-legacy -t nat -A OUTPUT -p tcp -m owner --uid-owner 1337 -j RETURN;"
+          "iptables-legacy -t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 15006; iptables-legacy-save -t nat;"
+          "iptables-nft -A FORWARD -s 192.0.2.1 -m conntrack --ctstate NEW -j DROP; iptables-nft-save -t filter;"
+          "iptables-legacy -t nat -F; iptables-nft -F");
+  assert_in("-A OUTPUT -p tcp -m owner --uid-owner 1337 -j RETURN", out);
+  assert_in("-A PREROUTING -p tcp -j REDIRECT --to-ports 15006", out);
+  assert_in("-A FORWARD -s 192.0.2.1/32 -m conntrack --ctstate NEW -j DROP", out);
 }
 
 /* With the modules of the guest's kernel, which loads them for this. */
@@ -295,6 +309,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_create_sandbox),
       cmocka_unit_test(test_container),
       cmocka_unit_test(test_counters),
+      cmocka_unit_test(test_iptables_in_container),
       cmocka_unit_test(test_iptables),
       cmocka_unit_test(test_destroy),
   };

@@ -2,7 +2,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The network calls in a real guest that begins without an interface: two are plugged in while it runs.
 . "${top_srcdir:-.}/tests/vm/guest.sh"
+for program in /usr/sbin/xtables-legacy-multi /usr/sbin/xtables-nft-multi; do
+  [ -x "$program" ] || skip "no '$program'"
+done
 . "${top_srcdir:-.}/tests/agent/guest-share.sh"
+
+# Both kinds of iptables, as a container may bring them.
+for program in /usr/sbin/xtables-legacy-multi /usr/sbin/xtables-nft-multi; do
+  cp "$program" "$rootfs/bin/"
+  for library in $(ldd "$program" | sed -n 's,^[^/]*\(/[^ ]*\) (0x.*,\1,p'); do
+    mkdir -p "$rootfs$(dirname "$library")"
+    cp -L "$library" "$rootfs$library"
+  done
+done
+library=$(ldd /usr/sbin/xtables-nft-multi | sed -n 's,.*libxtables[^/]*\(/[^ ]*\) .*,\1,p')
+extensions=$(dirname "$(readlink -f "$library")")/xtables
+mkdir -p "$rootfs$extensions" "$rootfs/run"
+cp -a "$extensions"/libxt_*.so "$rootfs$extensions/"
+for name in iptables-legacy iptables-legacy-save; do ln -s xtables-legacy-multi "$rootfs/bin/$name"; done
+for name in iptables-nft iptables-nft-save; do ln -s xtables-nft-multi "$rootfs/bin/$name"; done
 
 for applet in ping ip; do ln -s busybox "$rootfs/bin/$applet"; done
 
