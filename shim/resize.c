@@ -44,6 +44,14 @@ void resize_decide(Sandbox *sandbox, VmConfig *config) {
   config->cmdline = g_strconcat(cmdline, " memhp_default_state=online", NULL);
 }
 
+VmDemand resize_exchange_demand(Sandbox *sandbox, Container *container, const VmDemand *demand) {
+  g_mutex_lock(&sandbox->resizing);
+  VmDemand before = container->demand;
+  if (demand != NULL) container->demand = *demand;
+  g_mutex_unlock(&sandbox->resizing);
+  return before;
+}
+
 static VmSize get_target(Sandbox *sandbox, const VmDemand *extra) {
   g_autoptr(GArray) demands = g_array_new(FALSE, FALSE, sizeof(VmDemand));
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);

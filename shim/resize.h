@@ -17,6 +17,9 @@ VmDemand resize_read_demand(const OciSpec *spec);
 /* Decides on the machine's size at its start; the first call's decision stays. */
 void resize_decide(Sandbox *sandbox, VmConfig *config);
 
+/* Returns what a container asked for until now; demand: from now on, NULL: no change. */
+VmDemand resize_exchange_demand(Sandbox *sandbox, Container *container, const VmDemand *demand);
+
 /* Lets a running machine grow to what its containers and one more (extra, may be NULL) ask for. It never shrinks. With
  * static sizes: nothing to do. */
 gboolean resize_follow(Sandbox *sandbox, const VmDemand *extra, GError **error);

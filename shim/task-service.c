@@ -424,10 +424,10 @@ static gboolean update(Sandbox *sandbox, Container *container, const Containerd_
       json != NULL ? json : "", json != NULL ? request->resources->value.len : 0, "resources", error);
   if (resources == NULL) return FALSE;
   /* The machine first: the guest's kernel can give no more than it has. */
-  VmDemand before = container->demand;
-  container->demand = change_demand(before, resources);
+  VmDemand before = resize_exchange_demand(sandbox, container, NULL), after = change_demand(before, resources);
+  resize_exchange_demand(sandbox, container, &after);
   if (!resize_follow(sandbox, NULL, error)) {
-    container->demand = before;
+    resize_exchange_demand(sandbox, container, &before);
     return FALSE;
   }
   guest_resources_rewrite(resources, NULL);

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import time
@@ -124,6 +125,23 @@ class Watch(kata_cli.OneContainerTest):
 
 
 class Ends(kata_cli.CliTest):
+    def test_out_of_memory(self):
+        bundle = self.world.bundle("sleep", "1000", change=lambda d: d["linux"].update(
+            resources={"memory": {"limit": 48 << 20, "swap": 48 << 20}}))
+        self.ok("run", "-d", "--bundle", bundle, "c1")
+        watcher = self.world.start("events", "--interval", "1h", "c1", stdout=subprocess.PIPE, text=True)
+
+        def is_told():
+            """Events from before the watcher has begun to wait are not told."""
+            self.assertEqual(self.world.run("exec", "c1", "tail", "/dev/zero").returncode, 137)
+            return select.select([watcher.stdout], [], [], 1)[0]
+
+        kata_cli.wait_for(is_told, "the event")
+        self.assertEqual(watcher.stdout.readline(), '{"type":"oom","id":"c1"}\n')
+        self.ok("delete", "--force", "c1")
+        self.assertEqual(watcher.wait(kata_cli.PATIENCE), 0)
+        watcher.stdout.close()
+
     def test_a_service_manager_is_told(self):
         path = self.world.path("notify.sock")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
