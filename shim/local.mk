@@ -20,6 +20,8 @@ shim_containerd_shim_kata_v2_LDADD = shim/libshimvm.la lib/libcore.la $(VIRT_LIB
 noinst_LTLIBRARIES += shim/libshimvm.la
 shim_libshimvm_la_SOURCES = \
 	shim/net.c shim/net.h shim/net-private.h \
+	shim/net-bpf.c shim/net-bpf.h \
+	shim/net-localhost.c shim/net-localhost.h \
 	shim/net-namespace.c shim/net-namespace.h \
 	shim/net-netlink.c shim/net-netlink.h \
 	shim/net-scan.c shim/net-scan.h \

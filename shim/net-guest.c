@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The agent's part of the network. */
+#include <linux/neighbour.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "common/error.h"
 #include "shim/agent-link.h"
+#include "shim/net-bpf.h"
+#include "shim/net-localhost.h"
 #include "shim/net-private.h"
 
 /* Upstream's agent knows a card some time after its machine has it, and says so in these words. */
@@ -120,11 +123,31 @@ static gboolean tell_neighbours(TtrpcClient *agent, const GPtrArray *from, GErro
   return FALSE;
 }
 
+/* ---- the card for 127.0.0.1 ---- */
+
+static gboolean tell_localhost(TtrpcClient *agent, guint nic, GError **error) {
+  NetAddress own = {.family = AF_INET, .text = (char *)NET_BPF_GUEST_TEXT, .prefix = 30};
+  NetNeighbour peer = {.family = AF_INET,
+                       .address = (char *)NET_BPF_PEER_TEXT,
+                       .device = (char *)NET_LOCALHOST_NAME,
+                       .mac = (char *)NET_LOCALHOST_TAP_MAC,
+                       .state = NUD_PERMANENT};
+  g_autoptr(GPtrArray) addresses = g_ptr_array_new(), neighbours = g_ptr_array_new();
+  g_ptr_array_add(addresses, &own);
+  g_ptr_array_add(neighbours, &peer);
+  NetInterface card = {.name = (char *)NET_LOCALHOST_NAME,
+                       .kind = (char *)NET_LOCALHOST_TYPE,
+                       .mac = (char *)NET_LOCALHOST_MAC,
+                       .addresses = addresses};
+  return tell_interface(agent, &card, NET_LOCALHOST_MTU, nic, error) && tell_neighbours(agent, neighbours, error);
+}
+
 gboolean net_tell_guest(const Net *net, TtrpcClient *agent, GError **error) {
   const NetScan *scan = net->scan;
   for (guint i = 0; i < scan->interfaces->len; i++) {
     const NetLink *link = net->links->pdata[i];
     if (!tell_interface(agent, scan->interfaces->pdata[i], link->mtu, i, error)) return FALSE;
   }
-  return tell_routes(agent, scan->routes, error) && tell_neighbours(agent, scan->neighbours, error);
+  return tell_routes(agent, scan->routes, error) && tell_neighbours(agent, scan->neighbours, error) &&
+         (scan->interfaces->len == 0 || tell_localhost(agent, scan->interfaces->len, error));
 }

@@ -2,8 +2,12 @@
 /* What the parts of net*.c know of a network. */
 #pragma once
 
+#include "lib/vm-config.h"
 #include "shim/net-scan.h"
 #include "shim/net.h"
+
+/* One card is left for the ports of 127.0.0.1. */
+#define NET_LINKS_MAX (VM_CONFIG_NICS_MAX - 1)
 
 /* One interface and its tap. */
 typedef struct {

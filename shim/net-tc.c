@@ -16,25 +16,34 @@
 #define INGRESS_HANDLE TC_H_MAKE(TC_H_INGRESS, 0)
 #define PRIORITY 1u
 
-static struct nlmsghdr *qdisc_request(char *buffer, guint16 type, guint16 flags, guint index) {
+/* kind NULL: any. */
+static struct nlmsghdr *qdisc_request(char *buffer, guint16 type, guint16 flags, guint index, const char *kind) {
   struct tcmsg *message;
   struct nlmsghdr *request = netlink_request(buffer, type, flags, sizeof *message, &message);
   message->tcm_family = AF_UNSPEC;
   message->tcm_ifindex = (int)index;
   message->tcm_handle = INGRESS_HANDLE;
   message->tcm_parent = TC_H_INGRESS;
-  mnl_attr_put_strz(request, TCA_KIND, "ingress");
+  if (kind != NULL) mnl_attr_put_strz(request, TCA_KIND, kind);
   return request;
 }
 
 void net_tc_clear(Netlink *netlink, guint index) {
   char buffer[NETLINK_REQUEST_BYTES];
-  netlink_ask(netlink, qdisc_request(buffer, RTM_DELQDISC, 0, index));
+  netlink_ask(netlink, qdisc_request(buffer, RTM_DELQDISC, 0, index, NULL));
 }
 
-static int add_qdisc(Netlink *netlink, guint index) {
+static int add_qdisc_once(Netlink *netlink, guint index, const char *kind) {
   char buffer[NETLINK_REQUEST_BYTES];
-  return netlink_ask(netlink, qdisc_request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, index));
+  return netlink_ask(netlink, qdisc_request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, index, kind));
+}
+
+/* One that is there already is what a crash has left. */
+static int add_qdisc(Netlink *netlink, guint index, const char *kind) {
+  int reason = add_qdisc_once(netlink, index, kind);
+  if (reason != EEXIST) return reason;
+  net_tc_clear(netlink, index);
+  return add_qdisc_once(netlink, index, kind);
 }
 
 static void put_mirred(struct nlmsghdr *request, guint to) {
@@ -73,11 +82,7 @@ static int add_filter(Netlink *netlink, guint from, guint to) {
 }
 
 gboolean net_tc_redirect(Netlink *netlink, guint from, guint to, GError **error) {
-  int reason = add_qdisc(netlink, from);
-  if (reason == EEXIST) {
-    net_tc_clear(netlink, from);
-    reason = add_qdisc(netlink, from);
-  }
+  int reason = add_qdisc(netlink, from, "ingress");
   if (reason == 0) {
     reason = add_filter(netlink, from, to);
     if (reason != 0) net_tc_clear(netlink, from);
@@ -85,5 +90,35 @@ gboolean net_tc_redirect(Netlink *netlink, guint from, guint to, GError **error)
   if (reason == 0) return TRUE;
   error_set_errno(error, reason,
                   "cannot redirect interface %u to %u (the kernel needs sch_ingress, cls_u32, act_mirred)", from, to);
+  return FALSE;
+}
+
+static int add_program(Netlink *netlink, guint index, NetTcSide side, int program) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  struct tcmsg *message;
+  struct nlmsghdr *request =
+      netlink_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, sizeof *message, &message);
+  message->tcm_family = AF_UNSPEC;
+  message->tcm_ifindex = (int)index;
+  message->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == NET_TC_IN ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+  message->tcm_info = TC_H_MAKE(PRIORITY << 16, htons(ETH_P_ALL));
+  mnl_attr_put_strz(request, TCA_KIND, "bpf");
+  struct nlattr *options = mnl_attr_nest_start(request, TCA_OPTIONS);
+  mnl_attr_put_u32(request, TCA_BPF_FD, (guint32)program);
+  mnl_attr_put_strz(request, TCA_BPF_NAME, "kata");
+  mnl_attr_put_u32(request, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+  mnl_attr_nest_end(request, options);
+  return netlink_ask(netlink, request);
+}
+
+gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, int program, GError **error) {
+  int reason = add_qdisc(netlink, index, "clsact");
+  if (reason == 0) {
+    reason = add_program(netlink, index, side, program);
+    if (reason != 0) net_tc_clear(netlink, index);
+  }
+  if (reason == 0) return TRUE;
+  error_set_errno(error, reason, "cannot attach a program to interface %u (the kernel needs sch_ingress, cls_bpf)",
+                  index);
   return FALSE;
 }

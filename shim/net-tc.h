@@ -8,5 +8,10 @@
  * replaced. */
 gboolean net_tc_redirect(Netlink *netlink, guint from, guint to, GError **error);
 
-/* Takes it away; without effect where there is none. */
+typedef enum { NET_TC_IN, NET_TC_OUT } NetTcSide;
+
+/* A program (bpf(2), direct action) decides about every frame that comes in, or goes out, at the interface. */
+gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, int program, GError **error);
+
+/* Takes either away; without effect where there is none. */
 void net_tc_clear(Netlink *netlink, guint index);

@@ -12,6 +12,7 @@
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "shim/net-localhost.h"
 #include "shim/net-private.h"
 #include "shim/net-tc.h"
 
@@ -56,10 +57,9 @@ static gboolean scan_here(gpointer data, GError **error) {
 
 static gboolean make_links(Net *net, GError **error) {
   guint count = net->scan->interfaces->len;
-  if (count > VM_CONFIG_NICS_MAX) {
+  if (count > NET_LINKS_MAX) {
     g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED,
-                "the network namespace has %u interfaces with addresses, a guest can have %u", count,
-                VM_CONFIG_NICS_MAX);
+                "the network namespace has %u interfaces with addresses, a guest can have %u", count, NET_LINKS_MAX);
     return FALSE;
   }
   for (guint i = 0; i < count; i++) {
@@ -90,6 +90,8 @@ void net_add_nics(const Net *net, VmConfig *config) {
     const NetLink *link = net->links->pdata[i];
     vm_config_add_nic(config, link->tap, link->mac, link->mtu);
   }
+  /* Nobody forwards ports to a guest that has no network. */
+  if (net->links->len > 0) vm_config_add_nic(config, NET_LOCALHOST_TAP, NET_LOCALHOST_MAC, NET_LOCALHOST_MTU);
 }
 
 /* ---- joining ---- */
@@ -133,27 +135,39 @@ static gboolean join(Netlink *netlink, const NetLink *link, GError **error) {
   return FALSE;
 }
 
+/* The guest can do without. */
+static void join_localhost(Netlink *netlink) {
+  g_autoptr(GError) error = NULL;
+  silence_tap(NET_LOCALHOST_TAP);
+  if (!net_localhost_join(netlink, &error))
+    g_warning("ports of the network namespace's 127.0.0.1 do not lead to the guest: %s", error->message);
+}
+
+static void part_all(Netlink *netlink, Net *net) {
+  for (guint i = 0; i < net->links->len; i++) part(netlink, net->links->pdata[i]);
+  if (net->links->len > 0) net_localhost_part(netlink);
+  net->connected = FALSE;
+}
+
 static gboolean connect_here(gpointer data, GError **error) {
   Net *net = data;
   g_autoptr(Netlink) netlink = netlink_open(error);
   if (netlink == NULL) return FALSE;
   net->connected = TRUE;
-  for (guint i = 0; i < net->links->len; i++)
-    if (!join(netlink, net->links->pdata[i], error)) {
-      for (guint k = 0; k <= i; k++) part(netlink, net->links->pdata[k]);
-      net->connected = FALSE;
-      return FALSE;
-    }
-  return TRUE;
+  gboolean done = TRUE;
+  for (guint i = 0; i < net->links->len && done; i++) done = join(netlink, net->links->pdata[i], error);
+  if (done && net->links->len > 0) join_localhost(netlink);
+  if (!done) part_all(netlink, net);
+  return done;
 }
 
 gboolean net_connect(Net *net, GError **error) { return net_namespace_run(net->netns, connect_here, net, error); }
 
 static gboolean disconnect_here(gpointer data, GError **error) {
-  const Net *net = data;
+  Net *net = data;
   g_autoptr(Netlink) netlink = netlink_open(error);
   if (netlink == NULL) return FALSE;
-  for (guint i = 0; i < net->links->len; i++) part(netlink, net->links->pdata[i]);
+  part_all(netlink, net);
   return TRUE;
 }
 

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Ports of 127.0.0.1 in the network namespace that lead into the guest, as they would lead to a container in it: what
+ * forwards ports to a pod (CRI, kubectl port-forward) connects to those. A card of the guest's own carries them; what
+ * leaves the loopback device for 127.0.0.1 goes there, with another source, and what comes back arrives at the loopback
+ * device. Only the two are redirected: 127.0.0.11 (Docker's name server) and the like stay.
+ */
+#pragma once
+
+#include "shim/net-netlink.h"
+
+#define NET_LOCALHOST_TAP "tap_kata_lo"
+#define NET_LOCALHOST_MAC "02:6b:61:74:00:01"
+/* What libvirt makes of it for the tap. */
+#define NET_LOCALHOST_TAP_MAC "fe:6b:61:74:00:01"
+#define NET_LOCALHOST_MTU 65521u
+/* In the guest. */
+#define NET_LOCALHOST_NAME "kata-lo"
+/* The agent lets 127.0.0.1 be reached through an interface of this type; upstream's looks at no type. */
+#define NET_LOCALHOST_TYPE "kata-localhost"
+
+/* In the thread's namespace. After a failure nothing is changed. */
+gboolean net_localhost_join(Netlink *netlink, GError **error);
+void net_localhost_part(Netlink *netlink);
