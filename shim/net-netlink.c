@@ -26,6 +26,7 @@ void netlink_close(Netlink *netlink) { mnl_socket_close(netlink); }
 
 struct nlmsghdr *netlink_request(char *buffer, guint16 type, guint16 flags, gsize size, gpointer ret_payload) {
   static gint sequence;
+  memset(buffer, 0, NETLINK_REQUEST_BYTES); /* libmnl leaves what pads an attribute as it is */
   struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
   request->nlmsg_type = type;
   request->nlmsg_flags = NLM_F_REQUEST | flags;

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Network namespaces, what is in them, and what joins two interfaces: in namespaces of the test's own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+#include "shim/net-bpf.h"
+#include "shim/net-namespace.h"
+#include "shim/net-scan.h"
+#include "shim/net-tc.h"
+
+static void assert_code(GError **error, kata_error_code code, const char *text) {
+  assert_non_null(*error);
+  assert_int_equal(error_get_code(*error), code);
+  if (strstr((*error)->message, text) == NULL) fail_msg("'%s' is not in '%s'", text, (*error)->message);
+  g_clear_error(error);
+}
+
+static int make_namespace(void) {
+  g_autoptr(GError) error = NULL;
+  int netns = net_namespace_new(&error);
+  g_assert_no_error(error);
+  return netns;
+}
+
+/* ip(8) by lines, in the thread's namespace. */
+static gboolean run_ip(gpointer lines, GError **error) {
+  for (const char *const *line = lines; *line != NULL; line++) {
+    g_autofree char *command = g_strconcat("ip ", *line, NULL);
+    g_auto(GStrv) argv = g_strsplit(command, " ", -1);
+    int status = -1;
+    if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, &status, error) ||
+        !g_spawn_check_wait_status(status, error)) {
+      g_prefix_error(error, "%s: ", command);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static void set_up(int netns, const char *const *lines) {
+  g_autoptr(GError) error = NULL;
+  if (!net_namespace_run(netns, run_ip, (gpointer)lines, &error)) fail_msg("%s", error->message);
+}
+
+static gboolean scan_here(gpointer data, GError **error) {
+  g_autoptr(Netlink) netlink = netlink_open(error);
+  NetScan **ret = data;
+  *ret = netlink != NULL ? net_scan(netlink, error) : NULL;
+  return *ret != NULL;
+}
+
+static void test_namespaces(void **state) {
+  g_autoptr(GError) error = NULL;
+  autofd int one = make_namespace();
+  autofd int other = make_namespace();
+  autofd int own = net_namespace_open(0, "/proc/self/ns/net", &error);
+  g_assert_no_error(error);
+  assert_true(net_namespace_is_same(one, one));
+  assert_false(net_namespace_is_same(one, other));
+  assert_true(net_namespace_is_host(own));
+  assert_false(net_namespace_is_host(one));
+  /* "/proc/self" is the peer's own. */
+  autofd int peers = net_namespace_open(getppid(), "/proc/self/ns/net", &error);
+  g_assert_no_error(error);
+  assert_true(net_namespace_is_same(peers, own));
+  assert_int_equal(net_namespace_open(0, "/proc/self/ns/mnt", &error), -1);
+  assert_code(&error, KATA_ERR_INVALID_ARGUMENT, "'/proc/self/ns/mnt' is not a network namespace");
+  assert_int_equal(net_namespace_open(0, "/dev/null", &error), -1);
+  assert_code(&error, KATA_ERR_INVALID_ARGUMENT, "'/dev/null'");
+  assert_int_equal(net_namespace_open(0, "run/netns/x", &error), -1);
+  assert_code(&error, KATA_ERR_INVALID_ARGUMENT, "not absolute");
+  assert_int_equal(net_namespace_open(getppid(), "/no/such", &error), -1);
+  assert_code(&error, KATA_ERR_NOT_FOUND, "'/no/such'");
+}
+
+static void test_scan(void **state) {
+  static const char *const lines[] = {
+      "link add eth1 type veth peer name peer1",
+      "link add eth0 address 02:00:00:00:00:07 mtu 1420 type veth peer name peer0",
+      "addr add 10.7.0.2/24 dev eth0",
+      "addr add 10.7.0.3/32 dev eth0",
+      "-6 addr add fd07::2/64 dev eth0 nodad",
+      "addr add 10.8.0.2/30 dev eth1",
+      "link set peer0 up",
+      "link set eth0 up",
+      "route add default via 10.7.0.1 src 10.7.0.3",
+      "route add 10.20.0.0/16 via 10.99.0.1 dev eth0 onlink mtu 1300",
+      "route add 10.30.0.0/16 nexthop via 10.7.0.5 dev eth0 nexthop via 10.7.0.6 dev eth0",
+      "route add blackhole 10.40.0.0/16",
+      "route add 10.50.0.0/16 dev eth0 table 100",
+      "-6 route add fd99::/64 via fd07::1",
+      "neigh add 10.7.0.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent",
+      "neigh add 10.7.0.8 lladdr 02:00:00:00:00:08 dev eth0 nud stale",
+      NULL};
+  autofd int netns = make_namespace();
+  set_up(netns, lines);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(NetScan) scan = NULL;
+  net_namespace_run(netns, scan_here, &scan, &error);
+  g_assert_no_error(error);
+  /* By name; neither the loopback device nor the peers, which have no address but what the kernel gave one of them. */
+  const NetInterface *first = scan->interfaces->pdata[0], *second = scan->interfaces->pdata[1];
+  assert_string_equal(first->name, "eth0");
+  assert_string_equal(first->kind, "veth");
+  assert_string_equal(first->mac, "02:00:00:00:00:07");
+  assert_int_equal(first->mtu, 1420);
+  assert_string_equal(second->name, "eth1");
+  GString *texts = g_string_new(NULL);
+  for (guint i = 0; i < first->addresses->len; i++) {
+    const NetAddress *address = first->addresses->pdata[i];
+    if (!g_str_has_prefix(address->text, "fe80:"))
+      g_string_append_printf(texts, "%s/%u ", address->text, address->prefix);
+  }
+  assert_string_equal(texts->str, "10.7.0.2/24 10.7.0.3/32 fd07::2/64 ");
+  g_string_truncate(texts, 0);
+  for (guint i = 0; i < scan->routes->len; i++) {
+    const NetRoute *route = scan->routes->pdata[i];
+    g_string_append_printf(texts, "%s>%s,%s,%s,%u,%u ", route->destination != NULL ? route->destination : "default",
+                           route->gateway, route->source != NULL ? route->source : "", route->device, route->flags,
+                           route->mtu);
+  }
+  assert_string_equal(texts->str,
+                      "default>10.7.0.1,10.7.0.3,eth0,0,0 10.20.0.0/16>10.99.0.1,,eth0,4,1300 "
+                      "10.30.0.0/16>10.7.0.5,,eth0,0,0 fd99::/64>fd07::1,,eth0,0,0 ");
+  g_string_free(texts, TRUE);
+  assert_int_equal(scan->neighbours->len, 1);
+  const NetNeighbour *neighbour = scan->neighbours->pdata[0];
+  assert_string_equal(neighbour->address, "10.7.0.9");
+  assert_string_equal(neighbour->mac, "02:00:00:00:00:09");
+}
+
+static void test_scan_refuses(void **state) {
+  g_autoptr(GError) error = NULL;
+  NetScan *scan = NULL;
+  autofd int empty = make_namespace();
+  assert_true(net_namespace_run(empty, scan_here, &scan, &error));
+  assert_int_equal(scan->interfaces->len, 0);
+  net_scan_free(scan);
+  static const char *const taken[] = {"tuntap add tap3_kata mode tap", NULL};
+  set_up(empty, taken);
+  assert_false(net_namespace_run(empty, scan_here, &scan, &error));
+  assert_code(&error, KATA_ERR_INVALID_STATE, "another virtual machine is connected to this network namespace");
+  autofd int other = make_namespace();
+  static const char *const tun[] = {"tuntap add tun0 mode tun", "addr add 10.9.0.2/24 dev tun0", NULL};
+  set_up(other, tun);
+  assert_false(net_namespace_run(other, scan_here, &scan, &error));
+  assert_code(&error, KATA_ERR_UNSUPPORTED, "'tun0' of kind tun: it carries no Ethernet frames");
+}
+
+static gboolean count_here(gpointer data, GError **error) {
+  char *argv[] = {"tc", "qdisc", NULL};
+  g_autofree char *out = NULL;
+  if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, NULL, error)) return FALSE;
+  for (const char *at = out; (at = strstr(at, " ffff: ")) != NULL; at++) ++*(guint *)data;
+  return TRUE;
+}
+
+static guint count_disciplines(int netns) {
+  g_autoptr(GError) error = NULL;
+  guint count = 0;
+  net_namespace_run(netns, count_here, &count, &error);
+  g_assert_no_error(error);
+  return count;
+}
+
+static gboolean join_here(gpointer data, GError **error) {
+  g_autoptr(Netlink) netlink = netlink_open(error);
+  guint eth = if_nametoindex("eth0"), tap = if_nametoindex("tap0_kata");
+  static const guint8 mac[6] = {2, 0, 0, 0, 0, 1};
+  autofd int outward = net_bpf_load_outward(tap, mac, error);
+  autofd int inward = outward >= 0 ? net_bpf_load_inward(if_nametoindex("lo"), error) : -1;
+  /* Twice: what is there is replaced. */
+  for (guint i = 0; i < 2; i++)
+    if (inward < 0 || !net_tc_redirect(netlink, eth, tap, error) || !net_tc_redirect(netlink, tap, eth, error) ||
+        !net_tc_attach(netlink, if_nametoindex("lo"), NET_TC_OUT, outward, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean part_here(gpointer data, GError **error) {
+  g_autoptr(Netlink) netlink = netlink_open(error);
+  static const char *const names[] = {"eth0", "tap0_kata", "lo"};
+  for (gsize i = 0; i < G_N_ELEMENTS(names); i++) net_tc_clear(netlink, if_nametoindex(names[i]));
+  for (gsize i = 0; i < G_N_ELEMENTS(names); i++) net_tc_clear(netlink, if_nametoindex(names[i]));
+  return TRUE;
+}
+
+static gboolean join_nothing(gpointer data, GError **error) {
+  g_autoptr(Netlink) netlink = netlink_open(error);
+  return net_tc_redirect(netlink, 4711, 4712, error);
+}
+
+static void test_joining(void **state) {
+  static const char *const lines[] = {"link add eth0 type veth peer name peer0", "tuntap add tap0_kata mode tap", NULL};
+  g_autoptr(GError) error = NULL;
+  autofd int netns = make_namespace();
+  set_up(netns, lines);
+  net_namespace_run(netns, join_here, NULL, &error);
+  g_assert_no_error(error);
+  assert_int_equal(count_disciplines(netns), 3);
+  assert_true(net_namespace_run(netns, part_here, NULL, &error));
+  assert_int_equal(count_disciplines(netns), 0);
+  assert_false(net_namespace_run(netns, join_nothing, NULL, &error));
+  assert_code(&error, KATA_ERR_NOT_FOUND, "cannot redirect interface 4711 to 4712");
+}
+
+int main(void) {
+  g_autofree char *ip = g_find_program_in_path("ip"), *tc = g_find_program_in_path("tc");
+  if (geteuid() != 0 || ip == NULL || tc == NULL) {
+    printf("skipped: network namespaces need root, and ip and tc (package iproute2)\n");
+    return 77;
+  }
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_namespaces), cmocka_unit_test(test_scan),
+                                     cmocka_unit_test(test_scan_refuses), cmocka_unit_test(test_joining)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
