@@ -145,6 +145,16 @@ class Terminal:
         return status
 
 
+def documented(name, path):
+    """The configuration that users copy from docs/engines.md, with path in the place of katactl."""
+    with open(os.path.join(kata_cli.SOURCE, "docs/engines.md"), encoding="utf-8") as file:
+        text = file.read()
+    block = text[text.index(f"{name}`:\n\n```"):].split("```")[1]
+    assert "/usr/local/bin/katactl" in block, name
+    return block[block.index("\n") + 1:].replace("/usr/local/bin/katactl", path)
+
+
+# Before and after the documented section [engine]: what a test needs beyond it.
 CONTAINERS_CONF = """\
 [containers]
 default_ulimits = [{limits}]
@@ -155,12 +165,6 @@ network_config_dir = "{base}/networks"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
-runtime = "kata"
-runtime_supports_json = ["kata", "other"]
-# Podman 4's manual page has an "s" at the end that its program has not.
-runtime_supports_nocgroup = ["kata", "other"]
-[engine.runtimes]
-{runtimes}
 """
 
 STORAGE_CONF = """\
@@ -175,11 +179,13 @@ class Podman:
     """Podman (and Buildah) with storage, settings and state in a world's directory. "kata" is a name it takes for a
     runtime of virtual machines, "other" none that it knows."""
 
-    def __init__(self, world):
+    def __init__(self, world, network=None):
+        """network: the name of a network namespace (ip-netns(8)) that stands for the host's."""
         self.world = world
-        runtimes = "\n".join(f'{name} = ["{world.runtime(name)}"]' for name in ("kata", "other"))
-        self.write("containers.conf", CONTAINERS_CONF.format(
-            limits=", ".join(f'"{limit}"' for limit in LIMITS), runtimes=runtimes, base=world.base))
+        self.enter = ["nsenter", f"--net=/run/netns/{network}"] if network else []
+        settings = CONTAINERS_CONF.format(limits=", ".join(f'"{limit}"' for limit in LIMITS), base=world.base)
+        settings += documented("containers.conf", world.runtime("kata")).replace("[engine]\n", "")
+        self.write("containers.conf", f'{settings}other = ["{world.runtime("other")}"]\n')
         self.write("storage.conf", STORAGE_CONF.format(base=world.base))
         world.engine_env.update(CONTAINERS_CONF=world.path("containers.conf"),
                                 CONTAINERS_STORAGE_CONF=world.path("storage.conf"))
@@ -191,7 +197,7 @@ class Podman:
             file.write(text)
 
     def command(self, *args):
-        return ["podman", "--tmpdir", self.world.path("p/tmp"), *args]
+        return [*self.enter, "podman", "--tmpdir", self.world.path("p/tmp"), *args]
 
     def run(self, *args, **options):
         return self.world.engine(*self.command(*args), **options)

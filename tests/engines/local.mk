@@ -5,6 +5,7 @@ ENGINE_TESTS = \
 	tests/engines/test-conmon.py \
 	tests/engines/test-containerd.py \
 	tests/engines/test-docker.py \
+	tests/engines/test-networks.py \
 	tests/engines/test-podman.py \
 	tests/engines/test-volumes.py
 dist_check_SCRIPTS += $(ENGINE_TESTS)

@@ -93,6 +93,14 @@ class ContainerdTest(unittest.TestCase):
         left = [line for line in self.world.left_overs() if "containerd --config" not in line]
         return left + engines.sandboxes_below(f"/run/containerd/runc/{self.namespace}")
 
+    def test_documented_configuration(self):
+        path = self.world.path("documented.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("version = 2\n" + engines.documented("config.toml", self.runtime))
+        dump = self.world.engine("containerd", "--config", path, "config", "dump")
+        self.assertEqual(dump.returncode, 0, dump.stderr)
+        self.assertIn(f'BinaryName = "{self.runtime}"', dump.stdout)
+
     def test_run(self):
         result = self.ctr(*self.box("--rm"), "r1", "/bin/sh", "-c", "cat; echo err >&2; exit 42", input="text" * 100000)
         self.assertEqual((result.returncode, result.stdout, result.stderr), (42, "text" * 100000, "err\n"))

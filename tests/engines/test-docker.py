@@ -17,9 +17,10 @@ class DockerTest(unittest.TestCase):
     def setUpClass(cls):
         cls.world = world = EngineWorld()
         cls.addClassCleanup(world.close)
-        settings = {"runtimes": {"kata": {"path": world.runtime("kata")}}, "bridge": "none", "iptables": False,
-                    "ip6tables": False, "data-root": world.path("d/data"), "exec-root": world.path("d/exec"),
-                    "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 1024}}}
+        settings = json.loads(engines.documented("daemon.json", world.runtime("kata")))
+        settings.update({"bridge": "none", "iptables": False, "ip6tables": False, "data-root": world.path("d/data"),
+                         "exec-root": world.path("d/exec"),
+                         "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 1024}}})
         os.mkdir(world.path("d"))
         with open(world.path("daemon.json"), "w", encoding="utf-8") as file:
             json.dump(settings, file)

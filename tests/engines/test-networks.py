@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Podman's networks and pods, in a network namespace that stands for the host's."""
+import os
+import subprocess
+import unittest
+
+import engines
+from engines import IMAGE, EngineWorld, Podman, wait_for
+
+KUBE = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: kube
+spec:
+  containers:
+  - name: one
+    image: localhost/box:1
+    command: ["/bin/sh", "-c", "echo from kube >/tmp/page; exec /bin/busybox httpd -f -p 81 -h /tmp"]
+  - name: two
+    image: localhost/box:1
+    command: ["/bin/sleep", "1000"]
+"""
+
+
+class Networks(unittest.TestCase):
+    def setUp(self):
+        self.network = f"kata-engines-{os.getpid()}"
+        self.addCleanup(subprocess.run, ["ip", "netns", "del", self.network], check=False)
+        subprocess.run(["ip", "netns", "add", self.network], check=True)
+        subprocess.run(["ip", "-n", self.network, "link", "set", "lo", "up"], check=True)
+        self.world = EngineWorld()
+        self.addCleanup(self.world.close)
+        self.podman = Podman(self.world, self.network)
+        self.addCleanup(self.remove_all)
+
+    def remove_all(self):
+        self.podman.run("pod", "rm", "-af")
+        self.podman.run("rm", "-aft", "0")
+
+    def fetch(self, address):
+        """As a program of the host's network gets it."""
+        command = [*self.podman.enter, "busybox", "wget", "-q", "-O", "-", f"http://{address}"]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
+
+    def machines(self):
+        return [line for _, line in self.world.processes() if "qemu-system" in line.split(" ")[0]]
+
+    def inside(self, container, script):
+        return self.podman.ok("exec", container, "sh", "-c", script)
+
+    def test_bridge_and_published_port(self):
+        podman = self.podman
+        podman.ok("run", "-d", "--name", "web", "-p", "8080:80", IMAGE, "sh", "-c",
+                  "echo page >/tmp/page; exec httpd -f -p 80 -h /tmp")
+        address = podman.ok("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "web")
+        self.assertIn(f"inet {address}/", self.inside("web", "ip addr show eth0"))
+        wait_for(lambda: self.fetch(f"{address}/page") == "page\n", "the page by the container's address", 60)
+        self.assertEqual(self.fetch("127.0.0.1:8080/page"), "page\n")
+        self.assertEqual(podman.ok("port", "web"), "80/tcp -> 0.0.0.0:8080")
+        # Another guest on the same bridge, and a container in the same guest.
+        said = podman.ok("run", "--rm", IMAGE, "sh", "-c", f"wget -q -O - http://{address}/page; ip route | head -1")
+        self.assertRegex(said, "^page\ndefault via ")
+        said = podman.ok("run", "--rm", "--network", "container:web", IMAGE, "wget", "-q", "-O", "-", "http://127.0.0.1/page")
+        self.assertEqual(said, "page")
+        podman.ok("rm", "-ft", "0", "web")
+        self.world.assert_nothing_left()
+
+    def test_host_network_is_refused(self):
+        result = self.podman.run("run", "--rm", "--network", "host", IMAGE, "true")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("network", result.stderr)
+        self.world.assert_nothing_left()
+
+    def test_pod(self):
+        podman = self.podman
+        podman.ok("pod", "create", "--name", "p", "--infra-image", IMAGE, "--infra-command", "sleep 1000")
+        podman.ok("run", "-d", "--pod", "p", "--name", "one", IMAGE, "sh", "-c",
+                  "echo page >/tmp/page; exec httpd -f -p 80 -h /tmp")
+        podman.ok("run", "-d", "--pod", "p", "--name", "two", IMAGE, "sleep", "1000")
+        self.assertEqual(len(self.machines()), 1)
+        wait_for(lambda: podman.run("exec", "two", "wget", "-q", "-O", "-", "http://127.0.0.1/page").stdout == "page\n",
+                 "the other container's page", 60)
+        self.assertEqual(self.inside("one", "readlink /proc/self/ns/ipc"), self.inside("two", "readlink /proc/self/ns/ipc"))
+        podman.ok("rm", "-ft", "0", "one")
+        self.inside("two", "true")
+        self.assertIn("Running", podman.ok("pod", "ps") + podman.ok("pod", "inspect", "p"))
+        podman.ok("pod", "rm", "-ft", "0", "p")
+        self.world.assert_nothing_left()
+
+    def test_play_kube(self):
+        podman = self.podman
+        with open(self.world.path("kube.yaml"), "w", encoding="utf-8") as file:
+            file.write(KUBE)
+        podman.write("containers.conf", self.with_infra())
+        podman.ok("play", "kube", self.world.path("kube.yaml"))
+        self.assertEqual(len(self.machines()), 1)
+        wait_for(lambda: podman.run("exec", "kube-two", "/bin/wget", "-q", "-O", "-", "http://127.0.0.1:81/page").stdout ==
+                 "from kube\n", "the page", 60)
+        podman.ok("play", "kube", "--down", self.world.path("kube.yaml"))
+        self.world.assert_nothing_left()
+
+    def with_infra(self):
+        """The settings, and an image for infra containers whose own program waits."""
+        self.podman.ok("import", "-c", "CMD [\"/bin/sleep\", \"1000\"]", self.world.image_tar, "localhost/infra:1")
+        with open(self.world.path("containers.conf"), encoding="utf-8") as file:
+            return file.read().replace("[engine]\n", '[engine]\ninfra_image = "localhost/infra:1"\n')
+
+
+if __name__ == "__main__":
+    engines.kata_cli.main(lambda: engines.require("podman", "conmon", "ip", "iptables", "nsenter"))
