@@ -15,10 +15,11 @@ struct ContainerRun {
   ContainerRunFunc done; /* must call func, or hand it on */
   ContainerFunc func;
   gpointer user_data;
-  Process *process;        /* the one that is being made; the container's */
-  OciProcess *description; /* of it */
-  char **device_weights;   /* what crun does not set; NULL: nothing */
-  CrunConsole *console;    /* NULL: it has no terminal */
+  Process *process;                            /* the one that is being made; the container's */
+  OciProcess *description;                     /* of it */
+  const Grpc__CreateContainerRequest *request; /* if it makes the container; stays until func is called */
+  char **device_weights;                       /* what crun does not set; NULL: nothing */
+  CrunConsole *console;                        /* NULL: it has no terminal */
 };
 
 ContainerRun *container_run_new(Container *container, ContainerRunFunc done, ContainerFunc func, gpointer user_data);

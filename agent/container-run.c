@@ -5,6 +5,7 @@
 
 #include "agent/attributes.h"
 #include "agent/container-private.h"
+#include "agent/device-spec.h"
 #include "agent/spec.h"
 #include "agent/user.h"
 #include "common/error.h"
@@ -166,6 +167,7 @@ void container_exec(Container *container, const Grpc__ExecProcessRequest *reques
       process_new(container->sandbox->reaper, exec_id, description->terminal, container_process_ended, container);
   g_queue_push_tail(&container->execs, process);
 
+  device_spec_apply_to_process(container->devices, own);
   g_autofree char *document = oci_process_to_json(own);
   g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
   g_ptr_array_add(arguments, g_strdup("exec"));

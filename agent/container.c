@@ -11,6 +11,7 @@
 #include "agent/container-private.h"
 #include "agent/device-spec.h"
 #include "agent/mount.h"
+#include "agent/shared-mount.h"
 #include "agent/spec-resources.h"
 #include "agent/spec.h"
 #include "agent/termination-log.h"
@@ -40,6 +41,7 @@ void container_free(Container *container) {
   g_ptr_array_unref(container->devices);
   g_free(container->cgroup_path);
   g_free(container->bundle);
+  g_free(container->name);
   g_free(container->termination_log);
   g_free(container->id);
   g_free(container);
@@ -82,7 +84,7 @@ static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateContaine
                 id);
     return FALSE;
   }
-  if (!spec_check(request->oci, error)) return FALSE;
+  if (!spec_check(request->oci, error) || !shared_mounts_check(request, error)) return FALSE;
   for (gsize i = 0; i < request->n_devices; i++)
     if (!device_spec_check(request->devices[i], request->oci, error)) return FALSE;
   return TRUE;
@@ -102,6 +104,32 @@ static gboolean set_device_weights(const Container *container, char *const *weig
   return TRUE;
 }
 
+/* Of one creation, while it is prepared or finished. */
+typedef struct {
+  Container *container;
+  const Grpc__CreateContainerRequest *request;
+  ContainerFunc func;
+  gpointer user_data;
+} Creation;
+
+/* The last step: what it shares of others is there as well. */
+static void mounts_shared(const GError *share_error, gpointer user_data) {
+  g_autofree Creation *creation = user_data;
+  Container *container = creation->container;
+  container->runs--;
+  if (share_error) {
+    g_autoptr(GError) error = g_error_copy(share_error);
+    g_prefix_error(&error, "cannot create container '%s': ", container->id);
+    container_undo_create(container, error, creation->func, creation->user_data);
+  } else {
+    storage_table_keep(container->sandbox->storages, container->storages);
+    if (container->state == CONTAINER_CREATING) container->state = CONTAINER_CREATED;
+    creation->func(NULL, creation->user_data);
+  }
+  container_continue_pause(container);
+  container_continue_removal(container);
+}
+
 static void create_done(ContainerRun *run, const GError *crun_error, pid_t pid) {
   Container *container = run->container;
   g_autoptr(GError) error = crun_error ? g_error_copy(crun_error) : NULL;
@@ -118,9 +146,10 @@ static void create_done(ContainerRun *run, const GError *crun_error, pid_t pid) 
     container_undo_create(container, error, run->func, run->user_data);
     return;
   }
-  storage_table_keep(container->sandbox->storages, container->storages);
-  if (container->state == CONTAINER_CREATING) container->state = CONTAINER_CREATED;
-  run->func(NULL, run->user_data);
+  Creation *creation = g_new(Creation, 1);
+  *creation = (Creation){container, run->request, run->func, run->user_data};
+  container->runs++;
+  shared_mounts_start(container, run->request, mounts_shared, creation);
 }
 
 static void take_sandbox_part(Container *container, const Grpc__CreateContainerRequest *request) {
@@ -132,14 +161,6 @@ static void take_sandbox_part(Container *container, const Grpc__CreateContainerR
     g_warning("%s", error->message);
 }
 
-/* Of one creation, while it is prepared. */
-typedef struct {
-  Container *container;
-  const Grpc__CreateContainerRequest *request;
-  ContainerFunc func;
-  gpointer user_data;
-} Creation;
-
 static void run_create(Creation *creation) {
   Container *container = creation->container;
   take_sandbox_part(container, creation->request);
@@ -148,6 +169,7 @@ static void run_create(Creation *creation) {
   g_ptr_array_add(arguments, g_strconcat("--bundle=", container->bundle, NULL));
   ContainerRun *run = container_run_new(container, create_done, creation->func, creation->user_data);
   run->process = container->init;
+  run->request = creation->request;
   run->description = oci_process_copy(creation->request->oci->process);
   run->device_weights = spec_get_device_weights(creation->request->oci->linux->resources);
   container_run_start_process(run, arguments, NULL, NULL);
@@ -179,6 +201,7 @@ void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *requ
   g_hash_table_insert(sandbox->containers, container->id, container);
   container->init =
       process_new(sandbox->reaper, container->id, request->oci->process->terminal, container_process_ended, container);
+  container->name = shared_mounts_get_name(request->oci);
   container->termination_log = termination_log_find(request->oci);
   Creation *creation = g_new(Creation, 1);
   *creation = (Creation){container, request, func, user_data};

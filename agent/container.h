@@ -33,6 +33,7 @@ struct Container {
   ContainerState state;
   gboolean is_started;
   gboolean is_rootfs_bound;
+  char *name;               /* that Kubernetes gave it; NULL: none */
   char *termination_log;    /* a file of this guest; NULL: none */
   gboolean has_start_hooks; /* which only crun can run */
   gboolean has_stop_hooks;

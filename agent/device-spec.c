@@ -275,20 +275,17 @@ static gboolean has_pci_addresses(const GPtrArray *found) {
   return FALSE;
 }
 
-char **device_rewrite_environment(const GPtrArray *found, char *const *env, gsize n_env) {
-  if (!has_pci_addresses(found)) return NULL;
-  char **changed = g_new0(char *, n_env + 1);
-  for (gsize i = 0; i < n_env; i++) changed[i] = rewrite_variable(found, env[i]);
-  return changed;
+void device_spec_apply_to_process(const GPtrArray *found, OciProcess *process) {
+  if (!has_pci_addresses(found)) return;
+  for (gsize i = 0; i < process->n_env; i++) {
+    char *variable = rewrite_variable(found, process->env[i]);
+    set_text(&process->env[i], variable);
+    g_free(variable);
+  }
 }
 
 void device_spec_apply(const GPtrArray *found, OciSpec *spec) {
   g_autoptr(GHashTable) changed = g_hash_table_new(NULL, NULL);
   for (guint i = 0; i < found->len; i++) apply_one(g_ptr_array_index(found, i), spec, changed);
-  OciProcess *process = spec->process;
-  char **env = process ? device_rewrite_environment(found, process->env, process->n_env) : NULL;
-  if (!env) return;
-  for (gsize i = 0; i < process->n_env; i++) g_free(process->env[i]);
-  g_free(process->env);
-  process->env = env;
+  if (spec->process) device_spec_apply_to_process(found, spec->process);
 }

@@ -40,5 +40,5 @@ void device_job_cancel(DeviceJob *job);
 /* Puts the guest's numbers (of a DeviceFound each) where the host's are: devices, rules of the device cgroup, and the
  * PCI addresses in variables named PCIDEVICE_... */
 void device_spec_apply(const GPtrArray *found, OciSpec *spec);
-/* The variables alone. A NULL-terminated list, the caller's; NULL: nothing is to be changed. */
-char **device_rewrite_environment(const GPtrArray *found, char *const *env, gsize n_env);
+/* The variables alone, of a process that comes later. */
+void device_spec_apply_to_process(const GPtrArray *found, OciProcess *process);

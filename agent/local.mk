@@ -47,6 +47,7 @@ agent_libagent_la_SOURCES = \
 	agent/rpc-sandbox.c agent/rpc-storage.c agent/rpc-stream.c agent/rpc.c agent/rpc.h \
 	agent/sandbox.c agent/sandbox.h \
 	agent/service.c agent/service.h \
+	agent/shared-mount.c agent/shared-mount.h \
 	agent/spec.c agent/spec.h agent/spec-resources.c agent/spec-resources.h \
 	agent/stats.c agent/stats.h \
 	agent/storage-block.c agent/storage-group.c agent/storage-memory.c agent/storage-overlay.c \

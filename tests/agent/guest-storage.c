@@ -392,7 +392,7 @@ static void test_pci_device(void **state) {
   Grpc__Device *devices[] = {&device};
   device.options = options;
   device.n_options = G_N_ELEMENTS(options);
-  g_autoptr(Grpc__Spec) spec = harness_spec("echo $PCIDEVICE_MAKER_CARD; read x; :");
+  g_autoptr(Grpc__Spec) spec = harness_spec("echo $PCIDEVICE_MAKER_CARD; read wait");
   free(spec->process->env[0]);
   spec->process->env[0] = strdup("PCIDEVICE_MAKER_CARD=0000:3b:00.1,0000:3b:00.0,0000:99:00.0");
   Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
@@ -400,11 +400,24 @@ static void test_pci_device(void **state) {
   request.oci = spec;
   request.devices = devices;
   request.n_devices = 1;
-  const char *const args[] = {"/bin/sh", "-c", "echo $PCIDEVICE_MAKER_CARD", NULL};
-  harness_set_args(spec->process, args);
   harness_must("CreateContainer", &request.base);
-  g_autofree char *said = finish("card");
-  assert_string_equal(said, "0000:00:0e.0,0000:00:0c.0,0000:99:00.0\n");
+  harness_start_container("card");
+  /* A process that comes later is told the same. */
+  g_autoptr(Grpc__Process) process = harness_process("echo $PCIDEVICE_MAKER_CARD");
+  free(process->env[0]);
+  process->env[0] = strdup("PCIDEVICE_MAKER_CARD=0000:3b:00.0");
+  Grpc__ExecProcessRequest exec = GRPC__EXEC_PROCESS_REQUEST__INIT;
+  exec.container_id = (char *)"card";
+  exec.exec_id = (char *)"later";
+  exec.process = process;
+  harness_must("ExecProcess", &exec.base);
+  g_autoptr(GString) later = harness_read_all("card", "later", FALSE);
+  assert_string_equal(later->str, "0000:00:0c.0\n");
+  harness_close_stdin("card", "");
+  g_autoptr(GString) said = harness_read_all("card", "", FALSE);
+  harness_wait("card", "");
+  harness_remove("card");
+  assert_string_equal(said->str, "0000:00:0e.0,0000:00:0c.0,0000:99:00.0\n");
   device.type = (char *)"vfio-pci";
   harness_must_fail("CreateContainer", &request.base, TTRPC_UNIMPLEMENTED, "no IOMMU");
 }

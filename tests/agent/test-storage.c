@@ -534,6 +534,76 @@ static void test_removed_while_waiting(void **state) {
   assert_string_equal(before, after);
 }
 
+/* ---- one container's mounts in another ---- */
+
+static Grpc__CreateContainerRequest sharing(const char *id, Grpc__Spec *spec, Grpc__SharedMount **list) {
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)id;
+  request.oci = spec;
+  request.shared_mounts = list;
+  request.n_shared_mounts = 1;
+  return request;
+}
+
+static void test_shared_mounts(void **state) {
+  g_autoptr(Grpc__Spec) server = harness_spec("echo served > /tmp/file; echo ready; sleep 1000");
+  server->annotations = malloc(sizeof *server->annotations);
+  server->annotations[0] = malloc(sizeof **server->annotations);
+  grpc__spec__annotations_entry__init(server->annotations[0]);
+  server->annotations[0]->key = strdup("io.kubernetes.cri.container-name");
+  server->annotations[0]->value = strdup("sidecar");
+  server->n_annotations = 1;
+  harness_create_spec("server", server);
+  harness_start_container("server");
+  g_autoptr(GBytes) ready = harness_read("server", "", 6);
+
+  g_autoptr(Grpc__Spec) spec = harness_spec("cat /dev/from/sidecar/file; echo back > /dev/from/sidecar/back");
+  Grpc__SharedMount mount = GRPC__SHARED_MOUNT__INIT;
+  Grpc__SharedMount *list[] = {&mount};
+  mount.name = (char *)"cache";
+  mount.src_ctr = (char *)"sidecar";
+  mount.src_path = (char *)"/tmp";
+  mount.dst_ctr = (char *)"user";
+  mount.dst_path = (char *)"/dev/from/sidecar";
+  Grpc__CreateContainerRequest request = sharing("user", spec, list);
+  harness_must("CreateContainer", &request.base);
+  harness_start_container("user");
+  g_autoptr(GString) out = harness_read_all("user", "", FALSE);
+  assert_string_equal(out->str, "served\n");
+  harness_wait("user", "");
+  harness_remove("user");
+  harness_exec("server", "look", "cat /tmp/back");
+  g_autoptr(GString) back = harness_read_all("server", "look", FALSE);
+  assert_string_equal(back->str, "back\n");
+  harness_wait("server", "look");
+
+  g_autofree char *before = harness_leftovers();
+  mount.src_ctr = (char *)"nobody";
+  harness_must_fail("CreateContainer", &request.base, TTRPC_NOT_FOUND, "there is no container 'nobody'");
+  mount.src_ctr = (char *)"server";
+  mount.src_path = (char *)"/no/such";
+  harness_must_fail("CreateContainer", &request.base, TTRPC_NOT_FOUND, "cannot share mount 'cache'");
+  mount.src_path = (char *)"relative";
+  harness_must_fail("CreateContainer", &request.base, TTRPC_INVALID_ARGUMENT, "source of a shared mount");
+  mount.src_path = (char *)"/tmp";
+  mount.dst_ctr = (char *)"another";
+  harness_must_fail("CreateContainer", &request.base, TTRPC_INVALID_ARGUMENT, "for another container");
+  mount.dst_ctr = (char *)"";
+  mount.dst_path = (char *)"/dev/../..";
+  harness_must_fail("CreateContainer", &request.base, TTRPC_INVALID_ARGUMENT, "destination of a shared mount");
+  /* What the container planted leads to its own root at most. */
+  harness_exec("server", "plant", "/bin/busybox ln -s /run/test /tmp/link");
+  assert_int_equal(harness_wait("server", "plant"), 0);
+  mount.dst_path = (char *)"/dev/from/sidecar";
+  mount.src_path = (char *)"/tmp/link/rootfs";
+  harness_must_fail("CreateContainer", &request.base, TTRPC_NOT_FOUND, "cannot share mount 'cache'");
+  mount.src_path = (char *)"/proc/1/root";
+  harness_must_fail("CreateContainer", &request.base, TTRPC_INVALID_ARGUMENT, "cannot share mount 'cache'");
+  g_autofree char *after = harness_leftovers();
+  assert_string_equal(before, after);
+  harness_remove("server");
+}
+
 /* ---- the sandbox's own ---- */
 
 static void test_sandbox_that_fails(void **state) {
@@ -572,6 +642,7 @@ static int run(void) {
       cmocka_unit_test(test_hostile_paths),
       cmocka_unit_test(test_overlay),
       cmocka_unit_test(test_groups),
+      cmocka_unit_test(test_shared_mounts),
       cmocka_unit_test(test_missing_devices),
       cmocka_unit_test(test_removed_while_waiting),
       cmocka_unit_test(test_sandbox_that_fails),

@@ -121,7 +121,7 @@ static void check_devices(const Grpc__CreateContainerRequest *request) {
   g_autoptr(OciSpec) spec = oci_spec_copy(request->oci);
   g_assert(spec);
   device_spec_apply(found, spec);
-  if (spec->process) g_strfreev(device_rewrite_environment(found, spec->process->env, spec->process->n_env));
+  if (spec->process) device_spec_apply_to_process(found, spec->process);
 }
 
 static void check_create(const Grpc__CreateContainerRequest *request) {

@@ -2,7 +2,8 @@
 
 if HAVE_CMOCKA
 AGENT_UNITS = tests/unit/test-agent-config tests/unit/test-agent-cpuset tests/unit/test-agent-debug \
-	tests/unit/test-agent-device tests/unit/test-agent-init tests/unit/test-agent-iptables tests/unit/test-agent-net-text \
+	tests/unit/test-agent-device tests/unit/test-agent-device-spec tests/unit/test-agent-init \
+	tests/unit/test-agent-iptables tests/unit/test-agent-net-text \
 	tests/unit/test-agent-process-list tests/unit/test-agent-reap tests/unit/test-agent-spec \
 	tests/unit/test-agent-stats tests/unit/test-agent-stream tests/unit/test-agent-task tests/unit/test-agent-uevent \
 	tests/unit/test-agent-user tests/unit/test-agent-oom tests/unit/test-agent-online tests/unit/test-agent-metrics
@@ -39,6 +40,8 @@ tests_unit_test_agent_stats_SOURCES = tests/unit/test-agent-stats.c
 tests_unit_test_agent_stats_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_stream_SOURCES = tests/unit/test-agent-stream.c
 tests_unit_test_agent_stream_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_device_spec_SOURCES = tests/unit/test-agent-device-spec.c
+tests_unit_test_agent_device_spec_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_device_SOURCES = tests/unit/test-agent-device.c
 tests_unit_test_agent_device_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_task_SOURCES = tests/unit/test-agent-task.c
