@@ -227,6 +227,14 @@ static void test_affinity(void **state) {
   harness_remove("cpus");
 }
 
+/* By these texts callers know 127 from 126. */
+static void test_programs(void **state) {
+  check_refused("{\"process\": {\"args\": [\"no-such-program\"]}}",
+                "executable file `no-such-program` not found in $PATH: no such file or directory");
+  check_refused("{\"process\": {\"args\": [\"/bin/no-such-program\"]}}", "o such file or directory");
+  check_refused("{\"process\": {\"args\": [\"/etc/passwd\"]}}", "ermission denied");
+}
+
 /* ---- linux ---- */
 
 static void test_paths(void **state) {
@@ -311,16 +319,13 @@ static void test_time_namespace(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_user),           cmocka_unit_test(test_user_by_name),
-      cmocka_unit_test(test_hostile_passwd), cmocka_unit_test(test_environment),
-      cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_process_limits),
-      cmocka_unit_test(test_oom_score),      cmocka_unit_test(test_terminal),
-      cmocka_unit_test(test_labels),         cmocka_unit_test(test_scheduling),
-      cmocka_unit_test(test_affinity),       cmocka_unit_test(test_paths),
-      cmocka_unit_test(test_sysctl),         cmocka_unit_test(test_devices),
-      cmocka_unit_test(test_seccomp),        cmocka_unit_test(test_personality),
-      cmocka_unit_test(test_propagation),    cmocka_unit_test(test_unified),
-      cmocka_unit_test(test_user_namespace), cmocka_unit_test(test_time_namespace),
+      cmocka_unit_test(test_user),        cmocka_unit_test(test_user_by_name),   cmocka_unit_test(test_hostile_passwd),
+      cmocka_unit_test(test_environment), cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_process_limits),
+      cmocka_unit_test(test_oom_score),   cmocka_unit_test(test_terminal),       cmocka_unit_test(test_labels),
+      cmocka_unit_test(test_scheduling),  cmocka_unit_test(test_affinity),       cmocka_unit_test(test_programs),
+      cmocka_unit_test(test_paths),       cmocka_unit_test(test_sysctl),         cmocka_unit_test(test_devices),
+      cmocka_unit_test(test_seccomp),     cmocka_unit_test(test_personality),    cmocka_unit_test(test_propagation),
+      cmocka_unit_test(test_unified),     cmocka_unit_test(test_user_namespace), cmocka_unit_test(test_time_namespace),
   };
   return cmocka_run_group_tests_name("agent-document", tests, start, stop);
 }

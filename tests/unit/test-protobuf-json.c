@@ -589,7 +589,7 @@ static void test_recorded_requests(void **state) {
     check_request(lines[i], json);
     n_requests++;
   }
-  assert_int_equal(n_requests, 36);
+  assert_int_equal(n_requests, 48);
 }
 
 int main(void) {
