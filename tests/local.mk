@@ -34,7 +34,10 @@ VALGRIND_TESTS = $(filter-out %.sh %.py $(NOT_UNDER_VALGRIND), $(LIGHT_TESTS))
 
 # libvirt allocates memory between fork(2) and exec(2), and AddressSanitizer's allocator may be locked there for ever.
 NOT_UNDER_SANITIZERS = tests/unit/test-vm tests/golden/define.sh
-SANITIZERS_TESTS = $(filter-out $(NOT_UNDER_SANITIZERS), $(LIGHT_TESTS))
+# The agent has its real crun there, as an ordinary process.
+SANITIZED_AGENT_TESTS = test-lifecycle test-streams test-requests test-guest-service
+SANITIZERS_TESTS = $(filter-out $(NOT_UNDER_SANITIZERS), $(LIGHT_TESTS)) \
+	$(filter $(SANITIZED_AGENT_TESTS:%=tests/agent/%), $(TESTS))
 
 .PHONY: check-valgrind check-soak check-sanitizers
 check-valgrind: $(BUILT_SOURCES)
