@@ -23,6 +23,7 @@ include tests/agent/local.mk
 include tests/vm/local.mk
 include tests/bench/local.mk
 include tests/cli/local.mk
+include tests/oci/local.mk
 include tests/engines/local.mk
 include tests/fuzz/local.mk
 
