@@ -13,8 +13,13 @@
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "common/safe-path.h"
 
 #define PAUSE_NAME "kata-pause"
+#define STAT_MAX 4096
+/* The field of /proc/PID/stat, counted from the blank after the name, and PF_EXITING of the kernel in it. */
+#define STAT_FLAGS 7
+#define FLAG_EXITING 0x4u
 
 struct Namespaces {
   Reaper *reaper;
@@ -122,9 +127,18 @@ static void pause_ended(pid_t pid, int wait_status, gpointer user_data) {
   g_warning("the first process of the sandbox's pid namespace has ended, and all in it");
 }
 
-/* One that is just ending has no namespace to join any more. */
+/* Its namespace takes nobody in any more, though its file in /proc is still there. */
+static gboolean is_ending(pid_t pid) {
+  g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+  g_autofree char *stat = safe_read_file(path, STAT_MAX, NULL, NULL);
+  const char *after = stat ? strrchr(stat, ')') : NULL;
+  g_auto(GStrv) fields = after ? g_strsplit(after + 1, " ", -1) : NULL;
+  return !fields || g_strv_length(fields) <= STAT_FLAGS ||
+         (g_ascii_strtoull(fields[STAT_FLAGS], NULL, 10) & FLAG_EXITING) != 0;
+}
+
 gboolean namespaces_has_pid(const Namespaces *namespaces) {
-  return namespaces->pause > 0 && access(namespaces->pid_path, F_OK) == 0;
+  return namespaces->pause > 0 && !is_ending(namespaces->pause);
 }
 
 const char *namespaces_get_pid(Namespaces *namespaces, GError **error) {
