@@ -386,6 +386,11 @@ static void test_devices(void **state) {
   assert_string_equal(sees_node, "1\n");
 }
 
+static void add_variable(Grpc__Process *process, const char *variable) {
+  process->env = realloc(process->env, (process->n_env + 1) * sizeof *process->env);
+  process->env[process->n_env++] = strdup(variable);
+}
+
 static void test_pci_device(void **state) {
   char *options[] = {(char *)"0000:3b:00.0=0c", (char *)"0000:3b:00.1=0e"};
   Grpc__Device device = device_of("vfio-pci-gk", "12", "/dev/vfio/12");
@@ -393,8 +398,7 @@ static void test_pci_device(void **state) {
   device.options = options;
   device.n_options = G_N_ELEMENTS(options);
   g_autoptr(Grpc__Spec) spec = harness_spec("echo $PCIDEVICE_MAKER_CARD; read wait");
-  free(spec->process->env[0]);
-  spec->process->env[0] = strdup("PCIDEVICE_MAKER_CARD=0000:3b:00.1,0000:3b:00.0,0000:99:00.0");
+  add_variable(spec->process, "PCIDEVICE_MAKER_CARD=0000:3b:00.1,0000:3b:00.0,0000:99:00.0");
   Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
   request.container_id = (char *)"card";
   request.oci = spec;
@@ -404,8 +408,7 @@ static void test_pci_device(void **state) {
   harness_start_container("card");
   /* A process that comes later is told the same. */
   g_autoptr(Grpc__Process) process = harness_process("echo $PCIDEVICE_MAKER_CARD");
-  free(process->env[0]);
-  process->env[0] = strdup("PCIDEVICE_MAKER_CARD=0000:3b:00.0");
+  add_variable(process, "PCIDEVICE_MAKER_CARD=0000:3b:00.0");
   Grpc__ExecProcessRequest exec = GRPC__EXEC_PROCESS_REQUEST__INIT;
   exec.container_id = (char *)"card";
   exec.exec_id = (char *)"later";
