@@ -13,10 +13,15 @@
 #include "lib/paths.h"
 #include "lib/vm-config.h"
 #include "shim/agent-link.h"
+#include "shim/boot-slot.h"
 #include "shim/console.h"
 #include "shim/guest-spec.h"
 #include "shim/resize.h"
 #include "shim/store.h"
+
+#define BOOT_SLOTS PATHS_DEFAULT_ROOT "/b"
+/* Longer than this others' boots are not waited for. */
+#define TURN_PATIENCE_MS 120000
 
 typedef struct {
   const char *name;
@@ -112,6 +117,26 @@ static gboolean step_network(Sandbox *sandbox, GError **error) {
 
 static void undo_network(Sandbox *sandbox) { g_clear_pointer(&sandbox->net, net_free); }
 
+/* ---- a turn ---- */
+
+static gboolean is_cancelled(Sandbox *sandbox, GError **error) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean cancelled = sandbox->cancelled;
+  g_mutex_unlock(&sandbox->lock);
+  if (cancelled)
+    g_set_error(error, KATA_ERROR, KATA_ERR_CANCELLED, "the start of sandbox '%s' was given up by its caller",
+                sandbox->id);
+  return cancelled;
+}
+
+static gboolean is_given_up(gpointer sandbox) { return is_cancelled(sandbox, NULL); }
+
+static void wait_for_turn(Sandbox *sandbox) {
+  if (sandbox->accelerator != ACCELERATOR_TCG) return;
+  guint n_slots = MAX(2, g_get_num_processors());
+  sandbox->boot_slot = boot_slot_take(BOOT_SLOTS, n_slots, TURN_PATIENCE_MS, is_given_up, sandbox);
+}
+
 /* ---- the machine itself ---- */
 
 static VmConfig *make_config(Sandbox *sandbox, GError **error) {
@@ -131,6 +156,7 @@ static gboolean start_here(gpointer data, GError **error) {
 }
 
 static gboolean step_machine(Sandbox *sandbox, GError **error) {
+  wait_for_turn(sandbox);
   /* Context ids 0 to 2 are taken (vsock(7)); the kernel refuses one in use. */
   if (sandbox->channel == CHANNEL_VSOCK) sandbox->vsock_cid = (guint32)g_random_int_range(3, G_MAXINT32);
   g_autoptr(VmConfig) config = make_config(sandbox, error);
@@ -296,16 +322,6 @@ static const LaunchStep steps[] = {
     {"agent", step_agent, undo_agent},
 };
 
-static gboolean is_cancelled(Sandbox *sandbox, GError **error) {
-  g_mutex_lock(&sandbox->lock);
-  gboolean cancelled = sandbox->cancelled;
-  g_mutex_unlock(&sandbox->lock);
-  if (cancelled)
-    g_set_error(error, KATA_ERROR, KATA_ERR_CANCELLED, "the start of sandbox '%s' was given up by its caller",
-                sandbox->id);
-  return cancelled;
-}
-
 /* A virtiofsd that has died says why on its standard error. */
 static void append_daemon_words(const Sandbox *sandbox, GError *error) {
   g_autofree char *words = sandbox->share != NULL ? share_dup_daemon_log(sandbox->share) : NULL;
@@ -314,7 +330,7 @@ static void append_daemon_words(const Sandbox *sandbox, GError *error) {
   error_append_detail(error, words);
 }
 
-gboolean launch_run(Sandbox *sandbox, GError **error) {
+static gboolean run_steps(Sandbox *sandbox, GError **error) {
   for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
     timeline_begin(sandbox->timeline, steps[i].name);
     gboolean done = !is_cancelled(sandbox, error) && steps[i].run(sandbox, error);
@@ -350,4 +366,10 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
   start_pump(sandbox);
   start_oom_watch(sandbox);
   return TRUE;
+}
+
+gboolean launch_run(Sandbox *sandbox, GError **error) {
+  gboolean is_up = run_steps(sandbox, error);
+  fd_clear(&sandbox->boot_slot);
+  return is_up;
 }

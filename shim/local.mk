@@ -5,6 +5,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/start.c shim/start.h shim/serve.c shim/serve.h \
 	shim/service.c shim/service.h shim/task-service.c shim/sandbox-service.c shim/owner-service.c \
 	shim/sandbox.c shim/sandbox.h shim/sandbox-dir.c shim/sandbox-dir.h \
+	shim/boot-slot.c shim/boot-slot.h \
 	shim/console.c shim/console.h shim/host-watch.c shim/host-watch.h shim/orphan.c shim/orphan.h \
 	shim/launch.c shim/launch.h shim/timeline.c shim/timeline.h \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \

@@ -56,6 +56,7 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   sandbox->events = events_new();
   sandbox->created_at = g_get_real_time();
   sandbox->netns = -1;
+  sandbox->boot_slot = -1;
   sandbox->status = SANDBOX_CREATED;
   g_mutex_init(&sandbox->lock);
   g_cond_init(&sandbox->changed);

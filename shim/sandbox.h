@@ -48,6 +48,7 @@ typedef struct {
   GHashTable *containers; /* id -> Container */
   GPtrArray *waiters;     /* WaitSandbox calls */
   guint vm_watch, daemon_watch, console_watch;
+  int boot_slot; /* while it boots; -1: none */
   gboolean netns_chosen;
   int netns;        /* what the guest's network is; -1: not chosen, or one of its own */
   char *netns_path; /* where it was found, or NULL */

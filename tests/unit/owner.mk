@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Parts of the owner that need no guest.
 if HAVE_CMOCKA
-owner_tests = tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
+owner_tests = tests/unit/test-boot-slot tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
 	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup
 check_PROGRAMS += $(owner_tests)
 TESTS += $(owner_tests)
@@ -14,6 +14,8 @@ tests_unit_test_guest_spec_SOURCES = tests/unit/test-guest-spec.c shim/guest-spe
 tests_unit_test_guest_spec_LDADD = $(TEST_LIBS)
 tests_unit_test_stream_SOURCES = tests/unit/test-stream.c shim/stream.c
 tests_unit_test_stream_LDADD = $(TEST_LIBS)
+tests_unit_test_boot_slot_SOURCES = tests/unit/test-boot-slot.c shim/boot-slot.c
+tests_unit_test_boot_slot_LDADD = $(TEST_LIBS)
 tests_unit_test_timeline_SOURCES = tests/unit/test-timeline.c shim/timeline.c
 tests_unit_test_timeline_LDADD = $(TEST_LIBS)
 tests_unit_test_hooks_SOURCES = tests/unit/test-hooks.c shim/hooks.c
