@@ -58,7 +58,7 @@ class Console:
 
 
 class AgentKilled(kata_cli.CliTest):
-    def make_world(self, die_at):
+    def make_dying_world(self, die_at):
         world = kata_cli.World([("hypervisor.qemu", "kernel_params", f'"rdinit=/die-at die_at={die_at}"'),
                                 ("hypervisor.qemu", "initrd", f'"{self.initrd}"')])
         self.addCleanup(world.close)
@@ -85,7 +85,7 @@ class AgentKilled(kata_cli.CliTest):
         self.assertLess(told_at - console.last_change, TOLD_WITHIN)
 
     def start(self, die_at, *args):
-        world = self.make_world(die_at)
+        world = self.make_dying_world(die_at)
         client = world.start("run", "--bundle", world.bundle(*args), "c1", stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         return world, client, Console(world)
@@ -113,11 +113,11 @@ class AgentKilled(kata_cli.CliTest):
         world.assert_nothing_left()
 
     def test_while_the_container_is_removed(self):
-        """rmdir(2). What was to be removed is gone with the guest, so nobody has to know."""
-        world, client, console = self.start("84", "sh", "-c", "echo up; exit 7")
+        """unlinkat(2) of a directory. What was to be removed is gone with the guest, so nobody has to know."""
+        world, client, console = self.start("263:2:512", "sh", "-c", "echo up; exit 7")
         self.assertEqual(client.communicate(timeout=kata_cli.PATIENCE), ("up\n", ""))
         self.assertEqual(client.returncode, 7)
-        self.check_death(console, 84, time.time())
+        self.check_death(console, 263, time.time())
         world.assert_nothing_left()
 
 
