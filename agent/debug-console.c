@@ -20,6 +20,8 @@
 /* Between a shell's end and the next one on the same device. */
 #define RESTART_MS 1000
 #define BLOCK_SIZE 4096
+/* More than a terminal holds: whom the shell leaves behind may write for ever. */
+#define LAST_BLOCKS_MAX 64
 
 static const char *const shells[] = {"/run/kata-extensions/devkit/bin/devkit-sh", "/bin/bash", "/bin/sh"};
 static const char no_shell[] =
@@ -124,8 +126,11 @@ static void session_shell_ended(pid_t pid, int wait_status, gpointer user_data) 
   /* What it said last is still in the terminal. */
   char block[BLOCK_SIZE];
   fd_set_nonblocking(session->master, TRUE, NULL);
-  for (ssize_t size; (size = read(session->master, block, sizeof block)) > 0;)
-    if (!fd_write_all(session->connection, block, (gsize)size)) break;
+  for (guint i = 0; i < LAST_BLOCKS_MAX; i++) {
+    ssize_t size = read(session->master, block, sizeof block);
+    /* He is not waited for: this is the main loop. */
+    if (size <= 0 || write(session->connection, block, (gsize)size) < size) break;
+  }
   session_free(session);
 }
 

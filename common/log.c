@@ -14,6 +14,7 @@
 static struct {
   GMutex lock;
   gboolean is_writer_set;
+  gboolean is_late; /* the reader: waited for once, and not again until he reads */
   int fd;
   LogFormat format;
   GLogLevelFlags level;
@@ -105,7 +106,9 @@ static void write_line(int fd, const char *line) {
       length -= written;
     } else if (errno == EAGAIN) {
       struct pollfd wait = {.fd = fd, .events = POLLOUT};
-      if (poll(&wait, 1, LOG_WRITE_PATIENCE_MS) == 0) return;
+      int patience_ms = target.is_late ? 0 : LOG_WRITE_PATIENCE_MS;
+      target.is_late = poll(&wait, 1, patience_ms) == 0;
+      if (target.is_late) return;
     } else if (errno != EINTR) {
       return;
     }
@@ -150,6 +153,7 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
 void log_open(int fd, LogFormat format, GLogLevelFlags level) {
   g_mutex_lock(&target.lock);
   target.fd = fd;
+  target.is_late = FALSE;
   target.format = format;
   target.level = level;
   gboolean must_set = !target.is_writer_set;

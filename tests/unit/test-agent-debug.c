@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The debug console and the log port, on sockets that stand for vsock's. */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -90,6 +91,23 @@ static void test_shell(void **state) {
   assert_int_equal(access(proc, F_OK), -1);
 }
 
+/* A debugger who does not read holds nobody up, not even at the end. */
+static void test_reader_asleep(void **state) {
+  if (!debug_console_find_shell()) skip();
+  g_autofree char *address = NULL;
+  g_autoptr(Reaper) reaper = reaper_new(NULL);
+  debug_console_serve(reaper, listen_at("asleep", &address));
+  autofd int fd = dial(address);
+  static const char command[] = "head -c 4000000 /dev/zero | tr '\\0' x; exit\n";
+  assert_true(fd_write_all(fd, command, strlen(command)));
+  struct pollfd end = {.fd = fd};
+  const gint64 deadline = g_get_monotonic_time() + PATIENCE_US;
+  while (poll(&end, 1, 0) == 0 && g_get_monotonic_time() < deadline) {
+    if (!g_main_context_iteration(NULL, FALSE)) g_usleep(1000);
+  }
+  assert_int_equal(end.revents, POLLHUP);
+}
+
 static void test_log(void **state) {
   g_autofree char *address = NULL;
   log_port_serve(listen_at("log", &address), G_LOG_LEVEL_INFO);
@@ -110,13 +128,25 @@ static void test_log(void **state) {
   assert_null(strstr(got->str, "for the reader"));
 }
 
+/* Nor does a reader of the log, from the second line on that does not fit. */
+static void test_log_reader_asleep(void **state) {
+  g_autofree char *address = NULL;
+  g_autofree char *long_text = g_strnfill(4096, 'x');
+  log_port_serve(listen_at("sleeper", &address), G_LOG_LEVEL_INFO);
+  autofd int reader = dial(address);
+  g_main_context_iteration(NULL, TRUE);
+  const gint64 deadline = g_get_monotonic_time() + PATIENCE_US;
+  for (int i = 0; i < 1000; i++) g_info("%s", long_text);
+  assert_true(g_get_monotonic_time() < deadline);
+}
+
 static int set_up(void **state) {
   folder = g_dir_make_tmp("kata-debug-XXXXXX", NULL);
   return folder ? 0 : -1;
 }
 
 static int tear_down(void **state) {
-  static const char *const names[] = {"console", "log"};
+  static const char *const names[] = {"console", "asleep", "log", "sleeper"};
   for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
     g_autofree char *path = g_build_filename(folder, names[i], NULL);
     unlink(path);
@@ -127,6 +157,7 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_shell), cmocka_unit_test(test_log)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_shell), cmocka_unit_test(test_reader_asleep),
+                                     cmocka_unit_test(test_log), cmocka_unit_test(test_log_reader_asleep)};
   return cmocka_run_group_tests_name("agent-debug", tests, set_up, tear_down);
 }
