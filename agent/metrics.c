@@ -20,10 +20,15 @@ static void begin(Output *output, const char *name, const char *type, const char
   g_string_append_printf(output->text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A label's value may not end its own quotes. */
+/* A label's value may not end its own quotes. Prometheus knows these escapes and no others. */
 static char *escape(const char *value) {
   g_autofree char *valid = g_utf8_make_valid(value, -1);
-  return g_strescape(valid, "\b\f\r\t\v\177\200\201\202\203\204\205\206\207\210\211\212\213\214\215\216\217");
+  g_autoptr(GString) text = g_string_new(NULL);
+  for (const char *at = valid; *at; at++) {
+    if (*at == '\\' || *at == '"') g_string_append_c(text, '\\');
+    g_string_append_c(text, *at);
+  }
+  return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
 static void add_item(Output *output, const char *name, const char *label, const char *value, const char *item,

@@ -105,11 +105,14 @@ static void test_everything(void **state) {
 
 /* A device's name is no way into the format. */
 static void test_hostile_names(void **state) {
-  static const File files[] = {
-      {"/proc/net/dev", "a\"b\\c: 1 2\n\xff: 3 4\n"}, {"/proc/stat", "cpu\n\ncpu0 x y\n"}, {NULL, NULL}};
+  static const File files[] = {{"/proc/net/dev", "a\"b\\c: 1 2\n\xff: 3 4\nn\u00e9\x01: 5 6\n"},
+                               {"/proc/stat", "cpu\n\ncpu0 x y\n"},
+                               {NULL, NULL}};
   g_autofree char *text = format(files);
   check_form(text);
   check(text, "kata_guest_netdev_stat{interface=\"a\\\"b\\\\c\",item=\"recv_bytes\"} 1");
+  /* No escapes but those that Prometheus knows. */
+  check(text, "kata_guest_netdev_stat{interface=\"n\u00e9\x01\",item=\"recv_bytes\"} 5");
   assert_true(g_utf8_validate(text, -1, NULL));
 }
 
