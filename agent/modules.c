@@ -131,7 +131,7 @@ void modules_load_for_bus(ModuleList *list, const char *bus) {
 static gboolean is_there(const char *name) {
   g_autofree char *canonical = g_strdelimit(g_strdup(name), "-", '_');
   g_autofree char *path = g_build_filename("/sys/module", canonical, NULL);
-  return !strchr(name, '/') && access(path, F_OK) == 0;
+  return *name && *name != '.' && !strchr(name, '/') && access(path, F_OK) == 0;
 }
 
 int modules_modprobe(int argc, char **argv) {

@@ -12,6 +12,7 @@
 #include "agent/container.h"
 #include "agent/mount.h"
 #include "agent/preparation.h"
+#include "agent/task.h"
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/ids.h"
@@ -75,6 +76,7 @@ static gboolean load_module(const Grpc__KernelModule *module, GError **error) {
   g_ptr_array_add(argv, NULL);
   SpawnOptions options = SPAWN_OPTIONS_INIT;
   options.argv = (const char *const *)argv->pdata;
+  options.die_with_parent = TRUE;
   g_autofree char *said = NULL;
   int wait_status = 0;
   if (!spawn_run(&options, NULL, MODPROBE_OUTPUT_MAX, MODPROBE_TIMEOUT_MS, NULL, NULL, &said, &wait_status, error))
@@ -123,14 +125,14 @@ static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateSandboxR
   return FALSE;
 }
 
-/* All that is done before storages are waited for. */
+/* All that is done before modules and storages are waited for. */
 static gboolean set_up(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, GError **error) {
   if (g_mkdir_with_parents(RESOLV_CONF_DIR, 0755) < 0) {
     error_set_errno(error, errno, "cannot make '%s'", RESOLV_CONF_DIR);
     return FALSE;
   }
-  for (gsize i = 0; i < request->n_kernel_modules; i++)
-    if (!load_module(request->kernel_modules[i], error)) return FALSE;
+  /* An attempt that failed before may have found others. */
+  g_clear_pointer(&sandbox->guest_hooks, guest_hooks_free);
   if (*request->guest_hook_path) sandbox->guest_hooks = guest_hooks_find(request->guest_hook_path);
   if (!namespaces_make(sandbox->namespaces, error)) return FALSE;
   storage_table_set_sandbox_id(sandbox->storages, request->sandbox_id);
@@ -169,6 +171,30 @@ static void storages_mounted(const GError *error, gpointer user_data) {
   storage_table_release(creation->sandbox->storages, creation->keys, creation_end, creation);
 }
 
+/* In the helper: a module's devices may take their time. */
+static gboolean load_modules(gpointer data, GString *result, GError **error) {
+  const Grpc__CreateSandboxRequest *request = data;
+  for (gsize i = 0; i < request->n_kernel_modules; i++)
+    if (!load_module(request->kernel_modules[i], error)) return FALSE;
+  return TRUE;
+}
+
+static void modules_loaded(const char *result, const GError *module_error, gpointer user_data) {
+  Creation *creation = user_data;
+  const Grpc__CreateSandboxRequest *request = creation->request;
+  if (module_error)
+    creation->error = g_error_copy(module_error);
+  else if (creation->sandbox->is_destroying)
+    creation->error = g_error_new(KATA_ERROR, KATA_ERR_CANCELLED, "the sandbox is ending already");
+  if (creation->error) {
+    creation_end(creation);
+    return;
+  }
+  PreparationRequest wanted = {
+      .storages = request->storages, .n_storages = request->n_storages, .keys = creation->keys};
+  creation->sandbox->preparation = preparation_start(creation->sandbox, &wanted, storages_mounted, creation);
+}
+
 void sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, SandboxFunc func, gpointer user_data) {
   g_autoptr(GError) error = NULL;
   if (!check_request(sandbox, request, &error) || !set_up(sandbox, request, &error)) {
@@ -182,9 +208,12 @@ void sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request,
   creation->user_data = user_data;
   creation->keys = g_ptr_array_new_with_free_func(g_free);
   sandbox->is_creating = TRUE;
-  PreparationRequest wanted = {
-      .storages = request->storages, .n_storages = request->n_storages, .keys = creation->keys};
-  sandbox->preparation = preparation_start(sandbox, &wanted, storages_mounted, creation);
+  if (request->n_kernel_modules == 0) {
+    modules_loaded(NULL, NULL, creation);
+    return;
+  }
+  TaskRequest task = {.work = load_modules, .data = (gpointer)request};
+  task_start(sandbox->reaper, &task, modules_loaded, creation);
 }
 
 /* ---- destroy ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the containers of a sandbox share, and the hooks that run beside them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,6 +19,9 @@
 
 #define HOOKS "/run/guest-hooks"
 #define HOOKS_LOG "/run/hooks.log"
+#define MODPROBE_DIRECTORY "/run/test-bin"
+#define MODPROBE_BEGAN MODPROBE_DIRECTORY "/began"
+#define MODPROBE_END MODPROBE_DIRECTORY "/end"
 
 static char *own_name;
 
@@ -31,6 +35,18 @@ static void write_hook(const char *path, mode_t mode) {
   assert_int_equal(chmod(full, mode), 0);
 }
 
+/* In the place of the image's own: it says that it began, waits for its end and refuses. */
+static void write_modprobe(void) {
+  g_autofree char *path = g_strconcat(MODPROBE_DIRECTORY ":", g_getenv("PATH"), NULL);
+  assert_int_equal(g_mkdir_with_parents(MODPROBE_DIRECTORY, 0755), 0);
+  assert_int_equal(mkfifo(MODPROBE_BEGAN, 0600) | mkfifo(MODPROBE_END, 0600), 0);
+  assert_true(g_file_set_contents(
+      MODPROBE_DIRECTORY "/modprobe",
+      "#!/bin/busybox sh\n: >" MODPROBE_BEGAN "\n: <" MODPROBE_END "\necho \"refused $*\" >&2\nexit 1\n", -1, NULL));
+  assert_int_equal(chmod(MODPROBE_DIRECTORY "/modprobe", 0755), 0);
+  assert_true(g_setenv("PATH", path, TRUE));
+}
+
 static int start(void **state) {
   write_hook("prestart/20-second", 0755);
   write_hook("prestart/10-first", 0755);
@@ -41,13 +57,8 @@ static int start(void **state) {
   char name[256] = "";
   assert_int_equal(gethostname(name, sizeof name - 1), 0);
   own_name = g_strdup(name);
+  write_modprobe();
   harness_start();
-  Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
-  request.sandbox_id = (char *)"sandbox-of-test";
-  /* Host names are cut where the kernel's end. */
-  request.hostname = (char *)"name-of-sandbox-5678901234567890123456789012345678901234567890123456789";
-  request.guest_hook_path = (char *)HOOKS;
-  harness_must("CreateSandbox", &request.base);
   return 0;
 }
 
@@ -55,6 +66,59 @@ static int stop(void **state) {
   harness_stop();
   g_free(own_name);
   return 0;
+}
+
+typedef struct {
+  Grpc__CreateSandboxRequest request;
+  GError *error;
+} Creation;
+
+static gpointer create_in_thread(gpointer user_data) {
+  Creation *creation = user_data;
+  ProtobufCMessage *reply = harness_call("CreateSandbox", &creation->request.base, &creation->error);
+  assert_null(reply);
+  return NULL;
+}
+
+/* A module that takes its time holds up nobody else, and one that cannot be loaded leaves room for the next attempt. */
+static void test_slow_module(void **state) {
+  Grpc__KernelModule module = GRPC__KERNEL_MODULE__INIT;
+  Grpc__KernelModule *modules[] = {&module};
+  char *parameters[] = {(char *)"depth=2"};
+  module.name = (char *)"slow";
+  module.n_parameters = G_N_ELEMENTS(parameters);
+  module.parameters = parameters;
+  Creation creation = {.request = GRPC__CREATE_SANDBOX_REQUEST__INIT};
+  creation.request.n_kernel_modules = G_N_ELEMENTS(modules);
+  creation.request.kernel_modules = modules;
+  creation.request.guest_hook_path = (char *)HOOKS;
+  GThread *thread = g_thread_new("create", create_in_thread, &creation);
+  int began = open(MODPROBE_BEGAN, O_RDONLY | O_CLOEXEC);
+  assert_true(began >= 0);
+  close(began);
+  Grpc__GuestDetailsRequest details = GRPC__GUEST_DETAILS_REQUEST__INIT;
+  ProtobufCMessage *reply = harness_call("GetGuestDetails", &details.base, NULL);
+  assert_non_null(reply);
+  protobuf_c_message_free_unpacked(reply, NULL);
+  Grpc__CreateSandboxRequest other = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+  harness_must_fail("CreateSandbox", &other.base, TTRPC_ALREADY_EXISTS, "this guest has its sandbox already");
+  int end = open(MODPROBE_END, O_WRONLY | O_CLOEXEC);
+  assert_true(end >= 0);
+  close(end);
+  g_thread_join(thread);
+  assert_non_null(creation.error);
+  if (!strstr(creation.error->message, "cannot load the kernel module 'slow': refused -- slow depth=2"))
+    fail_msg("%s", creation.error->message);
+  g_error_free(creation.error);
+}
+
+static void test_create_sandbox(void **state) {
+  Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+  request.sandbox_id = (char *)"sandbox-of-test";
+  /* Host names are cut where the kernel's end. */
+  request.hostname = (char *)"name-of-sandbox-5678901234567890123456789012345678901234567890123456789";
+  request.guest_hook_path = (char *)HOOKS;
+  harness_must("CreateSandbox", &request.base);
 }
 
 static void run(const char *id, const char *script, const char *members, const char *expected) {
@@ -244,6 +308,7 @@ static void test_failing_hook(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_slow_module),   cmocka_unit_test(test_create_sandbox),
       cmocka_unit_test(test_names),         cmocka_unit_test(test_ipc),
       cmocka_unit_test(test_guest_hooks),   cmocka_unit_test(test_document_hooks),
       cmocka_unit_test(test_failing_hook),  cmocka_unit_test(test_first_pid_namespace),
