@@ -155,6 +155,11 @@ static void job_mounted(StorageJob *job, const char *note, GError *error) {
   job_end(job);
 }
 
+/* Not for PID 1 itself: the kernel may take its time to find huge pages, and a volume may have many files. */
+static gboolean is_slow(const StorageDriver *driver, const Grpc__Storage *storage) {
+  return (driver->flags & STORAGE_IS_SLOW) != 0 || storage->fs_group || strcmp(storage->fstype, "hugetlbfs") == 0;
+}
+
 /* The driver's work and what is the same for all of them. */
 static gboolean do_mount(const StorageDriver *driver, const StoragePlace *place, GError **error) {
   if (!driver->mount(place, error)) return FALSE;
@@ -189,7 +194,7 @@ static void job_mount(StorageJob *job) {
   }
   job->place.container_id = job->container_id;
   job->place.device = job->device;
-  if ((job->driver->flags & STORAGE_IS_SLOW) || job->storage->fs_group) {
+  if (is_slow(job->driver, job->storage)) {
     TaskRequest request = {.work = mount_in_child, .data = job, .fds = {job->place.target_fd}, .n_fds = 1};
     if (job->place.source_fd >= 0) request.fds[request.n_fds++] = job->place.source_fd;
     task_start(job->table->reaper, &request, child_mounted, job);
@@ -388,14 +393,14 @@ static void child_unmounted(const char *result, const GError *error, gpointer us
 static void release_begin(StorageTable *table, GPtrArray *entries, StorageDoneFunc func, gpointer user_data) {
   Release *release = g_new(Release, 1);
   *release = (Release){table, entries, func, user_data};
-  gboolean is_slow = FALSE;
+  gboolean needs_helper = FALSE;
   for (guint i = 0; i < entries->len; i++) {
     Entry *entry = g_ptr_array_index(entries, i);
     entry->state = ENTRY_UNMOUNTING;
     if (entry->driver == &storage_watchable) storage_watcher_remove(table->watcher, entry->target);
-    is_slow |= (entry->driver->flags & (STORAGE_IS_SLOW | STORAGE_IS_DIRECTORY)) != 0;
+    needs_helper |= (entry->driver->flags & STORAGE_IS_DIRECTORY) != 0 || is_slow(entry->driver, entry->storage);
   }
-  if (is_slow) {
+  if (needs_helper) {
     TaskRequest request = {.work = unmount_in_child, .data = entries};
     task_start(table->reaper, &request, child_unmounted, release);
     return;
