@@ -13,7 +13,7 @@ typedef struct {
   GLogLevelFlags log_level;  /* agent.log: lines less grave are dropped */
   char *address;             /* agent.server_addr or --listen: where to serve beside the virtio-serial port */
   guint hotplug_timeout_ms;  /* agent.hotplug_timeout: how long to wait for a device to appear */
-  guint container_pipe_size; /* agent.container_pipe_size: bytes, 0: the kernel's default */
+  guint container_pipe_size; /* agent.container_pipe_size: bytes, 0: PIPE_SIZE of process.c */
   gboolean devmode;          /* agent.devmode: crashes leave core files */
   gboolean debug_console;    /* agent.debug_console: a shell, on the console or */
   guint debug_console_vport; /* agent.debug_console_vport: on this vsock port; 0: none */
