@@ -37,6 +37,14 @@ static gboolean check_time(const Grpc__Linux *linux, GError **error) {
   return FALSE;
 }
 
+/* The OCI's document has room for some and names none. */
+static gboolean check_personality(const Grpc__LinuxPersonality *personality, GError **error) {
+  if (!personality || personality->n_flags == 0) return TRUE;
+  g_autofree char *shown = error_clean_text(personality->flags[0]);
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "linux.personality.flags: '%s' does not exist", shown);
+  return FALSE;
+}
+
 gboolean spec_check(const OciSpec *spec, GError **error) {
   if (!spec || !spec->process || spec->process->n_args == 0 || is_empty(spec->process->args[0])) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the OCI document has no process to run");
@@ -49,7 +57,8 @@ gboolean spec_check(const OciSpec *spec, GError **error) {
   }
   return safe_path_check(spec->root->path, "root path", error) &&
          safe_path_check(spec->process->cwd, "working directory", error) && check_devices(spec->linux, error) &&
-         check_time(spec->linux, error) && attributes_check(spec->process, error);
+         check_time(spec->linux, error) && check_personality(spec->linux->personality, error) &&
+         attributes_check(spec->process, error);
 }
 
 char *spec_get_cgroup_path(const OciSpec *spec, const char *container_id, GError **error) {
