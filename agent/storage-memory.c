@@ -172,8 +172,9 @@ static void release_ephemeral(const Grpc__Storage *storage, const char *target) 
 /* Flags that are not named would be taken away by the kernel. */
 static unsigned long current_flags(const char *path) {
   static const unsigned long pairs[][2] = {
-      {ST_RDONLY, MS_RDONLY}, {ST_NOSUID, MS_NOSUID},   {ST_NODEV, MS_NODEV},
-      {ST_NOEXEC, MS_NOEXEC}, {ST_NOATIME, MS_NOATIME}, {ST_RELATIME, MS_RELATIME},
+      {ST_RDONLY, MS_RDONLY},         {ST_NOSUID, MS_NOSUID},           {ST_NODEV, MS_NODEV},
+      {ST_NOEXEC, MS_NOEXEC},         {ST_NOATIME, MS_NOATIME},         {ST_RELATIME, MS_RELATIME},
+      {ST_NODIRATIME, MS_NODIRATIME}, {ST_SYNCHRONOUS, MS_SYNCHRONOUS},
   };
   struct statvfs info;
   unsigned long flags = 0;

@@ -144,8 +144,8 @@ static void test_ephemeral(void **state) {
   Grpc__Storage storages[] = {
       STORAGE(.driver = (char *)"ephemeral", .source = (char *)"shm", .fstype = (char *)"tmpfs",
               .mount_point = (char *)ROOT "/own/shm",
-              OPTIONS((char *)"noexec", (char *)"nosuid", (char *)"nodev", (char *)"mode=1777", (char *)"size=1048576",
-                      (char *)"fsgid=321")),
+              OPTIONS((char *)"noexec", (char *)"nosuid", (char *)"nodev", (char *)"nodiratime", (char *)"mode=1777",
+                      (char *)"size=1048576", (char *)"fsgid=321")),
   };
   create("memory", storages, 1);
   static const char *const words[] = {"tmpfs", "noexec", "nosuid", "nodev", "size=1024k", NULL};
@@ -163,7 +163,7 @@ static void test_ephemeral(void **state) {
   update.storages = list;
   update.n_storages = 1;
   harness_must("UpdateEphemeralMounts", &update.base);
-  static const char *const larger[] = {"size=2048k", "noexec", NULL};
+  static const char *const larger[] = {"size=2048k", "noexec", "nodiratime", NULL};
   assert_mounted(ROOT "/own/shm", larger);
   wanted[0].driver = (char *)"local";
   harness_must_fail("UpdateEphemeralMounts", &update.base, TTRPC_INVALID_ARGUMENT, "'ephemeral'");
