@@ -12,6 +12,7 @@
 #include "agent/device-spec.h"
 #include "agent/mount.h"
 #include "agent/spec.h"
+#include "agent/task.h"
 #include "agent/user.h"
 #include "common/error.h"
 #include "common/safe-path.h"
@@ -175,11 +176,27 @@ typedef struct {
   gpointer user_data;
 } Unbuild;
 
-static void released(gpointer user_data) {
+static gboolean remove_bundle(gpointer path, GString *result, GError **error) { return safe_remove_tree(path, error); }
+
+static void bundle_removed(const char *result, const GError *error, gpointer user_data) {
   g_autofree Unbuild *unbuild = user_data;
-  g_autoptr(GError) error = NULL;
-  if (!safe_remove_tree(unbuild->container->bundle, &error)) g_warning("%s", error->message);
+  if (error) g_warning("%s", error->message);
   unbuild->func(unbuild->user_data);
+}
+
+static void released(gpointer user_data) {
+  Unbuild *unbuild = user_data;
+  char *bundle = unbuild->container->bundle;
+  g_autofree char *layer = g_build_filename(bundle, STORAGE_LAYER_NAME, NULL);
+  /* All that the container ever wrote may be in it. */
+  if (access(layer, F_OK) == 0) {
+    TaskRequest task = {.work = remove_bundle, .data = bundle};
+    task_start(unbuild->container->sandbox->reaper, &task, bundle_removed, unbuild);
+    return;
+  }
+  g_autoptr(GError) error = NULL;
+  remove_bundle(bundle, NULL, &error);
+  bundle_removed(NULL, error, unbuild);
 }
 
 void container_unbuild(Container *container, void (*func)(gpointer user_data), gpointer user_data) {

@@ -83,7 +83,7 @@ static gboolean add_writable_layer(const StoragePlace *place, GPtrArray *options
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "option '%s' is for containers only", OPTION_WRITABLE);
     return FALSE;
   }
-  static const char *const layers[][2] = {{"upperdir", "fs"}, {"workdir", "work"}};
+  static const char *const layers[][2] = {{"upperdir", STORAGE_LAYER_NAME}, {"workdir", "work"}};
   for (gsize i = 0; i < G_N_ELEMENTS(layers); i++) {
     g_autofree char *path = g_build_filename(MOUNT_ROOT, place->container_id, layers[i][1], NULL);
     if (!make_directory(path, error)) return FALSE;

@@ -13,6 +13,9 @@
 /* Storages one request may name. */
 #define STORAGE_LIST_MAX 1024
 
+/* The layer that driver "overlayfs" makes for what a container writes, in its bundle. */
+#define STORAGE_LAYER_NAME "fs"
+
 /* The drivers that are known, for GetGuestDetails; NULL ends it. */
 extern const char *const storage_drivers[];
 
