@@ -88,13 +88,14 @@ static void owner_agent_stats(ServiceJob *job) {
   ttrpc_call_reply(job->call, &reply.base);
 }
 
-/* Which processes of the host stand for those of the guest. */
-static void add_host_pids(Container *container, Kata__V1__ListProcessesResponse *list) {
+/* Which processes of the host stand for those of the guest; what the guest itself says of that is not believed. */
+static void set_host_pids(Container *container, Kata__V1__ListProcessesResponse *list) {
   for (gsize i = 0; i < list->n_processes; i++) {
     Kata__V1__GuestProcess *entry = list->processes[i];
+    entry->host_pid = 0;
     if (!entry->is_init && *entry->exec_id == '\0') continue;
     g_autoptr(Process) process = container_find_process(container, entry->is_init ? "" : entry->exec_id, NULL);
-    entry->host_pid = process != NULL ? process_get_host_pid(process) : 0;
+    if (process != NULL) entry->host_pid = process_get_host_pid(process);
   }
 }
 
@@ -109,7 +110,7 @@ static void owner_processes(ServiceJob *job) {
     ttrpc_call_fail_error(job->call, error);
     return;
   }
-  add_host_pids(container, list);
+  set_host_pids(container, list);
   ttrpc_call_reply(job->call, &list->base);
   protobuf_c_message_free_unpacked(&list->base, NULL);
 }

@@ -73,6 +73,9 @@ void sandbox_free(Sandbox *sandbox) {
   sandbox_unwatch(sandbox);
   g_clear_pointer(&sandbox->share, share_free);
   g_clear_pointer(&sandbox->vm, vm_free);
+  g_clear_pointer(&sandbox->net, net_free);
+  fd_clear(&sandbox->netns);
+  g_free(sandbox->netns_path);
   ttrpc_client_unref(sandbox->agent);
   g_hash_table_unref(sandbox->containers);
   g_ptr_array_unref(sandbox->waiters);
