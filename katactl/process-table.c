@@ -25,11 +25,14 @@ struct ProcessTable {
   GArray *shown; /* Shown */
 };
 
+/* The guest's numbers are not to be trusted: sums of two and hundredfold ones are within a gint64 up to here. */
+#define NUMBER_MAX (G_MAXINT64 / 200)
+
 /* ---- columns ---- */
 
 static gint64 get_number(json_object *process, const char *key) {
   json_object *value = NULL;
-  return json_object_object_get_ex(process, key, &value) ? json_object_get_int64(value) : 0;
+  return json_object_object_get_ex(process, key, &value) ? CLAMP(json_object_get_int64(value), 0, NUMBER_MAX) : 0;
 }
 
 static const char *get_text(json_object *process, const char *key) {
@@ -58,12 +61,10 @@ static char *print_group(json_object *process, gint64 now) {
   return get_number(process, "gid") == 0 ? g_strdup("root") : print_gid(process, now);
 }
 
-static char *print_state(json_object *process, gint64 now) { return g_strdup(get_text(process, "state")); }
+/* Texts are the guest's too, and could tell the caller's terminal what to do. */
+static char *print_state(json_object *process, gint64 now) { return error_clean_text(get_text(process, "state")); }
 
-static char *print_command(json_object *process, gint64 now) {
-  const char *name = get_text(process, "command");
-  return error_clean_text(name);
-}
+static char *print_command(json_object *process, gint64 now) { return error_clean_text(get_text(process, "command")); }
 
 static char *print_arguments(json_object *process, gint64 now) {
   json_object *arguments = NULL;
@@ -80,7 +81,7 @@ static char *print_arguments(json_object *process, gint64 now) {
 
 static char *print_terminal(json_object *process, gint64 now) {
   const char *name = get_text(process, "terminal");
-  return g_strdup(*name != '\0' ? name : "?");
+  return error_clean_text(*name != '\0' ? name : "?");
 }
 
 static gint64 get_cpu_seconds(json_object *process) {

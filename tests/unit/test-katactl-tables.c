@@ -85,6 +85,24 @@ static void test_host_pids(void **state) {
   assert_string_equal(empty, "[]");
 }
 
+/* The guest can put anything into its answer. */
+static void test_hostile_processes(void **state) {
+  g_autoptr(json_object) processes = json_tokener_parse(
+      "[{\"pid\": 18446744073709551615, \"state\": \"S\\u001b[2J\", \"command\": \"a\\u009b31mb\","
+      " \"arguments\": [\"x\\u0007\\r\"], \"terminal\": \"pts/0\\u001b]0;t\\u0007\", \"started_at\":"
+      " -9223372036854775808, \"user_ms\": 9223372036854775807, \"system_ms\": 9223372036854775807,"
+      " \"resident_bytes\": 18446744073709551615}]");
+  assert_non_null(processes);
+  static const char *const everything[] = {"-o", "pid,stat,comm,args,tty,time,etime,etimes,stime,c,pcpu,rss,nlwp",
+                                           NULL};
+  g_autoptr(ProcessTable) table = process_table_new((char *const *)everything, NULL);
+  g_autofree char *text = process_table_print(table, processes, NOW);
+  assert_true(g_utf8_validate(text, -1, NULL));
+  for (const char *at = text; *at != '\0'; at = g_utf8_next_char(at))
+    assert_true(*at == '\n' || !g_unichar_iscntrl(g_utf8_get_char(at)));
+  assert_null(strstr(text, " -")); /* no sum has become negative */
+}
+
 static void test_statistics(void **state) {
   g_autoptr(GError) error = NULL;
   json_object *data = stats_json_build(
@@ -210,6 +228,7 @@ int main(void) {
       cmocka_unit_test(test_usual_columns),
       cmocka_unit_test(test_unknown_columns_and_options),
       cmocka_unit_test(test_host_pids),
+      cmocka_unit_test(test_hostile_processes),
       cmocka_unit_test(test_statistics),
       cmocka_unit_test(test_sizes),
       cmocka_unit_test(test_limits),
