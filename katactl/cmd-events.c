@@ -8,6 +8,9 @@
 #include "state-json.h"
 #include "stats-json.h"
 
+/* Between two statistics, however short the interval is. */
+#define PAUSE_MIN_US 10000
+
 static const char *interval = "5s";
 static gboolean stats_only;
 
@@ -79,7 +82,8 @@ static int watch(kata_container *container, gint64 interval_us, GError **error) 
         g_propagate_error(error, g_steal_pointer(&why));
         return 1;
       }
-      due += interval_us;
+      /* Also one who cannot keep up looks for the end. */
+      due = MAX(due + interval_us, g_get_monotonic_time() + PAUSE_MIN_US);
       continue;
     }
     next = wait_event(container, &position, (guint)MIN(left_ms, G_MAXINT), error);

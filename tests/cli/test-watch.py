@@ -138,9 +138,14 @@ class Ends(kata_cli.CliTest):
 
         kata_cli.wait_for(is_told, "the event")
         self.assertEqual(watcher.stdout.readline(), '{"type":"oom","id":"c1"}\n')
+        # One whose interval is shorter than it takes to ask sees the end as well.
+        hasty = self.world.start("events", "--interval", "1us", "c1", stdout=subprocess.PIPE, text=True)
+        self.assertEqual(json.loads(hasty.stdout.readline())["type"], "stats")
         self.ok("delete", "--force", "c1")
         self.assertEqual(watcher.wait(kata_cli.PATIENCE), 0)
         watcher.stdout.close()
+        hasty.communicate(timeout=kata_cli.PATIENCE)
+        self.assertEqual(hasty.returncode, 0)
 
     def test_a_service_manager_is_told(self):
         path = self.world.path("notify.sock")
