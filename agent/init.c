@@ -4,14 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -22,6 +20,7 @@
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/log.h"
+#include "common/loopback.h"
 
 /* Time the host has to announce the ports of its virtio-serial device. */
 #define PORT_WAIT_MS 2000
@@ -158,16 +157,7 @@ static gboolean set_host_name(AgentConfig *config, GError **error) {
   return FALSE;
 }
 
-static gboolean bring_up_loopback(AgentConfig *config, GError **error) {
-  struct ifreq request = {.ifr_name = "lo"};
-  autofd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
-    request.ifr_flags |= IFF_UP;
-    if (ioctl(fd, SIOCSIFFLAGS, &request) == 0) return TRUE;
-  }
-  error_set_errno(error, errno, "cannot bring up the loopback interface");
-  return FALSE;
-}
+static gboolean set_up_loopback(AgentConfig *config, GError **error) { return loopback_set_up(error); }
 
 static gboolean load_modules(AgentConfig *config, GError **error) {
   g_autoptr(GError) failure = NULL;
@@ -236,7 +226,7 @@ gboolean init_run_as_pid1(AgentConfig *config, GError **error) {
       {"modules", load_modules},
       {"cgroups", enable_controllers},
       {"host name", set_host_name},
-      {"loopback", bring_up_loopback},
+      {"loopback", set_up_loopback},
       {"port", wait_for_port},
   };
   gint64 ended[G_N_ELEMENTS(steps) + 1] = {g_get_monotonic_time()};

@@ -3,14 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "common/loopback.h"
 
 static const Grpc__LinuxNamespace *find_entry(const OciSpec *spec) {
   for (size_t i = 0; spec->linux != NULL && i < spec->linux->n_namespaces; i++)
@@ -18,19 +16,8 @@ static const Grpc__LinuxNamespace *find_entry(const OciSpec *spec) {
   return NULL;
 }
 
-static gboolean raise_loopback(GError **error) {
-  autofd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  struct ifreq request = {.ifr_name = "lo"};
-  if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
-    request.ifr_flags |= IFF_UP;
-    if (ioctl(fd, SIOCSIFFLAGS, &request) == 0) return TRUE;
-  }
-  error_set_errno(error, errno, "cannot set up the loopback device of a network namespace");
-  return FALSE;
-}
-
 static gboolean enter_new(GError **error) {
-  if (unshare(CLONE_NEWNET) == 0) return raise_loopback(error);
+  if (unshare(CLONE_NEWNET) == 0) return loopback_set_up(error);
   error_set_errno(error, errno, "cannot make a network namespace");
   return FALSE;
 }

@@ -18,7 +18,8 @@ ROOMS = {
 # Library -> the only files of a room that may include it.
 ONLY = {("lib", "libxml"): r"domain-xml.*", ("shim", "libvirt"): r"vm.*", ("shim", "libmnl"): r"net.*",
         ("agent", "libmnl"): r"net.*"}
-KATACTL_COMMON = {"oci.h", "log.h", "ids.h", "fds.h", "spawn.h", "safe-path.h", "error.h", "mount-point.h"}
+KATACTL_COMMON = {"oci.h", "log.h", "ids.h", "fds.h", "spawn.h", "safe-path.h", "error.h", "mount-point.h",
+                  "loopback.h"}
 LIBRARIES = {
     "glib": r"glib[./-].*|glib\.h|gio/.*", "json-c": r"json-c/.*", "protobuf-c": r"protobuf-c/.*",
     "libxml": r"libxml/.*", "libvirt": r"libvirt/.*", "libmnl": r"libmnl/.*",

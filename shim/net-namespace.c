@@ -4,16 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
-#include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "common/loopback.h"
 
 #define OWN "/proc/self/"
 
@@ -116,20 +115,9 @@ int net_namespace_open_of(pid_t pid, GError **error) {
 
 /* ---- a new one ---- */
 
-static gboolean raise_loopback(GError **error) {
-  autofd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  struct ifreq request = {.ifr_name = "lo"};
-  if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
-    request.ifr_flags |= IFF_UP;
-    if (ioctl(fd, SIOCSIFFLAGS, &request) == 0) return TRUE;
-  }
-  error_set_errno(error, errno, "cannot set up the loopback device of a network namespace");
-  return FALSE;
-}
-
 static gboolean take_own(gpointer data, GError **error) {
   int *ret = data;
-  if (!raise_loopback(error)) return FALSE;
+  if (!loopback_set_up(error)) return FALSE;
   *ret = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   if (*ret < 0) error_set_errno(error, errno, "cannot open a new network namespace");
   return *ret >= 0;
