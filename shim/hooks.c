@@ -117,12 +117,17 @@ static gboolean open_namespaces(Namespaces *namespaces, const HookSubject *subje
     g_autofree char *path =
         g_strdup_printf("/proc/%d/ns/%s", (int)(elsewhere ? subject->network_place : place), joined[i]);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && (errno == ENOENT || errno == ESRCH)) { /* a caller that did not wait */
+    gboolean is_gone = fd < 0 && (errno == ENOENT || errno == ESRCH);
+    if (is_gone && !elsewhere) { /* a caller that did not wait */
       namespaces_clear(namespaces);
       return TRUE;
     }
     if (fd < 0) {
-      error_set_errno(error, errno, "cannot open '%s'", path);
+      if (is_gone) /* never in the host's network what is meant for the container's */
+        g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "process %d, whose network it belongs into, has ended",
+                    (int)subject->network_place);
+      else
+        error_set_errno(error, errno, "cannot open '%s'", path);
       return FALSE;
     }
     namespaces->fds[namespaces->n_fds++] = fd;

@@ -38,7 +38,8 @@ typedef struct {
   pid_t place;        /* the process whose namespaces they run in; 0, or one that is gone: the owner's own */
   /* The place is the container's process itself, whose network is not its caller's: the owner's then is. */
   gboolean outside_network;
-  pid_t network_place; /* whose network, IPC and host name they see in place of those; 0: place's */
+  /* Whose network, IPC and host name they see in place of those; 0: place's. One that is gone: the hook fails. */
+  pid_t network_place;
 } HookSubject;
 
 /* Runs those of one point, one after the other, in the bundle's directory. The first that fails ends the row with

@@ -237,10 +237,13 @@ static void test_namespaces(void **state) {
   assert_runs(hooks, HOOK_CREATE_CONTAINER, &fixture->subject);
   g_autofree char *mixed = read_text(fixture, "net");
   assert_string_equal(g_strchomp(mixed), expected);
-  fixture->subject.place = pid;
-  fixture->subject.network_place = 0;
   close(fd);
   assert_int_equal(waitpid(pid, NULL, 0), pid);
+  g_autoptr(GError) error = NULL;
+  assert_false(hooks_run(hooks, HOOK_CREATE_CONTAINER, &fixture->subject, &error));
+  assert_non_null(strstr(error->message, "whose network it belongs into, has ended"));
+  fixture->subject.place = pid;
+  fixture->subject.network_place = 0;
   /* Of a process that is gone nothing can be joined: they run in ours. */
   assert_runs(hooks, HOOK_CREATE_CONTAINER, &fixture->subject);
   g_autofree char *own = g_file_read_link("/proc/self/ns/net", NULL), *second = read_text(fixture, "net");
