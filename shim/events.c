@@ -32,6 +32,8 @@ Events *events_new(void) {
   g_mutex_init(&events->lock);
   g_cond_init(&events->added);
   g_queue_init(&events->entries);
+  /* Above what an earlier owner has given: somebody may wait for the next one. */
+  events->last = (guint64)g_get_real_time();
   return events;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What happened to the sandbox's containers: the last some hundred events, each with a number. Thread-safe. */
+/* What happened to the sandbox's containers: the last some hundred events, each with a number, which rises also from
+ * one owner of the sandbox to the next. Thread-safe. */
 #pragma once
 
 #include <glib.h>
