@@ -2,7 +2,7 @@
 # Parts of the owner that need no guest.
 if HAVE_CMOCKA
 owner_tests = tests/unit/test-boot-slot tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
-	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup
+	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup tests/unit/test-host-watch
 check_PROGRAMS += $(owner_tests)
 TESTS += $(owner_tests)
 
@@ -24,4 +24,6 @@ tests_unit_test_events_SOURCES = tests/unit/test-events.c shim/events.c shim/tim
 tests_unit_test_events_LDADD = $(TEST_LIBS)
 tests_unit_test_cgroup_SOURCES = tests/unit/test-cgroup.c shim/cgroup.c
 tests_unit_test_cgroup_LDADD = $(TEST_LIBS)
+tests_unit_test_host_watch_SOURCES = tests/unit/test-host-watch.c shim/host-watch.c
+tests_unit_test_host_watch_LDADD = $(TEST_LIBS)
 endif
