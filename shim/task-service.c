@@ -435,7 +435,10 @@ static gboolean update(Sandbox *sandbox, Container *container, const Containerd_
   call.container_id = request->id;
   call.resources = resources;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  return agent != NULL && agent_call_update_container(agent, &call, AGENT_CALL_TIMEOUT_MS, error);
+  if (agent != NULL && agent_call_update_container(agent, &call, AGENT_CALL_TIMEOUT_MS, error)) return TRUE;
+  /* A machine that has grown stays so, but nothing counts on what the container did not get. */
+  resize_exchange_demand(sandbox, container, &before);
+  return FALSE;
 }
 
 static void task_update(ServiceJob *job) {
