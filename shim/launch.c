@@ -346,14 +346,15 @@ static gboolean run_steps(Sandbox *sandbox, GError **error) {
 }
 
 gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GError **error) {
+  /* First: whatever else is missing, what was joined can be parted then. */
+  if (state->network != NULL) {
+    sandbox->net = net_adopt(state->network, (pid_t)state->qemu_pid, error);
+    if (sandbox->net == NULL) return FALSE;
+  }
   if (shares_files(sandbox)) {
     g_autofree char *directory = in_dir(sandbox, PATHS_SHARE);
     sandbox->share = share_new(directory, error);
     if (sandbox->share == NULL || !share_adopt_daemon(sandbox->share, (pid_t)state->virtiofsd_pid, error)) return FALSE;
-  }
-  if (state->network != NULL) {
-    sandbox->net = net_adopt(state->network, (pid_t)state->qemu_pid, error);
-    if (sandbox->net == NULL) return FALSE;
   }
   sandbox->netns = net_namespace_open_of((pid_t)state->qemu_pid, NULL);
   g_autoptr(VmConfig) config = make_config(sandbox, error);

@@ -221,11 +221,6 @@ static Net *from_state(const Kata__V1__NetworkState *state, int netns) {
   return net;
 }
 
-Net *net_adopt(const Kata__V1__NetworkState *state, pid_t pid, GError **error) {
-  int netns = net_namespace_open_of(pid, error);
-  return netns >= 0 ? from_state(state, netns) : NULL;
-}
-
 static gboolean is_the_one(const Kata__V1__NetworkState *state, int netns) {
   struct stat st;
   return fstat(netns, &st) == 0 && st.st_dev == state->device && st.st_ino == state->inode;
@@ -237,4 +232,13 @@ Net *net_find_stray(const Kata__V1__NetworkState *state, pid_t pid) {
   /* Without either there is nobody left in it but by a mount, which the path names. */
   if (netns < 0 && *state->path != '\0') netns = net_namespace_open(0, state->path, NULL);
   return netns >= 0 && is_the_one(state, netns) ? from_state(state, fd_steal(&netns)) : NULL;
+}
+
+Net *net_adopt(const Kata__V1__NetworkState *state, pid_t pid, GError **error) {
+  Net *net = net_find_stray(state, pid);
+  if (net == NULL)
+    g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND,
+                "cannot find the network namespace the guest was connected to: neither process %d nor '%s' is in it",
+                (int)pid, state->path);
+  return net;
 }

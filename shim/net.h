@@ -38,7 +38,8 @@ gboolean net_tell_guest(const Net *net, TtrpcClient *agent, GError **error);
 
 /* For the state file; NULL when nothing is joined, nor about to be. */
 Kata__V1__NetworkState *net_to_state(const Net *net);
-/* What an earlier owner joined in the namespace that process pid (its QEMU) lives in. */
+/* What an earlier owner joined in the namespace that process pid (its QEMU) lives in. That may have ended, and the
+ * number be another's by now: then it is looked for as net_find_stray() does, so that it can be parted. */
 Net *net_adopt(const Kata__V1__NetworkState *state, pid_t pid, GError **error);
 /* The same after a crash, to be parted; pid: QEMU, or 0 if it is gone. NULL: the namespace is gone too. */
 Net *net_find_stray(const Kata__V1__NetworkState *state, pid_t pid);

@@ -6,7 +6,7 @@ TESTS += $(SHIM_TESTS)
 
 SHIM_TEST_LIBS = shim/libshimvm.la $(TEST_LIBS)
 tests_unit_test_net_SOURCES = tests/unit/test-net.c
-tests_unit_test_net_LDADD = $(SHIM_TEST_LIBS) $(MNL_LIBS)
+tests_unit_test_net_LDADD = shim/libshimvm.la lib/libcore.la $(TEST_LIBS) $(MNL_LIBS)
 tests_unit_test_share_SOURCES = tests/unit/test-share.c tests/unit/shim-fixture.h
 tests_unit_test_share_LDADD = $(SHIM_TEST_LIBS)
 tests_unit_test_vm_SOURCES = tests/unit/test-vm.c tests/unit/shim-fixture.h

@@ -18,6 +18,7 @@
 #include "shim/net-namespace.h"
 #include "shim/net-scan.h"
 #include "shim/net-tc.h"
+#include "shim/net.h"
 
 static void assert_code(GError **error, kata_error_code code, const char *text) {
   assert_non_null(*error);
@@ -215,6 +216,34 @@ static void test_joining(void **state) {
   assert_code(&error, KATA_ERR_NOT_FOUND, "cannot redirect interface 4711 to 4712");
 }
 
+static void assert_adopts(const Kata__V1__NetworkState *known, int netns) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(Net) net = net_adopt(known, getpid(), &error);
+  g_assert_no_error(error);
+  assert_true(net_namespace_is_same(net_get_namespace(net), netns));
+}
+
+/* A process that bears QEMU's number now may live anywhere: what is ours is parted nowhere but in our namespace. */
+static void test_adopting(void **state) {
+  g_autoptr(GError) error = NULL;
+  autofd int netns = make_namespace(), own = net_namespace_open_of(getpid(), NULL);
+  g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), netns);
+  struct stat status;
+  Kata__V1__NetworkState known = KATA__V1__NETWORK_STATE__INIT;
+  assert_int_equal(fstat(netns, &status), 0);
+  known.device = status.st_dev;
+  known.inode = status.st_ino;
+  known.path = path;
+  assert_adopts(&known, netns);
+  known.path = (char *)"";
+  assert_null(net_adopt(&known, getpid(), &error));
+  assert_code(&error, KATA_ERR_NOT_FOUND, "cannot find the network namespace the guest was connected to");
+  assert_int_equal(fstat(own, &status), 0);
+  known.device = status.st_dev;
+  known.inode = status.st_ino;
+  assert_adopts(&known, own);
+}
+
 int main(void) {
   g_autofree char *ip = g_find_program_in_path("ip"), *tc = g_find_program_in_path("tc");
   if (geteuid() != 0 || ip == NULL || tc == NULL) {
@@ -222,6 +251,7 @@ int main(void) {
     return 77;
   }
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_namespaces), cmocka_unit_test(test_scan),
-                                     cmocka_unit_test(test_scan_refuses), cmocka_unit_test(test_joining)};
+                                     cmocka_unit_test(test_scan_refuses), cmocka_unit_test(test_joining),
+                                     cmocka_unit_test(test_adopting)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
