@@ -284,7 +284,7 @@ static gboolean join_cgroup(Creation *creation, GError **error) {
   creation->cgroups = cgroup_make(creation->cgroups_path, parent, creation->cpuset_cpus, creation->cpuset_mems, error);
   if (creation->cgroups == NULL || !cgroup_note(sandbox->dir, creation->cgroups, error)) return FALSE;
   if (sandbox_get_status(sandbox) == SANDBOX_CREATED && sandbox->cgroups == NULL &&
-      !sandbox_join_cgroup(sandbox, g_strdupv(creation->cgroups), error))
+      !sandbox_join_cgroup(sandbox, g_strdupv(creation->cgroups), NULL, error))
     return FALSE;
   if (host_pid == 0 || host_pid == creation->peer) return TRUE;
   creation->moved_host_process = cgroup_add(creation->cgroups, host_pid, error);

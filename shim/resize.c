@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/error.h"
 #include "shim/agent-link.h"
 #include "shim/store.h"
 
@@ -66,6 +67,10 @@ static VmSize get_target(Sandbox *sandbox, const VmDemand *extra) {
 
 static gboolean grow(Sandbox *sandbox, const VmSize *target, GError **error) {
   VmSize *size = &sandbox->size;
+  if (sandbox->vm == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "it has ended");
+    return FALSE;
+  }
   if (target->vcpus > size->vcpus) {
     if (!vm_set_vcpus(sandbox->vm, target->vcpus, error)) return FALSE;
     size->vcpus = target->vcpus;

@@ -259,8 +259,8 @@ void sandbox_cancel_start(Sandbox *sandbox) {
   if (agent != NULL) ttrpc_client_close(agent, "the start was given up by its caller");
 }
 
-gboolean sandbox_join_cgroup(Sandbox *sandbox, char **directories, GError **error) {
-  g_auto(GStrv) home = cgroup_find(getpid());
+gboolean sandbox_join_cgroup(Sandbox *sandbox, char **directories, char **home_directories, GError **error) {
+  g_auto(GStrv) home = home_directories != NULL ? home_directories : cgroup_find(getpid());
   g_auto(GStrv) taken = directories;
   if (!cgroup_add(taken, getpid(), error)) return FALSE;
   sandbox->home_cgroups = g_steal_pointer(&home);
@@ -428,7 +428,9 @@ void sandbox_remove(Sandbox *sandbox) {
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   for (guint i = 0; i < containers->len; i++) finish_container(containers->pdata[i]);
   g_clear_pointer(&sandbox->share, share_free);
+  g_mutex_lock(&sandbox->resizing); /* a call that plugs something in is told so by QEMU's end */
   g_clear_pointer(&sandbox->vm, vm_free);
+  g_mutex_unlock(&sandbox->resizing);
   g_clear_pointer(&sandbox->net, net_free);
   g_autoptr(GError) error = NULL;
   if (sandbox->cgroups != NULL && !cgroup_add(sandbox->home_cgroups, getpid(), &error)) {

@@ -53,7 +53,7 @@ typedef struct {
   int netns;        /* what the guest's network is; -1: not chosen, or one of its own */
   char *netns_path; /* where it was found, or NULL */
 
-  GMutex resizing; /* guards size and its machine's growing */
+  GMutex resizing; /* guards size and its machine's growing, and the machine from being freed meanwhile */
   VmDemand demand; /* of the first container, before the start */
   VmSize base_size, size;
 
@@ -73,8 +73,9 @@ SandboxStatus sandbox_get_status(Sandbox *sandbox);
 gboolean sandbox_start(Sandbox *sandbox, GError **error);
 /* The same unless it has been done, or is being done by another thread (then it waits). */
 gboolean sandbox_ensure_started(Sandbox *sandbox, GError **error);
-/* The owner joins the sandbox's cgroup (taken over), and so do QEMU and virtiofsd when it starts them. */
-gboolean sandbox_join_cgroup(Sandbox *sandbox, char **directories, GError **error);
+/* The owner joins the sandbox's cgroup, and so do QEMU and virtiofsd when it starts them. home: where it goes back to
+ * in the end, NULL: where it is now. Both are taken over. */
+gboolean sandbox_join_cgroup(Sandbox *sandbox, char **directories, char **home, GError **error);
 /* Gives a start up that is under way. */
 void sandbox_cancel_start(Sandbox *sandbox);
 

@@ -52,13 +52,21 @@ static void attach_container(Container *container, TtrpcClient *agent) {
   }
 }
 
-/* Where the earlier owner was. */
+/* NULL of none. */
+static char **copy_list(char *const *list, size_t length) {
+  char **copy = length > 0 ? g_new0(char *, length + 1) : NULL;
+  for (size_t i = 0; i < length; i++) copy[i] = g_strdup(list[i]);
+  return copy;
+}
+
+/* Where the earlier owner was. This one's home need not be outside: a monitor, which is in the cgroup, may be the first
+ * to find that there is no owner, and start one. */
 static void join_cgroup(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
-  if (state->n_cgroups == 0) return;
-  char **directories = g_new0(char *, state->n_cgroups + 1);
-  for (size_t i = 0; i < state->n_cgroups; i++) directories[i] = g_strdup(state->cgroups[i]);
+  char **directories = copy_list(state->cgroups, state->n_cgroups);
+  if (directories == NULL) return;
+  char **home = copy_list(state->home_cgroups, state->n_home_cgroups);
   g_autoptr(GError) error = NULL;
-  if (!sandbox_join_cgroup(sandbox, directories, &error)) g_warning("%s", error->message);
+  if (!sandbox_join_cgroup(sandbox, directories, home, &error)) g_warning("%s", error->message);
 }
 
 /* Takes over what an earlier owner left; a guest that is gone by now leaves stopped containers. */

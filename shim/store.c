@@ -16,6 +16,14 @@
 
 static const char *const status_words[] = {"created", "starting", "running", "stopped"};
 
+/* As protobuf-c frees it. */
+static char **copy_list(char *const *list, size_t *ret_length) {
+  *ret_length = list != NULL ? g_strv_length((char **)list) : 0;
+  char **copy = calloc(*ret_length + 1, sizeof *copy);
+  for (size_t i = 0; i < *ret_length; i++) copy[i] = strdup(list[i]);
+  return copy;
+}
+
 static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
   Kata__V1__SandboxState *state = calloc(1, sizeof *state);
   kata__v1__sandbox_state__init(state);
@@ -37,9 +45,8 @@ static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
   state->base_memory_mib = sandbox->base_size.memory_mib;
   state->vcpus = sandbox->size.vcpus;
   state->memory_mib = sandbox->size.memory_mib;
-  guint n_cgroups = sandbox->cgroups != NULL ? g_strv_length(sandbox->cgroups) : 0;
-  state->cgroups = calloc(n_cgroups + 1, sizeof *state->cgroups);
-  for (guint i = 0; i < n_cgroups; i++) state->cgroups[state->n_cgroups++] = strdup(sandbox->cgroups[i]);
+  state->cgroups = copy_list(sandbox->cgroups, &state->n_cgroups);
+  state->home_cgroups = copy_list(sandbox->home_cgroups, &state->n_home_cgroups);
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   state->containers = calloc(containers->len + 1, sizeof *state->containers);
   for (guint i = 0; i < containers->len; i++)
