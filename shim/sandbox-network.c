@@ -20,9 +20,17 @@ char *sandbox_network_read(const OciSpec *spec, GError **error) {
   return NULL;
 }
 
-static int open_path(const char *path, pid_t peer, GError **error) {
+/* An owner that one of the sandbox's monitors has started is in this namespace itself. */
+static gboolean is_known(Sandbox *sandbox, int netns) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean known = sandbox->netns >= 0 && net_namespace_is_same(netns, sandbox->netns);
+  g_mutex_unlock(&sandbox->lock);
+  return known;
+}
+
+static int open_path(Sandbox *sandbox, const char *path, pid_t peer, GError **error) {
   autofd int netns = net_namespace_open(peer, path, error);
-  if (netns < 0 || !net_namespace_is_host(netns)) return fd_steal(&netns);
+  if (netns < 0 || is_known(sandbox, netns) || !net_namespace_is_host(netns)) return fd_steal(&netns);
   g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "'%s' is the host's network namespace: " NOT_THE_HOSTS, path);
   return -1;
 }
@@ -55,7 +63,7 @@ gboolean sandbox_network_choose(Sandbox *sandbox, const char *path, pid_t peer, 
     choose(sandbox, netns, found); /* the containers of a sandbox share what the first has brought */
     return TRUE;
   }
-  int netns = open_path(path, peer, error);
+  int netns = open_path(sandbox, path, peer, error);
   if (netns < 0) return FALSE;
   if (choose(sandbox, netns, path)) return TRUE;
   g_set_error(
