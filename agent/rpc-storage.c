@@ -13,10 +13,21 @@
 /* Slots that a swap disk's PCI path may have; one more is refused with the path. */
 #define SWAP_PATH_MAX 9
 
+/* A file server of the host's that does not answer holds up its caller only. */
+static gboolean touch(gpointer storages, GString *result, GError **error) {
+  storage_table_touch(storages);
+  return TRUE;
+}
+
+static void touched(const char *result, const GError *error, gpointer call) {
+  if (error) g_warning("cannot look at the mount points: %s", error->message);
+  rpc_reply_empty(call);
+}
+
 void rpc_remove_stale_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Sandbox *sandbox = user_data;
-  storage_table_touch(sandbox->storages);
-  rpc_reply_empty(call);
+  TaskRequest task = {.work = touch, .data = sandbox->storages};
+  task_start(sandbox->reaper, &task, touched, call);
 }
 
 void rpc_update_ephemeral_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {

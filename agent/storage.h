@@ -55,5 +55,6 @@ void storage_table_release_all(StorageTable *table, StorageDoneFunc func, gpoint
 /* Changes the options of a mounted memory storage: its size. Those that are not named stay. */
 gboolean storage_table_update(StorageTable *table, const Grpc__Storage *storage, GError **error);
 
-/* stat()s every mount point, so that the host's file server lets go of what was removed. */
+/* stat()s every mount point, so that the host's file server lets go of what was removed. It may have to wait for that.
+ */
 void storage_table_touch(const StorageTable *table);
