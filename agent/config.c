@@ -120,12 +120,12 @@ static const struct {
     {"agent.config_file", set_config_file},
 };
 
-/* Unknown ones are others'. FALSE: the value makes no sense. */
+/* Unknown ones are others'. FALSE: the value makes no sense, or is missing. */
 static gboolean set_parameter(AgentConfig *config, const char *name, const char *value) {
   for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++) {
     if (strcmp(parameters[i].name, name) != 0) continue;
     if (!value) value = parameters[i].bare;
-    return !value || parameters[i].set(config, value);
+    return value && parameters[i].set(config, value);
   }
   return TRUE;
 }

@@ -26,8 +26,7 @@
 static void test_defaults(void **state) {
   g_autoptr(AgentConfig) config = agent_config_new();
   char *warnings = (char *)1;
-  agent_config_parse_cmdline(config, "console=ttyS0 quiet agent.unknown=1 agent.log agent.logs=debug root=/dev/vda\n",
-                             &warnings);
+  agent_config_parse_cmdline(config, "console=ttyS0 quiet agent.unknown=1 agent.logs=debug root=/dev/vda\n", &warnings);
   assert_null(warnings);
   assert_string_equal(config->address, "vsock://-1:1024");
   assert_int_equal(config->log_level, G_LOG_LEVEL_INFO);
@@ -53,6 +52,8 @@ static void test_values(void **state) {
 static void test_bad_values_are_named_and_ignored(void **state) {
   static const char *const bad[] = {
       "agent.log=loud",
+      "agent.log",
+      "agent.hotplug_timeout",
       "agent.log=",
       "agent.server_addr=tcp://1",
       "agent.hotplug_timeout=0",
