@@ -30,11 +30,7 @@ typedef struct {
   gpointer user_data;
 } Sharing;
 
-char *shared_mounts_get_name(const OciSpec *spec) {
-  for (gsize i = 0; i < spec->n_annotations; i++)
-    if (strcmp(spec->annotations[i]->key, ANNOTATION_NAME) == 0) return g_strdup(spec->annotations[i]->value);
-  return NULL;
-}
+char *shared_mounts_get_name(const OciSpec *spec) { return g_strdup(oci_spec_get_annotation(spec, ANNOTATION_NAME)); }
 
 gboolean shared_mounts_check(const Grpc__CreateContainerRequest *request, GError **error) {
   if (request->n_shared_mounts > SHARED_MOUNTS_MAX) {

@@ -11,14 +11,8 @@
 
 #define ANNOTATION_PATH "io.kubernetes.container.terminationMessagePath"
 
-static const char *find_annotation(const OciSpec *spec, const char *key) {
-  for (gsize i = 0; i < spec->n_annotations; i++)
-    if (strcmp(spec->annotations[i]->key, key) == 0) return spec->annotations[i]->value;
-  return NULL;
-}
-
 char *termination_log_find(const OciSpec *spec) {
-  const char *path = find_annotation(spec, ANNOTATION_PATH);
+  const char *path = oci_spec_get_annotation(spec, ANNOTATION_PATH);
   for (gsize i = 0; path && i < spec->n_mounts; i++)
     if (strcmp(spec->mounts[i]->destination, path) == 0) return g_strdup(spec->mounts[i]->source);
   return NULL;
