@@ -93,16 +93,27 @@ const StorageDriver storage_watchable = {NULL, STORAGE_OPENS_SOURCE | STORAGE_NE
 
 /* ---- in the helper ---- */
 
+/* One that was unmounted meanwhile has left a directory behind, in which nobody would find what we put there. */
+static int open_target(const Watch *watch, GError **error) {
+  struct statx info = {0};
+  autofd int fd = mount_open(watch->target, O_PATH | O_NOFOLLOW, error);
+  if (fd < 0) return -1;
+  if (statx(fd, "", AT_EMPTY_PATH, 0, &info) == 0 && (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+    return fd_steal(&fd);
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "nothing is mounted on '%s' any more", watch->target);
+  return -1;
+}
+
 static gboolean bind_original(const Watch *watch, GError **error) {
   autofd int source = mount_open(watch->source, O_PATH, error);
-  autofd int target = source < 0 ? -1 : mount_open(watch->target, O_PATH | O_NOFOLLOW, error);
+  autofd int target = source < 0 ? -1 : open_target(watch, error);
   autofd int tree = target < 0 ? -1 : mount_copy_tree(source, MS_REC, error);
   return tree >= 0 && mount_attach(tree, target, error);
 }
 
 static gboolean sync_one(const Watch *watch, GError **error) {
   autofd int source = mount_open(watch->source, O_PATH, error);
-  autofd int target = source < 0 ? -1 : mount_open(watch->target, O_PATH | O_NOFOLLOW, error);
+  autofd int target = source < 0 ? -1 : open_target(watch, error);
   return target >= 0 && storage_watch_sync(source, target, error);
 }
 
