@@ -354,8 +354,9 @@ static void unmount(const Entry *entry) {
   autofd int parent = -1;
   g_autofree char *path = path_by_parent(entry->target, &parent);
   if (!(entry->driver->flags & STORAGE_IS_DIRECTORY) && umount2(path, UMOUNT_NOFOLLOW) < 0) {
-    g_warning("cannot unmount '%s': %s", entry->target, g_strerror(errno));
-    if (errno == EBUSY) umount2(path, UMOUNT_NOFOLLOW | MNT_DETACH);
+    int reason = errno;
+    g_warning("cannot unmount '%s': %s", entry->target, g_strerror(reason));
+    if (reason == EBUSY) umount2(path, UMOUNT_NOFOLLOW | MNT_DETACH);
   }
   if (entry->driver->release) entry->driver->release(entry->storage, entry->target);
   remove_mount_point(path);
