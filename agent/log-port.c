@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/log-port.h"
 
+#include <errno.h>
 #include <glib-unix.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@ typedef struct {
 static gboolean reader_said(int fd, GIOCondition condition, gpointer user_data) {
   LogPort *port = user_data;
   char byte = 0;
-  if (read(fd, &byte, 1) > 0) return G_SOURCE_CONTINUE;
+  ssize_t size = read(fd, &byte, 1);
+  if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR))) return G_SOURCE_CONTINUE;
   log_open(STDERR_FILENO, LOG_FORMAT_JSON, port->level);
   fd_clear(&port->reader);
   return G_SOURCE_REMOVE;
