@@ -61,6 +61,10 @@ gboolean netlink_dump(Netlink *netlink, struct nlmsghdr *request, mnl_cb_t each,
   request->nlmsg_flags |= NLM_F_DUMP;
   int reason = exchange(netlink, request, each, data);
   if (reason == 0) return TRUE;
-  error_set_errno(error, reason, "cannot list the %s of a network namespace", what);
+  if (reason == EINTR) /* what libmnl makes of NLM_F_DUMP_INTR */
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNAVAILABLE,
+                "cannot list the %s of a network namespace: they change all the time", what);
+  else
+    error_set_errno(error, reason, "cannot list the %s of a network namespace", what);
   return FALSE;
 }

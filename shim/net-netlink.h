@@ -20,6 +20,7 @@ struct nlmsghdr *netlink_request(char *buffer, guint16 type, guint16 flags, gsiz
 /* Sends it and waits for the kernel's answer: 0 or an errno. */
 int netlink_ask(Netlink *netlink, struct nlmsghdr *request);
 
-/* Sends a dump request; each message goes to each(), which returns MNL_CB_OK. */
+/* Sends a dump request; each message goes to each(), which returns MNL_CB_OK. KATA_ERR_UNAVAILABLE: what is listed has
+ * changed meanwhile; it can be tried again, with another socket. */
 gboolean netlink_dump(Netlink *netlink, struct nlmsghdr *request, mnl_cb_t each, gpointer data, const char *what,
                       GError **error);

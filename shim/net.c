@@ -18,6 +18,9 @@
 
 /* drivers/net/tun.c: 64 KiB less one and less Ethernet's header. */
 #define TAP_MTU_MAX 65521u
+/* How often a namespace that changes meanwhile is looked at. */
+#define SCAN_TRIES 100u
+#define SCAN_AGAIN_US (20u * 1000u)
 
 static void link_free(gpointer data) {
   NetLink *link = data;
@@ -48,11 +51,24 @@ int net_get_namespace(const Net *net) { return net->netns; }
 
 /* ---- looking ---- */
 
+static NetScan *scan_once(GError **error) {
+  g_autoptr(Netlink) netlink = netlink_open(error);
+  return netlink != NULL ? net_scan(netlink, error) : NULL;
+}
+
+/* Whoever has made the namespace may still be at work there; and new addresses of IPv6 become usable later. */
 static gboolean scan_here(gpointer data, GError **error) {
   NetScan **ret = data;
-  g_autoptr(Netlink) netlink = netlink_open(error);
-  *ret = netlink != NULL ? net_scan(netlink, error) : NULL;
-  return *ret != NULL;
+  for (guint tries = 1;; tries++) {
+    g_autoptr(GError) why = NULL;
+    *ret = scan_once(&why);
+    if (*ret != NULL) return TRUE;
+    if (error_get_code(why) != KATA_ERR_UNAVAILABLE || tries == SCAN_TRIES) {
+      g_propagate_error(error, g_steal_pointer(&why));
+      return FALSE;
+    }
+    g_usleep(SCAN_AGAIN_US);
+  }
 }
 
 static gboolean make_links(Net *net, GError **error) {

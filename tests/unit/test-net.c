@@ -244,14 +244,45 @@ static void test_adopting(void **state) {
   assert_adopts(&known, own);
 }
 
+/* More than one piece of the kernel's answer holds. */
+#define N_ADDRESSES 1500
+
+static gpointer add_addresses(gpointer netns) {
+  g_autoptr(GString) batch = g_string_new(NULL);
+  for (int i = 0; i < N_ADDRESSES; i++)
+    g_string_append_printf(batch, "addr add 10.9.%d.%d/32 dev eth0\n", i / 250, i % 250 + 1);
+  g_autofree char *path = NULL;
+  autofd int file = g_file_open_tmp("kata-net-XXXXXX", &path, NULL);
+  g_autofree char *command = g_strdup_printf("-batch %s", path);
+  const char *const lines[] = {command, NULL};
+  gboolean added = file >= 0 && fd_write_all(file, batch->str, batch->len) &&
+                   net_namespace_run(GPOINTER_TO_INT(netns), run_ip, (gpointer)lines, NULL);
+  unlink(path);
+  return GINT_TO_POINTER(added);
+}
+
+/* The kernel says so when what it lists has changed meanwhile. */
+static void test_scan_while_it_changes(void **state) {
+  static const char *const lines[] = {"link add eth0 type veth peer name peer0", "addr add 10.1.2.3/24 dev eth0", NULL};
+  autofd int netns = make_namespace();
+  set_up(netns, lines);
+  GThread *thread = g_thread_new("addresses", add_addresses, GINT_TO_POINTER(netns));
+  g_autoptr(GError) error = NULL;
+  for (int i = 0; i < 100 && error == NULL; i++) {
+    g_autoptr(Net) net = net_new(fcntl(netns, F_DUPFD_CLOEXEC, 0), "", &error);
+  }
+  assert_true(GPOINTER_TO_INT(g_thread_join(thread)));
+  g_assert_no_error(error);
+}
+
 int main(void) {
   g_autofree char *ip = g_find_program_in_path("ip"), *tc = g_find_program_in_path("tc");
   if (geteuid() != 0 || ip == NULL || tc == NULL) {
     printf("skipped: network namespaces need root, and ip and tc (package iproute2)\n");
     return 77;
   }
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_namespaces), cmocka_unit_test(test_scan),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_namespaces),   cmocka_unit_test(test_scan),
                                      cmocka_unit_test(test_scan_refuses), cmocka_unit_test(test_joining),
-                                     cmocka_unit_test(test_adopting)};
+                                     cmocka_unit_test(test_adopting),     cmocka_unit_test(test_scan_while_it_changes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
