@@ -34,6 +34,9 @@ void rpc_update_ephemeral_mounts(TtrpcCall *call, const ProtobufCMessage *reques
   const Grpc__UpdateEphemeralMountsRequest *asked = (const Grpc__UpdateEphemeralMountsRequest *)request;
   Sandbox *sandbox = user_data;
   g_autoptr(GError) error = NULL;
+  if (asked->n_storages > STORAGE_LIST_MAX)
+    g_set_error(&error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED, "%zu storages are more than %d", asked->n_storages,
+                STORAGE_LIST_MAX);
   for (gsize i = 0; i < asked->n_storages && !error; i++)
     storage_table_update(sandbox->storages, asked->storages[i], &error);
   rpc_answer(error, call);

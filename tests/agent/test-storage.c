@@ -165,6 +165,14 @@ static void test_ephemeral(void **state) {
   harness_must("UpdateEphemeralMounts", &update.base);
   static const char *const larger[] = {"size=2048k", "noexec", "nodiratime", NULL};
   assert_mounted(ROOT "/own/shm", larger);
+  Grpc__Storage *many[1025];
+  for (gsize i = 0; i < G_N_ELEMENTS(many); i++) many[i] = &wanted[0];
+  update.storages = many;
+  update.n_storages = G_N_ELEMENTS(many);
+  harness_must_fail("UpdateEphemeralMounts", &update.base, TTRPC_RESOURCE_EXHAUSTED,
+                    "1025 storages are more than 1024");
+  update.storages = list;
+  update.n_storages = 1;
   wanted[0].driver = (char *)"local";
   harness_must_fail("UpdateEphemeralMounts", &update.base, TTRPC_INVALID_ARGUMENT, "'ephemeral'");
   wanted[0].driver = (char *)"ephemeral";
