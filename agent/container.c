@@ -161,6 +161,14 @@ static void take_sandbox_part(Container *container, const Grpc__CreateContainerR
     g_warning("%s", error->message);
 }
 
+/* crun gets none of them: cgroup version 2 has them in a file that it does not know. */
+static char **device_weights(Container *container, const OciResources *resources) {
+  if (!resources) return spec_get_device_weights(NULL);
+  g_autoptr(OciResources) own = oci_resources_copy(resources);
+  device_spec_apply_to_resources(container->devices, own);
+  return spec_get_device_weights(own);
+}
+
 static void run_create(Creation *creation) {
   Container *container = creation->container;
   take_sandbox_part(container, creation->request);
@@ -171,7 +179,7 @@ static void run_create(Creation *creation) {
   run->process = container->init;
   run->request = creation->request;
   run->description = oci_process_copy(creation->request->oci->process);
-  run->device_weights = spec_get_device_weights(creation->request->oci->linux->resources);
+  run->device_weights = device_weights(container, creation->request->oci->linux->resources);
   container_run_start_process(run, arguments, NULL, NULL);
 }
 
@@ -329,6 +337,7 @@ void container_update(Container *container, const OciResources *resources, Conta
     return;
   }
   g_autoptr(OciResources) prepared = oci_resources_copy(resources);
+  device_spec_apply_to_resources(container->devices, prepared);
   g_auto(ContainerKernel) kernel = {0};
   container_kernel_look(&kernel);
   if (!spec_prepare_resources(prepared, &kernel.kernel, &error)) {
@@ -342,7 +351,7 @@ void container_update(Container *container, const OciResources *resources, Conta
                          .document_option = "--resources",
                          .document = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN)};
   ContainerRun *run = container_run_new(container, update_done, func, user_data);
-  run->device_weights = spec_get_device_weights(resources);
+  run->device_weights = device_weights(container, resources);
   container_run_start(run, &request);
   json_object_put(json);
 }

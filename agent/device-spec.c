@@ -221,13 +221,12 @@ static void append_rule(Grpc__LinuxResources *resources, const DeviceFound *foun
 
 /* A rule for the host's numbers becomes one for the guest's, with the access it gives. Without one access is allowed,
  * unless there are no rules at all and everything is. */
-static void apply_rules(Grpc__LinuxResources *resources, const DeviceFound *found, gint64 old_major, gint64 old_minor,
-                        GHashTable *changed) {
+static void apply_rules(Grpc__LinuxResources *resources, const DeviceFound *found, GHashTable *changed) {
   gboolean is_named = FALSE;
   if (!resources || resources->n_devices == 0) return;
   for (gsize i = 0; i < resources->n_devices; i++) {
     Grpc__LinuxDeviceCgroup *rule = resources->devices[i];
-    if (*rule->type != found->type || !has_numbers(rule, old_major, old_minor)) continue;
+    if (*rule->type != found->type || !has_numbers(rule, found->host_major, found->host_minor)) continue;
     /* One device's number in the guest may be another's on the host. */
     if (!g_hash_table_add(changed, rule)) continue;
     set_numbers(rule, found->numbers);
@@ -238,16 +237,41 @@ static void apply_rules(Grpc__LinuxResources *resources, const DeviceFound *foun
   g_hash_table_add(changed, resources->devices[resources->n_devices - 1]);
 }
 
-static void apply_one(const DeviceFound *found, OciSpec *spec, GHashTable *changed) {
+static void apply_one(DeviceFound *found, OciSpec *spec, GHashTable *changed) {
   Grpc__LinuxDevice *device = found->type ? find_device(spec, found->container_path) : NULL;
   if (!device) return;
   const char type[] = {found->type, '\0'};
-  gint64 old_major = device->major;
-  gint64 old_minor = device->minor;
+  found->host_major = device->major;
+  found->host_minor = device->minor;
   set_text(&device->type, type);
   device->major = major(found->numbers);
   device->minor = minor(found->numbers);
-  apply_rules(spec->linux->resources, found, old_major, old_minor, changed);
+  apply_rules(spec->linux->resources, found, changed);
+}
+
+static void rewrite_block_numbers(const GPtrArray *found, gint64 *number_major, gint64 *number_minor) {
+  for (guint i = 0; i < found->len; i++) {
+    const DeviceFound *device = g_ptr_array_index(found, i);
+    if (device->type != 'b' || device->host_major != *number_major || device->host_minor != *number_minor) continue;
+    *number_major = major(device->numbers);
+    *number_minor = minor(device->numbers);
+    return;
+  }
+}
+
+static void apply_to_limits(const GPtrArray *found, Grpc__LinuxThrottleDevice **limits, gsize n_limits) {
+  for (gsize i = 0; i < n_limits; i++) rewrite_block_numbers(found, &limits[i]->major, &limits[i]->minor);
+}
+
+void device_spec_apply_to_resources(const GPtrArray *found, OciResources *resources) {
+  Grpc__LinuxBlockIO *block_io = resources ? resources->blockio : NULL;
+  if (!block_io) return;
+  for (gsize i = 0; i < block_io->n_weightdevice; i++)
+    rewrite_block_numbers(found, &block_io->weightdevice[i]->major, &block_io->weightdevice[i]->minor);
+  apply_to_limits(found, block_io->throttlereadbpsdevice, block_io->n_throttlereadbpsdevice);
+  apply_to_limits(found, block_io->throttlewritebpsdevice, block_io->n_throttlewritebpsdevice);
+  apply_to_limits(found, block_io->throttlereadiopsdevice, block_io->n_throttlereadiopsdevice);
+  apply_to_limits(found, block_io->throttlewriteiopsdevice, block_io->n_throttlewriteiopsdevice);
 }
 
 /* "PCIDEVICE_VENDOR_NAME=0000:3b:00.0,0000:3b:00.1" */
@@ -287,5 +311,6 @@ void device_spec_apply_to_process(const GPtrArray *found, OciProcess *process) {
 void device_spec_apply(const GPtrArray *found, OciSpec *spec) {
   g_autoptr(GHashTable) changed = g_hash_table_new(NULL, NULL);
   for (guint i = 0; i < found->len; i++) apply_one(g_ptr_array_index(found, i), spec, changed);
+  device_spec_apply_to_resources(found, spec->linux->resources);
   if (spec->process) device_spec_apply_to_process(found, spec->process);
 }

@@ -19,6 +19,8 @@ typedef struct {
   char *container_path;
   char type; /* 'b', 'c'; 0: it has no node, guest drivers use it */
   dev_t numbers;
+  gint64 host_major; /* as the document has them; 0 until it was rewritten */
+  gint64 host_minor;
   GHashTable *pci_addresses; /* the host's -> the guest's, "DDDD:BB:DD.F" */
 } DeviceFound;
 
@@ -37,8 +39,10 @@ DeviceJob *device_job_start(Sandbox *sandbox, const Grpc__Device *device, Device
 /* func is still called, with an error. */
 void device_job_cancel(DeviceJob *job);
 
-/* Puts the guest's numbers (of a DeviceFound each) where the host's are: devices, rules of the device cgroup, and the
- * PCI addresses in variables named PCIDEVICE_... */
+/* Puts the guest's numbers (of a DeviceFound each) where the host's are: devices, rules of the device cgroup, limits
+ * and weights of block I/O, and the PCI addresses in variables named PCIDEVICE_... */
 void device_spec_apply(const GPtrArray *found, OciSpec *spec);
 /* The variables alone, of a process that comes later. */
 void device_spec_apply_to_process(const GPtrArray *found, OciProcess *process);
+/* The limits and weights of block I/O alone, of resources that come later. resources: may be NULL. */
+void device_spec_apply_to_resources(const GPtrArray *found, OciResources *resources);

@@ -77,6 +77,38 @@ static void test_rules(void **state) {
   assert_string_equal(none->process->env[0], "PCIDEVICE_A=0:1,0:2");
 }
 
+/* The disk's limits and weight go with it, also those that come later, and no other's. */
+static void test_block_io(void **state) {
+  static const char limits[] =
+      "{\"blockIO\": {\"weightDevice\": [{\"major\": 253, \"minor\": 16, \"weight\": 10}, {\"major\": 253, \"minor\": "
+      "0, "
+      "\"weight\": 20}],"
+      "\"throttleReadBpsDevice\": [{\"major\": 253, \"minor\": 0, \"rate\": 1}],"
+      "\"throttleWriteBpsDevice\": [{\"major\": 253, \"minor\": 16, \"rate\": 2}],"
+      "\"throttleReadIOPSDevice\": [{\"major\": 253, \"minor\": 1, \"rate\": 3}],"
+      "\"throttleWriteIOPSDevice\": [{\"major\": 253, \"minor\": 0, \"rate\": 4}]}}";
+  g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)device_found_free);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(OciSpec) spec = parse(DOCUMENT(""));
+  add_found(found, "/dev/a", 'b', makedev(253, 16));
+  add_found(found, "/dev/b", 'b', makedev(8, 0));
+  device_spec_apply(found, spec);
+  g_autoptr(OciResources) later = oci_resources_parse(limits, strlen(limits), "resources", &error);
+  assert_non_null(later);
+  device_spec_apply_to_resources(found, later);
+  device_spec_apply_to_resources(found, NULL);
+  const Grpc__LinuxBlockIO *block_io = later->blockio;
+  assert_int_equal(block_io->weightdevice[0]->major, 8);
+  assert_int_equal(block_io->weightdevice[0]->minor, 0);
+  assert_int_equal(block_io->weightdevice[1]->major, 253);
+  assert_int_equal(block_io->weightdevice[1]->minor, 16);
+  assert_int_equal(block_io->throttlereadbpsdevice[0]->minor, 16);
+  assert_int_equal(block_io->throttlewritebpsdevice[0]->major, 8);
+  assert_int_equal(block_io->throttlereadiopsdevice[0]->major, 253);
+  assert_int_equal(block_io->throttlereadiopsdevice[0]->minor, 1);
+  assert_int_equal(block_io->throttlewriteiopsdevice[0]->minor, 16);
+}
+
 static void test_environment(void **state) {
   g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)device_found_free);
   g_autoptr(OciSpec) spec = parse(DOCUMENT(""));
@@ -129,10 +161,8 @@ static void test_checks(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_crossed_numbers),
-      cmocka_unit_test(test_rules),
-      cmocka_unit_test(test_environment),
-      cmocka_unit_test(test_checks),
+      cmocka_unit_test(test_crossed_numbers), cmocka_unit_test(test_rules),  cmocka_unit_test(test_block_io),
+      cmocka_unit_test(test_environment),     cmocka_unit_test(test_checks),
   };
   return cmocka_run_group_tests_name("agent-device-spec", tests, NULL, NULL);
 }
