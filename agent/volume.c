@@ -118,16 +118,37 @@ char *volume_find_grown(const char *key) {
   return NULL;
 }
 
-static gboolean resize_ext4(int fd, guint64 size, guint64 block_size) {
-  __u64 blocks = size / block_size;
-  return ioctl(fd, EXT4_IOC_RESIZE_FS, &blocks) == 0;
+static gboolean fail_resize(const char *path, guint64 size, GError **error) {
+  error_set_errno(error, errno, "cannot resize the volume '%s' to %" G_GUINT64_FORMAT " bytes", path, size);
+  return FALSE;
 }
 
-static gboolean resize_xfs(int fd, guint64 size) {
+static gboolean refuse_shrinking(const char *path, guint64 size, guint64 present, GError **error) {
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+              "cannot resize the volume '%s' to %" G_GUINT64_FORMAT " bytes: its file system has %" G_GUINT64_FORMAT
+              " and can only become larger",
+              path, size, present);
+  return FALSE;
+}
+
+/* What it counts is without its own tables: the kernel refuses the sizes in between. */
+static gboolean resize_ext4(int fd, const char *path, guint64 size, const struct statfs *info, GError **error) {
+  guint64 block_size = (guint64)info->f_bsize, present = (guint64)info->f_blocks * block_size;
+  __u64 blocks = size / block_size;
+  if (size < present) return refuse_shrinking(path, size, present, error);
+  return ioctl(fd, EXT4_IOC_RESIZE_FS, &blocks) == 0 || fail_resize(path, size, error);
+}
+
+/* Newer kernels would cut off the end of the last group. */
+static gboolean resize_xfs(int fd, const char *path, guint64 size, GError **error) {
   struct xfs_geometry geometry = {0};
-  if (ioctl(fd, XFS_IOC_FSGEOMETRY_V1, &geometry) < 0 || geometry.block_size == 0) return FALSE;
+  if (ioctl(fd, XFS_IOC_FSGEOMETRY_V1, &geometry) < 0 || geometry.block_size == 0)
+    return fail_resize(path, size, error);
   struct xfs_grow grow = {size / geometry.block_size, geometry.max_percent};
-  return grow.new_blocks == geometry.data_blocks || ioctl(fd, XFS_IOC_FSGROWFSDATA, &grow) == 0;
+  if (grow.new_blocks < geometry.data_blocks)
+    return refuse_shrinking(path, size, geometry.data_blocks * geometry.block_size, error);
+  return grow.new_blocks == geometry.data_blocks || ioctl(fd, XFS_IOC_FSGROWFSDATA, &grow) == 0 ||
+         fail_resize(path, size, error);
 }
 
 static gboolean refuse_type(const char *path, const struct statfs *info, GError **error) {
@@ -162,9 +183,7 @@ gboolean volume_resize(const char *path, guint64 size, GError **error) {
   autofd int fd = open_volume(path, O_RDONLY | O_NONBLOCK, error);
   if (fd < 0) return FALSE;
   guint64 wanted = size ? size : disk_size;
-  if (is_ext4 ? resize_ext4(fd, wanted, (guint64)system.f_bsize) : resize_xfs(fd, wanted)) return TRUE;
-  error_set_errno(error, errno, "cannot resize the volume '%s' to %" G_GUINT64_FORMAT " bytes", path, wanted);
-  return FALSE;
+  return is_ext4 ? resize_ext4(fd, path, wanted, &system, error) : resize_xfs(fd, path, wanted, error);
 }
 
 /* ---- swap ---- */
