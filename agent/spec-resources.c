@@ -14,7 +14,24 @@
 /* A number that is not there, whatever its oneof is called. */
 #define CLEAR(message, field) (message)->field##_given_case = 0
 
-static void prepare_memory(Grpc__LinuxMemory *memory) {
+/* -1 is no limit; the kernel would take other negative numbers for something else, or not at all. */
+static gboolean check_memory(const Grpc__LinuxMemory *memory, GError **error) {
+  const struct {
+    const char *name;
+    gint64 value;
+  } values[] = {{"limit", memory->limit}, {"reservation", memory->reservation}, {"swap", memory->swap}};
+  for (gsize i = 0; i < G_N_ELEMENTS(values); i++) {
+    if (values[i].value >= -1) continue;
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "memory.%s is %" G_GINT64_FORMAT ": not a number of bytes, nor -1 for no limit", values[i].name,
+                values[i].value);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean prepare_memory(Grpc__LinuxMemory *memory, GError **error) {
+  if (!check_memory(memory, error)) return FALSE;
   CLEAR(memory, kernel);
   memory->kernel_tcpgiven_case = 0;
   CLEAR(memory, swappiness);
@@ -22,6 +39,7 @@ static void prepare_memory(Grpc__LinuxMemory *memory) {
   if (memory->limit == 0) CLEAR(memory, limit);
   if (memory->reservation == 0) CLEAR(memory, reservation);
   if (memory->swap == 0) CLEAR(memory, swap);
+  return TRUE;
 }
 
 /* A caller that names the file itself knows better. */
@@ -42,6 +60,11 @@ static void add_unified(OciResources *resources, const char *file, char *value) 
 static void set_string(char **field, char *value) {
   if (*field != (char *)protobuf_c_empty_string) g_free(*field);
   *field = value;
+}
+
+static gboolean check_list(const char *list, const char *what, GError **error) {
+  g_autoptr(GArray) numbers = *list ? cpuset_parse(list, what, error) : NULL;
+  return !*list || numbers;
 }
 
 /* All that the guest has is no limit: CPUs that are added later are not kept from the container. */
@@ -66,6 +89,7 @@ static void lift_quota(OciResources *resources) {
 
 static gboolean prepare_cpu(OciResources *resources, const SpecKernel *kernel, GError **error) {
   Grpc__LinuxCPU *cpu = resources->cpu;
+  if (!check_list(cpu->cpus, "cpu.cpus", error) || !check_list(cpu->mems, "cpu.mems", error)) return FALSE;
   cpu->realtime_runtime_given_case = 0;
   cpu->realtime_period_given_case = 0;
   if (cpu->shares == 0) CLEAR(cpu, shares);
@@ -110,7 +134,7 @@ char **spec_get_device_weights(const OciResources *resources) {
 
 gboolean spec_prepare_resources(OciResources *resources, const SpecKernel *kernel, GError **error) {
   if (!resources) return TRUE;
-  if (resources->memory) prepare_memory(resources->memory);
+  if (resources->memory && !prepare_memory(resources->memory, error)) return FALSE;
   if (resources->cpu && !prepare_cpu(resources, kernel, error)) return FALSE;
   if (resources->blockio && !prepare_block_io(resources->blockio, kernel)) {
     protobuf_c_message_free_unpacked(&resources->blockio->base, NULL);

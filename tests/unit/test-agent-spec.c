@@ -209,6 +209,27 @@ static void test_resources(void **state) {
   check_resources("\"network\":{\"classID\":1}", "{}");
 }
 
+/* Said here, whether or not the guest's kernel has the controller. */
+static void test_impossible_resources(void **state) {
+  static const struct {
+    const char *members, *text;
+  } cases[] = {
+      {"\"memory\":{\"limit\":-5}", "memory.limit is -5"},
+      {"\"memory\":{\"reservation\":-2}", "memory.reservation is -2"},
+      {"\"memory\":{\"swap\":-9223372036854775807}", "memory.swap is -9223372036854775807"},
+      {"\"cpu\":{\"cpus\":\"9-2000000\"}", "cpu.cpus '9-2000000'"},
+      {"\"cpu\":{\"cpus\":\"0,x\"}", "cpu.cpus '0,x'"},
+      {"\"cpu\":{\"mems\":\"1-0\"}", "cpu.mems '1-0'"},
+  };
+  static const SpecKernel kernel = {.cpus = "0-1", .mems = "0"};
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(GError) error = NULL;
+    assert_null(prepared_resources(cases[i].members, &kernel, &error));
+    assert_int_equal(error_get_code(error), KATA_ERR_INVALID_ARGUMENT);
+    if (!strstr(error->message, cases[i].text)) fail_msg("no '%s' in '%s'", cases[i].text, error->message);
+  }
+}
+
 static void test_device_weights(void **state) {
   g_autoptr(OciSpec) spec = parse(
       "\"linux\":{\"resources\":{\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,\"weight\":10},"
@@ -275,6 +296,7 @@ int main(void) {
       cmocka_unit_test(test_host_cpus),
       cmocka_unit_test(test_memory_update),
       cmocka_unit_test(test_hooks),
+      cmocka_unit_test(test_impossible_resources),
       cmocka_unit_test(test_device_weights),
   };
   return cmocka_run_group_tests_name("agent-spec", tests, NULL, NULL);
