@@ -254,15 +254,42 @@ static Grpc__Spec *with_sys(const char *script) {
   return spec;
 }
 
+/* Says which CPUs its process may use, once its input has ended. */
+static void start_bound(const char *id, const char *cpus) {
+  g_autofree char *members = g_strdup_printf("{\"linux\": {\"resources\": {\"cpu\": {\"cpus\": \"%s\"}}}}", cpus);
+  g_autoptr(Grpc__Spec) spec =
+      harness_document("echo begun; read wait; grep Cpus_allowed_list /proc/self/status", *cpus ? members : "{}");
+  harness_create_spec(id, spec);
+  harness_start_container(id);
+  g_autoptr(GBytes) begun = harness_read(id, "", 6);
+  assert_int_equal(g_bytes_get_size(begun), 6);
+}
+
+static void finish_bound(const char *id, const char *expected) {
+  harness_exec(id, "later", "grep Cpus_allowed_list /proc/self/status");
+  g_autoptr(GString) later = harness_read_all(id, "later", FALSE);
+  harness_close_stdin(id, "");
+  g_autoptr(GString) own = harness_read_all(id, "", FALSE);
+  harness_wait(id, "");
+  harness_remove(id);
+  assert_string_equal(later->str, expected);
+  assert_string_equal(own->str, expected);
+}
+
+/* As when CPUs are plugged in: containers that were there before may use them, but those that are bound to others. */
 static void test_online(void **state) {
   Grpc__OnlineCPUMemRequest request = GRPC__ONLINE_CPUMEM_REQUEST__INIT;
   g_autoptr(Grpc__Spec) off = with_sys("echo 0 > /sys/devices/system/cpu/cpu1/online; nproc");
   run_and_check(off, "1\n");
+  start_bound("free", "");
+  start_bound("bound", "0");
   request.nb_cpus = 2;
   request.cpu_only = TRUE;
   harness_must("OnlineCPUMem", &request.base);
   g_autoptr(Grpc__Spec) on = with_sys("cat /sys/devices/system/cpu/cpu1/online; nproc");
   run_and_check(on, "1\n2\n");
+  finish_bound("free", "Cpus_allowed_list:\t0-1\n");
+  finish_bound("bound", "Cpus_allowed_list:\t0\n");
   request.cpu_only = FALSE;
   harness_must("OnlineCPUMem", &request.base);
   request.nb_cpus = 3;

@@ -327,6 +327,8 @@ static void test_seccomp(void **state) {
         "\"defaultErrnoRet\": 38, "
         "\"syscalls\": [{\"names\": [" SHELL_CALLS "], \"action\": \"SCMP_ACT_ALLOW\"}]}}}",
         "mkdir: can't create directory '/tmp/x': Function not implemented\n");
+  check_refused("{\"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\", \"flags\": [\"NO_SUCH_FLAG\"]}}}",
+                "NO_SUCH_FLAG");
   check_refused("{\"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_NOTIFY\", \"listenerPath\": \"/run/none\"}}}",
                 "/run/none");
 }
@@ -365,6 +367,34 @@ static void test_user_namespace(void **state) {
         " 0 100000 65536\n 0 200000 65536\n0\n");
 }
 
+/* What a file of user 7 and group 8 is to a container that gets its directory with these mappings. */
+static void check_mapped(const char *mappings, const char *expected) {
+  g_autofree char *document = g_strdup_printf(
+      "{\"mounts\": [{\"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\"}, "
+      "{\"destination\": \"/data\", \"type\": \"bind\", \"source\": \"" HARNESS_RUN
+      "/mapped\", "
+      "\"options\": [\"rbind\"]%s}]}",
+      mappings);
+  check("ls -n /data/file | (read mode n user group rest; echo $user $group)", document, expected);
+}
+
+static void test_mount_mappings(void **state) {
+  static const char file[] = HARNESS_RUN "/mapped/file";
+  assert_int_equal(mkdir(HARNESS_RUN "/mapped", 0755), 0);
+  assert_true(g_file_set_contents(file, "x", -1, NULL));
+  assert_int_equal(chown(file, 7, 8), 0);
+  check_mapped("", "7 8\n");
+  check_mapped(
+      ", \"uidMappings\": [{\"containerID\": 0, \"hostID\": 1000, \"size\": 100}], \"gidMappings\": "
+      "[{\"containerID\": 0, \"hostID\": 2000, \"size\": 100}]",
+      "1007 2008\n");
+  /* Who is in none of them is nobody. */
+  check_mapped(
+      ", \"uidMappings\": [{\"containerID\": 0, \"hostID\": 1000, \"size\": 5}], \"gidMappings\": "
+      "[{\"containerID\": 8, \"hostID\": 3000, \"size\": 1}]",
+      "65534 3000\n");
+}
+
 /* Without offsets a time namespace of its own changes nothing. */
 static void test_time_namespace(void **state) {
   check("echo runs", "{\"linux\": {\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"time\"}]}}", "runs\n");
@@ -373,13 +403,17 @@ static void test_time_namespace(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_user),        cmocka_unit_test(test_user_by_name),   cmocka_unit_test(test_hostile_passwd),
-      cmocka_unit_test(test_environment), cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_process_limits),
-      cmocka_unit_test(test_oom_score),   cmocka_unit_test(test_terminal),       cmocka_unit_test(test_labels),
-      cmocka_unit_test(test_scheduling),  cmocka_unit_test(test_affinity),       cmocka_unit_test(test_programs),
-      cmocka_unit_test(test_paths),       cmocka_unit_test(test_sysctl),         cmocka_unit_test(test_devices),
-      cmocka_unit_test(test_seccomp),     cmocka_unit_test(test_personality),    cmocka_unit_test(test_propagation),
-      cmocka_unit_test(test_unified),     cmocka_unit_test(test_user_namespace), cmocka_unit_test(test_time_namespace),
+      cmocka_unit_test(test_user),           cmocka_unit_test(test_user_by_name),
+      cmocka_unit_test(test_hostile_passwd), cmocka_unit_test(test_environment),
+      cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_process_limits),
+      cmocka_unit_test(test_oom_score),      cmocka_unit_test(test_terminal),
+      cmocka_unit_test(test_labels),         cmocka_unit_test(test_scheduling),
+      cmocka_unit_test(test_affinity),       cmocka_unit_test(test_programs),
+      cmocka_unit_test(test_paths),          cmocka_unit_test(test_sysctl),
+      cmocka_unit_test(test_devices),        cmocka_unit_test(test_seccomp),
+      cmocka_unit_test(test_personality),    cmocka_unit_test(test_propagation),
+      cmocka_unit_test(test_unified),        cmocka_unit_test(test_mount_mappings),
+      cmocka_unit_test(test_user_namespace), cmocka_unit_test(test_time_namespace),
   };
   return cmocka_run_group_tests_name("agent-document", tests, start, stop);
 }
