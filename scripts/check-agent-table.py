@@ -39,13 +39,13 @@ def strings_of_table(text, name):
 
 
 def oci_fields():
-    """Every field of Process and of Linux, and of what they hold: Message.Field as in proto/oci.proto."""
+    """Every field of Process, Linux and Mount, and of what they hold: Message.Field as in proto/oci.proto."""
     text = re.sub(r"//[^\n]*", "", read("proto/oci.proto"))
     messages = {}
     for name, body in re.findall(r"^message (\w+) \{(.*?)^\}", text, re.S | re.M):
         body = re.sub(r"oneof \w+ \{(.*?)\}", r"\1", body, flags=re.S)
         messages[name] = re.findall(r"(map<[^>]+>|\w+)\s+(\w+)\s*=\s*\d+;", body)
-    found, todo = [], ["Process", "Linux"]
+    found, todo = [], ["Process", "Linux", "Mount"]
     while todo:
         message = todo.pop(0)
         for kind, field in messages[message]:

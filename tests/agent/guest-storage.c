@@ -17,7 +17,9 @@
 /* Last: it needs the ones before. */
 #include <cmocka.h>
 
+#include "common/error.h"
 #include "common/fds.h"
+#include "common/oci.h"
 #include "tests/agent/harness.h"
 
 #define ROOT "/run/kata-containers"
@@ -206,6 +208,11 @@ static void grow(const char *disk, guint64 size) {
   assert_true(measure() > before + before / 6);
   assert_true(measure() <= size);
   harness_must("ResizeVolume", &request.base);
+  /* Never smaller, as the caller is told. */
+  guint64 grown = measure();
+  request.size = size / 2;
+  harness_must_fail("ResizeVolume", &request.base, TTRPC_INVALID_ARGUMENT, "can only become larger");
+  assert_int_equal(measure(), grown);
 }
 
 /* Plugged in while the request waits for it; others are served meanwhile. */
@@ -226,6 +233,52 @@ static void test_xfs(void **state) {
   grow("xfs", 400 * MIB);
   g_autofree char *said = finish("grows");
   assert_string_equal(said, "fits\n1\n");
+}
+
+/* File systems of images, whose modules come at the first mount. */
+static void test_image_file_systems(void **state) {
+  char *options[] = {(char *)"ro"};
+  Grpc__Storage storage = storage_of("blk", "13", "erofs");
+  storage.options = options;
+  storage.n_options = 1;
+  check(&storage, "cat /data/file; grep -c ' /data erofs ro' /proc/mounts; wc -c < /data/zeros; echo x > /data/new",
+        "from the host\n1\n100000\nsh: can't create /data/new: Read-only file system\n");
+  storage.fstype = (char *)"squashfs";
+  must_not_create(&storage, TTRPC_INVALID_ARGUMENT, "of type 'squashfs'");
+  storage.source = (char *)"14";
+  check(&storage, "cat /data/file; grep -c ' /data squashfs ro' /proc/mounts; wc -c < /data/zeros; echo x > /data/new",
+        "from the host\n1\n100000\nsh: can't create /data/new: Read-only file system\n");
+}
+
+static void add_mapping(Grpc__LinuxIDMapping ***list, gsize *count, guint32 host_id) {
+  Grpc__LinuxIDMapping *mapping = malloc(sizeof *mapping);
+  grpc__linux_idmapping__init(mapping);
+  mapping->hostid = host_id;
+  mapping->size = 65536;
+  *list = malloc(sizeof **list);
+  (*list)[0] = mapping;
+  *count = 1;
+}
+
+/* The host's own file system of the share cannot be mapped, a disk's can. */
+static void test_mount_mappings(void **state) {
+  Grpc__Storage storage = storage_of("blk", "0c", "ext4");
+  Grpc__Storage *storages[] = {&storage};
+  g_autoptr(Grpc__Spec) spec = spec_with_volume("ls -ln /data/file | (read mode n user rest; echo $user)");
+  Grpc__Mount *volume = spec->mounts[spec->n_mounts - 1];
+  add_mapping(&volume->uidmappings, &volume->n_uidmappings, 1000);
+  add_mapping(&volume->gidmappings, &volume->n_gidmappings, 1000);
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)"mapped";
+  request.oci = spec;
+  request.storages = storages;
+  request.n_storages = 1;
+  harness_must("CreateContainer", &request.base);
+  g_autofree char *said = finish("mapped");
+  assert_string_equal(said, "1000\n");
+  g_free(volume->source);
+  volume->source = strdup(SHARED "/box");
+  harness_must_fail("CreateContainer", &request.base, TTRPC_INTERNAL, "mount_setattr `" SHARED "/box`");
 }
 
 static void test_scsi(void **state) {
@@ -425,20 +478,91 @@ static void test_pci_device(void **state) {
   harness_must_fail("CreateContainer", &request.base, TTRPC_UNIMPLEMENTED, "no IOMMU");
 }
 
+/* Of the host's numbers, in a request. */
+static OciResources *limits_of_disk(guint weight, guint rate) {
+  g_autofree char *text = g_strdup_printf(
+      "{\"blockIO\": {\"weightDevice\": [{\"major\": 8, \"minor\": 77, \"weight\": %u}], \"throttleReadBpsDevice\": "
+      "[{\"major\": 8, \"minor\": 77, \"rate\": %u}]}}",
+      weight, rate);
+  g_autoptr(GError) error = NULL;
+  OciResources *resources = oci_resources_parse(text, strlen(text), "resources", &error);
+  if (!resources) fail_msg("%s", error->message);
+  return resources;
+}
+
+#define READ_LIMITS "cat /sys/fs/cgroup/io.weight /sys/fs/cgroup/io.max"
+
+static char *limits_text(const char *numbers, guint weight, guint rate) {
+  return g_strdup_printf("default 100\n%1$s %2$u\n%1$s rbps=%3$u wbps=max riops=max wiops=max\n", numbers, weight,
+                         rate);
+}
+
+/* Limits and weights are for the disk that the container has, whatever its numbers are here. */
+static void test_limits_of_device(void **state) {
+  Grpc__Device device = device_of("blk", "0e", "/dev/xdisk");
+  Grpc__Device *devices[] = {&device};
+  g_autoptr(Grpc__Spec) spec = harness_spec("read wait");
+  harness_add_mount(spec, "/sys/fs/cgroup", "cgroup", "cgroup");
+  add_host_device(spec, "/dev/xdisk");
+  spec->linux->resources = limits_of_disk(1000, 1000000);
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)"limits";
+  request.oci = spec;
+  request.devices = devices;
+  request.n_devices = 1;
+  g_autofree char *numbers = g_strchomp(run("cat /sys/devices/pci0000:00/0000:00:0e.0/virtio*/block/*/dev"));
+  harness_must("CreateContainer", &request.base);
+  harness_start_container("limits");
+  g_autoptr(OciResources) later = limits_of_disk(10, 2000000);
+  Grpc__UpdateContainerRequest update = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+  update.container_id = (char *)"limits";
+  update.resources = later;
+  g_autofree char *expected = limits_text(numbers, 10000, 1000000);
+  harness_exec("limits", "first", READ_LIMITS);
+  g_autoptr(GString) first = harness_read_all("limits", "first", FALSE);
+  assert_string_equal(first->str, expected);
+  harness_must("UpdateContainer", &update.base);
+  harness_exec("limits", "later", READ_LIMITS);
+  g_autoptr(GString) changed = harness_read_all("limits", "later", FALSE);
+  g_autofree char *changed_expected = limits_text(numbers, 1, 2000000);
+  assert_string_equal(changed->str, changed_expected);
+  harness_close_stdin("limits", "");
+  harness_wait("limits", "");
+  harness_remove("limits");
+}
+
+/* What a container has written and not synced is on the disk of the host, whose script looks; the volume is one that
+ * nobody unmounts. */
 static void test_destroy(void **state) {
   Grpc__Storage storage = storage_of("blk", "0c", "ext4");
-  create("last", &storage, "sleep 10000");
+  storage.shared = TRUE;
+  create("last", &storage,
+         "for i in 0 1 2 3 4 5 6 7 8 9; do echo \"line $i that nobody syncs\"; done > /data/kept; echo written; sleep "
+         "10000");
   harness_start_container("last");
+  g_autoptr(GBytes) written = harness_read("last", "", 8);
+  assert_memory_equal(g_bytes_get_data(written, NULL), "written\n", 8);
   Grpc__DestroySandboxRequest request = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
   harness_must("DestroySandbox", &request.base);
 }
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_create_sandbox), cmocka_unit_test(test_cold_disk),  cmocka_unit_test(test_group),
-      cmocka_unit_test(test_hot_disk),       cmocka_unit_test(test_xfs),        cmocka_unit_test(test_scsi),
-      cmocka_unit_test(test_nvdimm),         cmocka_unit_test(test_huge_pages), cmocka_unit_test(test_swap),
-      cmocka_unit_test(test_devices),        cmocka_unit_test(test_pci_device), cmocka_unit_test(test_destroy),
+      cmocka_unit_test(test_create_sandbox),
+      cmocka_unit_test(test_cold_disk),
+      cmocka_unit_test(test_group),
+      cmocka_unit_test(test_hot_disk),
+      cmocka_unit_test(test_xfs),
+      cmocka_unit_test(test_scsi),
+      cmocka_unit_test(test_nvdimm),
+      cmocka_unit_test(test_huge_pages),
+      cmocka_unit_test(test_swap),
+      cmocka_unit_test(test_devices),
+      cmocka_unit_test(test_pci_device),
+      cmocka_unit_test(test_image_file_systems),
+      cmocka_unit_test(test_mount_mappings),
+      cmocka_unit_test(test_limits_of_device),
+      cmocka_unit_test(test_destroy),
   };
   g_autoptr(GError) error = NULL;
   if (argc != 3) return EXIT_FAILURE;
