@@ -24,6 +24,8 @@
 #define KILL_WAIT_MS 5000
 /* What libvirt needs to clean up, on a busy machine. */
 #define CLEAN_UP_MS 2000
+/* How long somebody else, who has got an adopted QEMU as a child, may take to reap it. */
+#define REAP_WAIT_MS 500
 #define PASSWD_BUFFER_BYTES 4096
 
 struct Vm {
@@ -33,6 +35,7 @@ struct Vm {
   virDomainPtr domain;
   pid_t pid;
   int pidfd;
+  gboolean is_zombie; /* QEMU has ended, and whoever is its parent has not reaped it */
 };
 
 /* ---- what libvirt says ---- */
@@ -105,9 +108,10 @@ static void forget_domain(Vm *vm) {
 }
 
 /* libvirt cleans up behind QEMU in a thread of its own; until it has, it may make files and directories below the root
- * directory, also one that was removed meanwhile. */
+ * directory, also one that was removed meanwhile. While QEMU is a zombie it waits, for a minute and more, and holds the
+ * domain's lock, which every question about the domain needs; it writes nothing meanwhile. */
 static void wait_until_cleaned_up(Vm *vm) {
-  if (vm->domain == NULL || vm->pidfd >= 0) return;
+  if (vm->domain == NULL || vm->pidfd >= 0 || vm->is_zombie) return;
   for (int waited = 0; waited < CLEAN_UP_MS && virDomainIsActive(vm->domain) == 1; waited++) g_usleep(1000);
 }
 
@@ -135,6 +139,7 @@ static gboolean take_process(Vm *vm) {
   if (pidfd < 0 || virDomainIsActive(vm->domain) != 1) return FALSE;
   vm->pid = pid;
   vm->pidfd = fd_steal(&pidfd);
+  vm->is_zombie = FALSE;
   return TRUE;
 }
 
@@ -150,9 +155,11 @@ static void kill_process(Vm *vm) {
   do count = poll(&ended, 1, KILL_WAIT_MS);
   while (count < 0 && errno == EINTR);
   if (count == 0) g_warning("QEMU, process %d, does not end %d ms after SIGKILL", (int)vm->pid, KILL_WAIT_MS);
-  /* An adopted one is init's to reap. */
   siginfo_t info;
   waitid(P_PIDFD, (id_t)vm->pidfd, &info, WEXITED | WNOHANG);
+  /* An adopted one is the child of init, or of a subreaper, which may have other things to do. */
+  for (int waited = 0; waited < REAP_WAIT_MS && kill(vm->pid, 0) == 0; waited++) g_usleep(1000);
+  vm->is_zombie = kill(vm->pid, 0) == 0;
 }
 
 /* ---- the domain ---- */
