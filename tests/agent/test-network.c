@@ -687,7 +687,8 @@ static void test_bad_rules(void **state) {
 
 static void test_counters(void **state) {
   make_two();
-  command("ping -c 1 -W 1 10.4.0.1 >/dev/null 2>&1 || true");
+  /* Nobody answers, but who is asked for is asked for. */
+  command("busybox ping -c 1 -W 1 10.4.0.1 >/dev/null 2>&1 || true");
   harness_create("counted", "sleep 1000");
   harness_start_container("counted");
   Grpc__StatsContainerRequest request = GRPC__STATS_CONTAINER_REQUEST__INIT;
