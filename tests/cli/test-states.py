@@ -133,7 +133,9 @@ class KilledInTheMiddle(kata_cli.CliTest):
             self.kill_at(moment / 10, "ps", "c1")
         kata_cli.wait_for(lambda: "54321" not in self.ok("ps", "c1"), "processes whose exec was killed to go")
         self.kill_at(0.01, "pause", "c1")
-        self.world.run("resume", "c1")
+        # What the killed command had asked for may come later than what is asked for now.
+        kata_cli.wait_for(lambda: self.world.run("resume", "c1").returncode in (0, 1)
+                          and self.world.run_attached("exec", "c1", "true").returncode == 0, "the container to go on")
         self.assertEqual(self.ok("exec", "c1", "echo", "fine"), "fine\n")
         for moment in (0.01, 0.05, 0.2):
             self.kill_at(moment, "delete", "--force", "c1")
