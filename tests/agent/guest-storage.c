@@ -531,8 +531,8 @@ static void test_limits_of_device(void **state) {
   harness_remove("limits");
 }
 
-/* What a container has written and not synced is on the disk of the host, whose script looks; the volume is one that
- * nobody unmounts. */
+/* What a container has written and not synced is on the disk of the host, whose script looks: the agent unmounts the
+ * volume, which outlives its container, and syncs. */
 static void test_destroy(void **state) {
   Grpc__Storage storage = storage_of("blk", "0c", "ext4");
   storage.shared = TRUE;
