@@ -7,13 +7,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Last: it needs the ones before. */
 #include <cmocka.h>
 
 #include "common/error.h"
+#include "common/fds.h"
 #include "common/oci.h"
 #include "tests/agent/document.h"
 #include "tests/agent/harness.h"
@@ -333,6 +336,26 @@ static void test_seccomp(void **state) {
                 "/run/none");
 }
 
+#define LISTENER HARNESS_RUN "/listener.sock"
+
+/* Who listens for a filter's notifications is told what the document has for it. */
+static void test_seccomp_listener(void **state) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = LISTENER};
+  autofd int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(listen(listener, 1), 0);
+  check("echo runs",
+        "{\"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\", \"listenerPath\": \"" LISTENER
+        "\", \"listenerMetadata\": \"for the listener\", \"syscalls\": [{\"names\": [\"mkdir\"], \"action\": "
+        "\"SCMP_ACT_NOTIFY\"}]}}}",
+        "runs\n");
+  char text[4096] = "";
+  autofd int fd = accept(listener, NULL, NULL);
+  assert_true(fd >= 0 && recv(fd, text, sizeof text - 1, 0) > 0);
+  if (!strstr(text, "for the listener") || !strstr(text, "seccompFd")) fail_msg("'%s'", text);
+  assert_int_equal(unlink(LISTENER), 0);
+}
+
 static void test_personality(void **state) {
   check("uname -m", "{\"linux\": {\"personality\": {\"domain\": \"LINUX32\"}}}", "i686\n");
   check_refused("{\"linux\": {\"personality\": {\"domain\": \"WINDOWS\"}}}", "WINDOWS");
@@ -403,17 +426,29 @@ static void test_time_namespace(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_user),           cmocka_unit_test(test_user_by_name),
-      cmocka_unit_test(test_hostile_passwd), cmocka_unit_test(test_environment),
-      cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_process_limits),
-      cmocka_unit_test(test_oom_score),      cmocka_unit_test(test_terminal),
-      cmocka_unit_test(test_labels),         cmocka_unit_test(test_scheduling),
-      cmocka_unit_test(test_affinity),       cmocka_unit_test(test_programs),
-      cmocka_unit_test(test_paths),          cmocka_unit_test(test_sysctl),
-      cmocka_unit_test(test_devices),        cmocka_unit_test(test_seccomp),
-      cmocka_unit_test(test_personality),    cmocka_unit_test(test_propagation),
-      cmocka_unit_test(test_unified),        cmocka_unit_test(test_mount_mappings),
-      cmocka_unit_test(test_user_namespace), cmocka_unit_test(test_time_namespace),
+      cmocka_unit_test(test_user),
+      cmocka_unit_test(test_user_by_name),
+      cmocka_unit_test(test_hostile_passwd),
+      cmocka_unit_test(test_environment),
+      cmocka_unit_test(test_capabilities),
+      cmocka_unit_test(test_process_limits),
+      cmocka_unit_test(test_oom_score),
+      cmocka_unit_test(test_terminal),
+      cmocka_unit_test(test_labels),
+      cmocka_unit_test(test_scheduling),
+      cmocka_unit_test(test_affinity),
+      cmocka_unit_test(test_programs),
+      cmocka_unit_test(test_paths),
+      cmocka_unit_test(test_sysctl),
+      cmocka_unit_test(test_devices),
+      cmocka_unit_test(test_seccomp),
+      cmocka_unit_test(test_seccomp_listener),
+      cmocka_unit_test(test_personality),
+      cmocka_unit_test(test_propagation),
+      cmocka_unit_test(test_unified),
+      cmocka_unit_test(test_mount_mappings),
+      cmocka_unit_test(test_user_namespace),
+      cmocka_unit_test(test_time_namespace),
   };
   return cmocka_run_group_tests_name("agent-document", tests, start, stop);
 }
