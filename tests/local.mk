@@ -34,7 +34,7 @@ NOT_UNDER_VALGRIND = tests/unit/test-share tests/unit/test-stream tests/unit/tes
 VALGRIND_TESTS = $(filter-out %.sh %.py $(NOT_UNDER_VALGRIND), $(LIGHT_TESTS))
 
 # libvirt allocates memory between fork(2) and exec(2), and AddressSanitizer's allocator may be locked there for ever.
-NOT_UNDER_SANITIZERS = tests/unit/test-vm tests/golden/define.sh
+NOT_UNDER_SANITIZERS = tests/unit/test-vm tests/golden/define.sh tests/fuzz/under-sanitizers.sh
 # The agent has its real crun there, as an ordinary process.
 SANITIZED_AGENT_TESTS = test-lifecycle test-streams test-requests test-guest-service
 SANITIZERS_TESTS = $(filter-out $(NOT_UNDER_SANITIZERS), $(LIGHT_TESTS)) \

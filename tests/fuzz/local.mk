@@ -2,7 +2,7 @@
 # A fuzz target NAME is tests/fuzz/fuzz-NAME.c with LLVMFuzzerTestOneInput() and a corpus in tests/fuzz/corpus/NAME/.
 # To add one: its source and corpus, the name in FUZZ_TARGETS, and two lines for replay-NAME. If it needs
 # more of the tree than common/ and proto/, add those sources to FUZZ_EXTRA_FILES and their library to LDADD.
-#   make check        replays every corpus with the normal compiler
+#   make check        replays every corpus, as compiled normally and with sanitizers
 #   make fuzz-NAME    builds with clang and libFuzzer and runs for FUZZ_SECONDS; finds go to tests/fuzz/new/NAME/
 FUZZ_TARGETS = ttrpc-frame oci settings agent-request agent-json
 FUZZ_EXTRA_FILES = lib/context.c lib/error.c lib/paths.c lib/agent-methods.c \
@@ -27,6 +27,14 @@ tests_fuzz_replay_agent_json_SOURCES = tests/fuzz/fuzz-agent-json.c tests/fuzz/r
 tests_fuzz_replay_agent_json_LDADD = lib/libcore.la $(FUZZ_REPLAY_LIBS)
 
 EXTRA_DIST += tests/fuzz/corpus
+
+dist_check_SCRIPTS += tests/fuzz/under-sanitizers.sh
+if !SANITIZERS
+TESTS += tests/fuzz/under-sanitizers.sh
+endif
+.PHONY: print-fuzz-replays
+print-fuzz-replays:
+	@echo $(FUZZ_REPLAYS)
 
 FUZZ_CC = clang
 FUZZ_SECONDS = 120
