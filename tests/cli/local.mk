@@ -18,6 +18,7 @@ CLI_TESTS = \
 	tests/cli/test-killed-running.py \
 	tests/cli/test-take-over.py \
 	tests/cli/test-agent.py \
+	tests/cli/test-vsock.py \
 	tests/cli/test-network.py \
 	tests/cli/test-pod.py \
 	tests/cli/test-example.py

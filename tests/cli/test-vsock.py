@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The agent and its client over vsock. Without the host's vhost-vsock the only peer is in the guest itself: katactl, in a
+container, reaches the agent through the guest's loopback (context id 1, vsock(7))."""
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import kata_cli
+
+AGENT = "vsock://1:1024"
+
+
+def add_program(rootfs, path, environment):
+    """The program as /bin/NAME, with the libraries it names where it looks for them."""
+    shutil.copy(path, os.path.join(rootfs, "bin", os.path.basename(path)))
+    for library in re.findall(r"(/\S+) \(0x", subprocess.check_output(["ldd", path], env=environment, text=True)):
+        # What the build tree has goes to where the loader looks without being told.
+        at = library if library.startswith(("/lib", "/usr/lib")) else f"/usr/lib/{os.path.basename(library)}"
+        target = os.path.join(rootfs, at.lstrip("/"))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copy(library, target)
+
+
+class Vsock(kata_cli.CliTest):
+    settings = [("agent.kata", "kernel_modules", '["vsock_loopback"]')]
+
+    def call(self, *args, status=0):
+        result = self.world.run_attached("exec", "c1", "/bin/katactl", "agent", "call", *args)
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+        return result
+
+    def test_agent(self):
+        bundle = self.world.bundle("sleep", "1000")
+        add_program(os.path.join(bundle, "rootfs"), kata_cli.KATACTL, self.world.env)
+        self.ok("run", "-d", "--bundle", bundle, "c1")
+        self.assertEqual(json.loads(self.call(AGENT, "Health.Check").stdout), {"status": "SERVING"})
+        details = json.loads(self.call(AGENT, "AgentService.GetGuestDetails").stdout)["agentDetails"]
+        self.assertTrue(details["initDaemon"])
+        # Two megabytes in one message, so many packets of vsock.
+        data = "QUJD" * (2 << 20 >> 2)
+        with open(os.path.join(bundle, "rootfs/request"), "w", encoding="utf-8") as file:
+            json.dump({"path": "/run/kata-containers/shared/containers/no/such/place", "fileSize": str(len(data) * 3 // 4),
+                       "fileMode": 0o100600, "data": data}, file)
+        result = self.world.run_attached("exec", "c1", "sh", "-c",
+                                         f"katactl agent call {AGENT} AgentService.CopyFile - </request")
+        # What arrived whole is judged by what it says: the share is read-only for the guest's files.
+        self.assertNotIn("protocol", result.stderr)
+        self.assertRegex(result.stderr, "Read-only file system|read-only")
+        self.assertIn("vsock://1:9", self.call("vsock://1:9", "Health.Check", status=1).stderr)
+        # And the sandbox's owner is served as before, over its own channel.
+        self.assertEqual(self.ok("exec", "c1", "echo", "fine"), "fine\n")
+        self.ok("delete", "--force", "c1")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)
