@@ -498,6 +498,26 @@ static char *limits_text(const char *numbers, guint weight, guint rate) {
 }
 
 /* Limits and weights are for the disk that the container has, whatever its numbers are here. */
+#define READ_BYTES (8 * 65536)
+
+/* What the container has read of the disk whose "MAJOR:MINOR" is numbers. */
+static guint64 bytes_read(const char *id, const char *numbers) {
+  Grpc__StatsContainerRequest request = GRPC__STATS_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)id;
+  Grpc__StatsContainerResponse *reply =
+      (Grpc__StatsContainerResponse *)harness_call("StatsContainer", &request.base, NULL);
+  assert_non_null(reply);
+  guint64 value = 0;
+  const Grpc__BlkioStats *io = reply->cgroup_stats->blkio_stats;
+  for (gsize i = 0; io && i < io->n_io_service_bytes_recursive; i++) {
+    const Grpc__BlkioStatsEntry *entry = io->io_service_bytes_recursive[i];
+    g_autofree char *disk = g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, entry->major, entry->minor);
+    if (strcmp(disk, numbers) == 0 && strcmp(entry->op, "rbytes") == 0) value = entry->value;
+  }
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  return value;
+}
+
 static void test_limits_of_device(void **state) {
   Grpc__Device device = device_of("blk", "0e", "/dev/xdisk");
   Grpc__Device *devices[] = {&device};
@@ -526,6 +546,9 @@ static void test_limits_of_device(void **state) {
   g_autoptr(GString) changed = harness_read_all("limits", "later", FALSE);
   g_autofree char *changed_expected = limits_text(numbers, 1, 2000000);
   assert_string_equal(changed->str, changed_expected);
+  harness_exec("limits", "reader", "dd if=/dev/xdisk of=/dev/null bs=65536 count=8 2>/dev/null");
+  assert_int_equal(harness_wait("limits", "reader"), 0);
+  assert_true(bytes_read("limits", numbers) >= READ_BYTES);
   harness_close_stdin("limits", "");
   harness_wait("limits", "");
   harness_remove("limits");
