@@ -28,6 +28,19 @@ class Run(kata_cli.CliTest):
         self.assertEqual(process.wait(kata_cli.PATIENCE), 137)
         process.stdout.close()
 
+    def test_document_of_spec(self):
+        """What "spec" writes runs as it is, on a terminal; here without one."""
+        bundle = self.world.bundle("true")
+        os.remove(os.path.join(bundle, "config.json"))
+        self.ok("spec", "--bundle", bundle)
+        with open(os.path.join(bundle, "config.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        document["process"].update(terminal=False, args=["/bin/sh", "-c", "hostname; touch /x; echo $?"])
+        with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        result = self.world.run("run", "--bundle", bundle, "c1")
+        self.assertEqual((result.returncode, result.stdout), (0, document["hostname"] + "\n1\n"), result.stderr)
+
     def test_keep(self):
         bundle = self.world.bundle("sh", "-c", "exit 3")
         self.assertEqual(self.world.run("run", "--keep", "c1", cwd=bundle).returncode, 3)

@@ -121,6 +121,27 @@ static void check_cgroup_path(const char *given, const char *expected) {
   }
 }
 
+/* crun 1.8 knows no name of a version but 1.0.x. */
+static void test_version(void **state) {
+  static const char *const known[] = {"", "1.0.0", "1.1.0", "1.2.1-dev", "1.3.0"};
+  for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
+    g_autoptr(OciSpec) spec = parse("\"linux\":{}");
+    char *version = spec->version;
+    spec->version = (char *)known[i];
+    g_autoptr(OciSpec) prepared = spec_prepare(spec, &place, NULL);
+    spec->version = version;
+    assert_non_null(prepared);
+    assert_string_equal(prepared->version, "1.0.2");
+  }
+  g_autoptr(OciSpec) spec = parse("\"linux\":{}");
+  char *version = spec->version;
+  spec->version = (char *)"2.0.0";
+  g_autoptr(GError) error = NULL;
+  assert_null(spec_prepare(spec, &place, &error));
+  spec->version = version;
+  assert_non_null(strstr(error->message, "version '2.0.0' is not known, only 1.x is"));
+}
+
 static void test_cgroup_path(void **state) {
   check_cgroup_path("", "/c1");
   check_cgroup_path("/a/b", "/a/b");
@@ -290,6 +311,7 @@ int main(void) {
       cmocka_unit_test(test_own_namespaces),
       cmocka_unit_test(test_shared_pid_namespace),
       cmocka_unit_test(test_rewrites),
+      cmocka_unit_test(test_version),
       cmocka_unit_test(test_cgroup_path),
       cmocka_unit_test(test_refused),
       cmocka_unit_test(test_resources),
