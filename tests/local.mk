@@ -29,8 +29,8 @@ include tests/fuzz/local.mk
 
 # ---- the tests that need no guest, in harder conditions ----
 LIGHT_TESTS = $(filter tests/unit/% tests/golden/% tests/fuzz/%, $(TESTS))
-# valgrind 3.19 knows neither open_tree(2) nor pidfd_getfd(2), without which these can do nothing.
-NOT_UNDER_VALGRIND = tests/unit/test-share tests/unit/test-stream tests/unit/test-vm
+# valgrind 3.19 knows none of open_tree(2), pidfd_open(2) and pidfd_getfd(2), without which these can do nothing.
+NOT_UNDER_VALGRIND = tests/unit/test-host-watch tests/unit/test-share tests/unit/test-stream tests/unit/test-vm
 VALGRIND_TESTS = $(filter-out %.sh %.py $(NOT_UNDER_VALGRIND), $(LIGHT_TESTS))
 
 # libvirt allocates memory between fork(2) and exec(2), and AddressSanitizer's allocator may be locked there for ever.
