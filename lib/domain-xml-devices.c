@@ -24,7 +24,7 @@ static void write_absent(XmlWriter *xml) {
 
 static void write_console(XmlWriter *xml, const VmConfig *config) {
   xml_open(xml, "serial", "type", "file", NULL);
-  xml_leaf(xml, "source", "path", config->console_log, NULL);
+  xml_leaf(xml, "source", "path", config->console_log, "append", "on", NULL);
   xml_leaf(xml, "target", "type", "isa-serial", "port", "0", NULL);
   xml_close(xml);
 }

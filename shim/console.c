@@ -15,7 +15,7 @@
 #define PANIC_BYTES 16384
 #define PANIC_WORDS "Kernel panic"
 #define LIMIT_BYTES (4 << 20)
-#define LOOK_EVERY_SECONDS 10
+#define LOOK_EVERY_SECONDS 5
 
 static int open_console(const char *sandbox_dir, int flags) {
   g_autofree char *path = g_build_filename(sandbox_dir, PATHS_CONSOLE_LOG, NULL);

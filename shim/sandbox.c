@@ -322,6 +322,7 @@ void sandbox_watch(Sandbox *sandbox) {
   sandbox->vm_watch = g_unix_fd_add(vm_get_pidfd(sandbox->vm), G_IO_IN, on_machine_ended, sandbox);
   if (sandbox->share != NULL)
     sandbox->daemon_watch = g_unix_fd_add(share_get_daemon_pidfd(sandbox->share), G_IO_IN, on_daemon_ended, sandbox);
+  sandbox->console_watch = console_watch(sandbox->dir);
   g_mutex_unlock(&sandbox->lock);
 }
 

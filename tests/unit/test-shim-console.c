@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "common/safe-path.h"
@@ -75,6 +77,26 @@ static void test_bytes_that_are_no_text(void **state) {
   assert_true(g_utf8_validate(text, -1, NULL));
 }
 
+static goffset size_of(const char *path) {
+  GStatBuf st = {0};
+  assert_int_equal(g_stat(path, &st), 0);
+  return st.st_size;
+}
+
+/* What a guest writes without end does not fill the host's memory. */
+static void test_endless(void **state) {
+  g_autofree char *dir = g_dir_make_tmp("kata-console-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename(dir, PATHS_CONSOLE_LOG, NULL);
+  assert_true(g_file_set_contents(path, "much", -1, NULL));
+  assert_int_equal(truncate(path, 5 << 20), 0);
+  guint id = console_watch(dir);
+  gint64 end = g_get_monotonic_time() + 60 * G_TIME_SPAN_SECOND;
+  while (size_of(path) > 0 && g_get_monotonic_time() < end) g_main_context_iteration(NULL, TRUE);
+  assert_int_equal(size_of(path), 0);
+  g_source_remove(id);
+  safe_remove_tree(dir, NULL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_little),
@@ -82,6 +104,7 @@ int main(void) {
       cmocka_unit_test(test_much),
       cmocka_unit_test(test_panic),
       cmocka_unit_test(test_bytes_that_are_no_text),
+      cmocka_unit_test(test_endless),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
