@@ -46,10 +46,10 @@ class ConmonTest(EngineTest):
             return file.read()
 
     def exit_status(self, place):
-        wait_for(lambda: glob.glob(f"{place}/exits/*"), "conmon's exit file")
-        path = glob.glob(f"{place}/exits/*")[0]
-        wait_for(lambda: self.read(path) != "", "a status in the exit file")
-        return int(self.read(path))
+        # conmon writes NAME.XXXXXX and renames it.
+        found = lambda: [path for path in glob.glob(f"{place}/exits/*") if "." not in os.path.basename(path)]
+        wait_for(found, "conmon's exit file")
+        return int(self.read(found()[0]))
 
     def lines(self, place, stream):
         return [line.split(" ", 3)[3] for line in self.read(f"{place}/log").splitlines() if line.split(" ")[1] == stream]
