@@ -375,7 +375,8 @@ static gboolean remove_from_guest(Sandbox *sandbox, Container *container, GError
   request.container_id = container->info->id;
   g_autoptr(GError) why = NULL;
   if (agent_call_remove_container(agent, &request, AGENT_CALL_TIMEOUT_MS, &why)) return TRUE;
-  if (sandbox_get_status(sandbox) == SANDBOX_STOPPED) return TRUE;
+  /* The connection is lost only with the guest, and may be so before QEMU's end is noticed. */
+  if (why->code == KATA_ERR_UNAVAILABLE || sandbox_get_status(sandbox) == SANDBOX_STOPPED) return TRUE;
   g_propagate_error(error, g_steal_pointer(&why));
   return FALSE;
 }
