@@ -49,8 +49,9 @@ check-valgrind: $(BUILT_SOURCES)
 	  LOG_FLAGS='--quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=1'
 
 # More containers and execs than "make check" has time for.
+SOAK_TESTS = tests/agent/test-soak
 check-soak: $(BUILT_SOURCES)
-	KATA_TEST_CONTAINERS=1000 KATA_TEST_EXECS=10000 $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/agent/test-soak \
+	KATA_TEST_CONTAINERS=1000 KATA_TEST_EXECS=10000 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SOAK_TESTS)' \
 	  TEST_SUITE_LOG=test-suite-soak.log TEST_LIMIT='timeout -k 10 3600'
 
 # A build of its own below this one.
