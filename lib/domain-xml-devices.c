@@ -7,6 +7,7 @@
  * 0x1f (ICH9) are the machine's.
  */
 enum { SLOT_AGENT = 0x01, SLOT_SHARE = 0x02 };
+G_STATIC_ASSERT(VM_CONFIG_PORT_FIRST_SLOT + VM_CONFIG_PORTS_MAX / VM_CONFIG_PORTS_PER_SLOT <= VM_CONFIG_NIC_FIRST_SLOT);
 
 /* Without the registers of virtio before 1.0, which need I/O ports. */
 #define MODERN "virtio-non-transitional"
@@ -74,6 +75,19 @@ static void write_nic(XmlWriter *xml, const VmNic *nic, guint slot) {
   xml_close(xml);
 }
 
+/* Eight functions of a slot cost the guest's start some 20 million instructions, eight slots as many again. */
+static void write_port_for_plugging(XmlWriter *xml, guint port) {
+  g_autofree char *index = g_strdup_printf("%u", VM_CONFIG_PORT_BUS(port));
+  g_autofree char *slot = g_strdup_printf("0x%02x", VM_CONFIG_PORT_FIRST_SLOT + port / VM_CONFIG_PORTS_PER_SLOT);
+  g_autofree char *function = g_strdup_printf("0x%x", port % VM_CONFIG_PORTS_PER_SLOT);
+  gboolean is_first = port % VM_CONFIG_PORTS_PER_SLOT == 0;
+  xml_open(xml, "controller", "type", "pci", "index", index, "model", "pcie-root-port", NULL);
+  xml_leaf(xml, "target", "chassis", index, "port", index, NULL);
+  xml_leaf(xml, "address", "type", "pci", "domain", "0x0000", "bus", "0x00", "slot", slot, "function", function,
+           "multifunction", is_first ? "on" : NULL, NULL);
+  xml_close(xml);
+}
+
 void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config) {
   xml_open(xml, "devices", NULL);
   xml_text(xml, "emulator", config->emulator);
@@ -85,5 +99,6 @@ void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config) {
     write_vsock(xml, config);
   if (config->virtiofs_socket != NULL) write_share(xml, config);
   for (guint i = 0; i < config->nics->len; i++) write_nic(xml, config->nics->pdata[i], VM_CONFIG_NIC_FIRST_SLOT + i);
+  for (guint i = 0; i < config->ports; i++) write_port_for_plugging(xml, i);
   xml_close(xml);
 }

@@ -11,6 +11,7 @@ lib_libcore_la_SOURCES = \
 	lib/domain.c \
 	lib/domain-xml.c lib/domain-xml.h \
 	lib/domain-xml-devices.c lib/domain-xml-devices.h \
+	lib/domain-xml-disk.c lib/domain-xml-disk.h \
 	lib/domain-xml-writer.c lib/domain-xml-writer.h \
 	lib/host.c lib/host-api.c lib/host-check.c lib/host.h \
 	lib/owner-client.c lib/owner-client.h \

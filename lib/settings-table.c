@@ -14,6 +14,8 @@
 #define MEMORY_MIN_MIB 96
 #define MEMORY_MAX_MIB (4 << 20)
 #define TIMEOUT_MAX_S 3600
+/* VM_CONFIG_PORTS_MAX */
+#define PORTS_MAX 32
 
 /* Grouped by section, in the order of kata.conf(5). */
 const SettingKey setting_keys[] = {
@@ -87,6 +89,20 @@ const SettingKey setting_keys[] = {
      .preset = QUOTED("virtio-fs"),
      .words = "virtio-fs|none",
      .doc = "How the guest sees the files of its containers."},
+    {.section = QEMU,
+     .key = "pcie_root_port",
+     .type = SETTING_NUMBER,
+     .preset = "8",
+     .min = 0,
+     .max = PORTS_MAX,
+     .doc = "How many disks can be plugged into a running guest at the same time."},
+    {.section = QEMU,
+     .key = "disable_block_device_use",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc =
+         "A root file system that an engine gives as a block device or as an image is mounted on the host and shared, "
+         "instead of plugged into the guest as a disk."},
     {.section = QEMU,
      .key = "virtio_fs_daemon",
      .type = SETTING_PATH,

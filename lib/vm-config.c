@@ -123,6 +123,7 @@ static void take_settings(VmConfig *config, const kata_settings *settings) {
   config->vcpus = count_vcpus(settings);
   config->max_vcpus = MAX(config->vcpus, (guint)settings_get_int(settings, QEMU, "default_maxvcpus"));
   config->memory_mib = (guint64)settings_get_int(settings, QEMU, "default_memory");
+  config->ports = (guint)settings_get_int(settings, QEMU, "pcie_root_port");
 }
 
 static void take_directory(VmConfig *config, const kata_settings *settings, const char *sandbox_dir) {
@@ -164,3 +165,8 @@ void vm_config_add_nic(VmConfig *config, const char *tap, const char *mac, guint
 }
 
 char *vm_config_nic_pci_path(guint nic) { return g_strdup_printf("%02x", VM_CONFIG_NIC_FIRST_SLOT + nic); }
+
+char *vm_config_port_pci_path(guint port) {
+  return g_strdup_printf("%02x.%u/00", VM_CONFIG_PORT_FIRST_SLOT + port / VM_CONFIG_PORTS_PER_SLOT,
+                         port % VM_CONFIG_PORTS_PER_SLOT);
+}

@@ -34,6 +34,7 @@ typedef struct {
   char *console_log;     /* file the serial console is written to */
   char *virtiofs_socket; /* NULL: no shared directory */
   GPtrArray *nics;       /* VmNic */
+  guint ports;           /* where something can be plugged in later, at most VM_CONFIG_PORTS_MAX */
 } VmConfig;
 
 /* libvirt's domain name. Each sandbox has a libvirt root of its own, so all are named alike; the name is
@@ -55,6 +56,15 @@ VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, c
 void vm_config_add_nic(VmConfig *config, const char *tap, const char *mac, guint mtu);
 /* The agent protocol's form of where card number nic (from 0) sits: its slot in hexadecimal digits. */
 char *vm_config_nic_pci_path(guint nic);
+
+/* PCI Express ports, eight to a slot of the root bus. */
+#define VM_CONFIG_PORTS_MAX 32u
+#define VM_CONFIG_PORT_FIRST_SLOT 0x03u
+#define VM_CONFIG_PORTS_PER_SLOT 8u
+/* The agent protocol's form of what is plugged into port number port (from 0). */
+char *vm_config_port_pci_path(guint port);
+/* The number libvirt gives the bus behind it. */
+#define VM_CONFIG_PORT_BUS(port) ((port) + 1u)
 
 /* The kernel's command line: ours, then the settings' kernel_params. */
 char *vm_config_cmdline(const kata_settings *settings, AgentChannel channel);

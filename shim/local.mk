@@ -31,6 +31,7 @@ shim_libshimvm_la_SOURCES = \
 	shim/share-daemon.c shim/share-private.h \
 	shim/share-tree.c \
 	shim/vm.c shim/vm.h \
+	shim/vm-device.c shim/vm-private.h shim/vm-save.c \
 	shim/vm-loop.c shim/vm-loop.h \
 	shim/vm-reap.c shim/vm-reap.h \
 	shim/vm-root.c shim/vm-root.h \

@@ -2,8 +2,6 @@
 #include "shim/vm.h"
 
 #include <errno.h>
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pwd.h>
@@ -13,10 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/error.h"
 #include "common/fds.h"
 #include "common/safe-path.h"
 #include "shim/vm-loop.h"
+#include "shim/vm-private.h"
 #include "shim/vm-root.h"
 #include "shim/vm-user.h"
 
@@ -28,20 +26,10 @@
 #define REAP_WAIT_MS 500
 #define PASSWD_BUFFER_BYTES 4096
 
-struct Vm {
-  char *root_dir;
-  char *cache_dir;
-  virConnectPtr connection;
-  virDomainPtr domain;
-  pid_t pid;
-  int pidfd;
-  gboolean is_zombie; /* QEMU has ended, and whoever is its parent has not reaped it */
-};
-
 /* ---- what libvirt says ---- */
 
 /* libvirt's message may be many lines, QEMU's among them: the first belongs in ours, the others in the detail. */
-static void set_libvirt_error(GError **error, kata_error_code code, const char *what, const char *qemu_words) {
+void vm_set_libvirt_error(GError **error, kata_error_code code, const char *what, const char *qemu_words) {
   const virError *why = virGetLastError();
   const char *text = why != NULL && why->message != NULL ? why->message : "libvirt gave no reason";
   g_auto(GStrv) parts = g_strsplit(text, "\n", 2);
@@ -78,7 +66,7 @@ static gboolean connect_embedded(Vm *vm, GError **error) {
   malloc_trim(0);
   if (vm->connection != NULL) return TRUE;
   g_autofree char *what = g_strdup_printf("cannot open libvirt's embedded driver at '%s'", vm->root_dir);
-  set_libvirt_error(error, KATA_ERR_HOST, what, NULL);
+  vm_set_libvirt_error(error, KATA_ERR_HOST, what, NULL);
   vm_loop_stop();
   return FALSE;
 }
@@ -165,7 +153,7 @@ static void kill_process(Vm *vm) {
 /* ---- the domain ---- */
 
 /* FALSE with an error if a machine runs. */
-static gboolean check_idle(Vm *vm, const char *action, GError **error) {
+gboolean vm_check_idle(Vm *vm, const char *action, GError **error) {
   if (vm->pidfd >= 0) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot %s the virtual machine: one runs already", action);
     return FALSE;
@@ -186,14 +174,14 @@ static void set_ended_error(const Vm *vm, GError **error) {
 }
 
 gboolean vm_start(Vm *vm, const char *domain_xml, GError **error) {
-  if (!check_idle(vm, "start", error)) return FALSE;
+  if (!vm_check_idle(vm, "start", error)) return FALSE;
   autofd int lock = vm_root_lock_cold_cache(vm->cache_dir);
   vm_loop_set_reaping(TRUE);
   vm->domain = virDomainCreateXML(vm->connection, domain_xml, VIR_DOMAIN_NONE);
   vm_loop_set_reaping(FALSE);
   if (vm->domain == NULL) {
     g_autofree char *words = vm_root_qemu_words(vm->root_dir);
-    set_libvirt_error(error, KATA_ERR_HOST, "cannot start the virtual machine", words);
+    vm_set_libvirt_error(error, KATA_ERR_HOST, "cannot start the virtual machine", words);
   } else if (!take_process(vm)) {
     set_ended_error(vm, error);
   }
@@ -202,7 +190,7 @@ gboolean vm_start(Vm *vm, const char *domain_xml, GError **error) {
 }
 
 gboolean vm_adopt(Vm *vm, const char *domain_name, GError **error) {
-  if (!check_idle(vm, "take over", error)) return FALSE;
+  if (!vm_check_idle(vm, "take over", error)) return FALSE;
   vm->domain = virDomainLookupByName(vm->connection, domain_name);
   if (vm->domain != NULL && take_process(vm)) return TRUE;
   g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND,
@@ -210,50 +198,37 @@ gboolean vm_adopt(Vm *vm, const char *domain_name, GError **error) {
   return FALSE;
 }
 
-gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GError **error) {
-  if (vm->pidfd < 0) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
-                "cannot attach the shared directory '%s': no virtual machine runs", tag);
-    return FALSE;
-  }
-  g_autofree char *xml = g_markup_printf_escaped(
-      "<filesystem type='mount'><driver type='virtiofs' queue='1024'/><source socket='%s'/><target dir='%s'/>"
-      "</filesystem>",
-      socket_path, tag);
-  virResetLastError();
-  if (virDomainAttachDeviceFlags(vm->domain, xml, VIR_DOMAIN_AFFECT_LIVE) == 0) return TRUE;
-  g_autofree char *what = g_strdup_printf("cannot attach the shared directory '%s' to the virtual machine", tag);
-  g_autofree char *words = vm_root_qemu_words(vm->root_dir);
-  set_libvirt_error(error, KATA_ERR_HOST, what, words);
-  return FALSE;
-}
-
-static gboolean check_running(const Vm *vm, const char *what, GError **error) {
+gboolean vm_check_running(const Vm *vm, const char *what, GError **error) {
   virResetLastError();
   if (vm->pidfd >= 0) return TRUE;
   g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "%s: no virtual machine runs", what);
   return FALSE;
 }
 
+gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GError **error) {
+  g_autofree char *xml = g_markup_printf_escaped(
+      "<filesystem type='mount'><driver type='virtiofs' queue='1024'/><source socket='%s'/><target dir='%s'/>"
+      "</filesystem>",
+      socket_path, tag);
+  g_autofree char *what = g_strdup_printf("cannot attach the shared directory '%s' to the virtual machine", tag);
+  return vm_attach(vm, xml, what, error);
+}
+
 gboolean vm_set_vcpus(Vm *vm, guint vcpus, GError **error) {
   static const char what[] = "cannot plug virtual CPUs in";
-  if (!check_running(vm, what, error)) return FALSE;
+  if (!vm_check_running(vm, what, error)) return FALSE;
   if (virDomainSetVcpusFlags(vm->domain, vcpus, VIR_DOMAIN_AFFECT_LIVE) == 0) return TRUE;
-  set_libvirt_error(error, KATA_ERR_HOST, what, NULL);
+  vm_set_libvirt_error(error, KATA_ERR_HOST, what, NULL);
   return FALSE;
 }
 
 gboolean vm_add_memory(Vm *vm, guint64 mib, GError **error) {
   static const char what[] = "cannot plug memory in";
-  if (!check_running(vm, what, error)) return FALSE;
   g_autofree char *xml =
       g_strdup_printf("<memory model='dimm' access='shared'><target><size unit='MiB'>%" G_GUINT64_FORMAT
                       "</size><node>0</node></target></memory>",
                       mib);
-  if (virDomainAttachDeviceFlags(vm->domain, xml, VIR_DOMAIN_AFFECT_LIVE) == 0) return TRUE;
-  g_autofree char *words = vm_root_qemu_words(vm->root_dir);
-  set_libvirt_error(error, KATA_ERR_HOST, what, words);
-  return FALSE;
+  return vm_attach(vm, xml, what, error);
 }
 
 /*
@@ -265,6 +240,9 @@ void vm_destroy(Vm *vm) {
   kill_process(vm);
   forget_process(vm);
 }
+
+/* QEMU has ended at libvirt's hands: what is left of its process goes as if it had been killed. */
+void vm_forget_ended(Vm *vm) { vm_destroy(vm); }
 
 /* ---- the cache ---- */
 
@@ -279,7 +257,7 @@ gboolean vm_warm_cache(const char *cache_dir, GError **error) {
     vm_loop_set_reaping(TRUE);
     capabilities = virConnectGetDomainCapabilities(vm->connection, NULL, "x86_64", "q35", NULL, 0);
     vm_loop_set_reaping(FALSE);
-    if (capabilities == NULL) set_libvirt_error(error, KATA_ERR_HOST, "cannot ask QEMU what it is capable of", NULL);
+    if (capabilities == NULL) vm_set_libvirt_error(error, KATA_ERR_HOST, "cannot ask QEMU what it is capable of", NULL);
   }
   g_clear_pointer(&vm, vm_free);
   gboolean is_removed = safe_remove_tree(root_dir, capabilities != NULL ? error : NULL);

@@ -31,6 +31,29 @@ int vm_get_pidfd(const Vm *vm);
 /* Attaches a directory shared by a running virtiofsd. */
 gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GError **error);
 
+/* Plugs a device in, given as libvirt's XML. what: the error's beginning. The guest may take its time to notice. */
+gboolean vm_attach(Vm *vm, const char *device_xml, const char *what, GError **error);
+
+/* Takes a disk out: disk_xml as it was plugged in, target its name in that. KATA_ERR_TIMEOUT: the guest does not let it
+ * go, and it stays. */
+gboolean vm_detach_disk(Vm *vm, const char *disk_xml, const char *target, guint timeout_ms, GError **error);
+
+/* Tells the guest that a disk has got larger, or smaller. */
+gboolean vm_resize_disk(Vm *vm, const char *target, guint64 bytes, GError **error);
+
+/* Stops the machine's processors, and lets them go on. */
+gboolean vm_suspend(Vm *vm, GError **error);
+gboolean vm_resume(Vm *vm, GError **error);
+
+/* Writes the machine's state (memory and devices, not disks) to a file, which must not exist, and ends QEMU; on failure
+ * the machine is as it was. No vhost-user device, such as virtio-fs, may be there: QEMU 7.2 cannot save it. */
+gboolean vm_save(Vm *vm, const char *path, GError **error);
+/* The domain XML within a saved machine; NULL with KATA_ERR_INVALID_ARGUMENT if the file is none. To be freed with
+ * g_free(). */
+char *vm_read_saved_xml(Vm *vm, const char *path, GError **error);
+/* Makes a machine from it, paused. domain_xml: as read, with other paths; name, UUID and devices must be the same. */
+gboolean vm_restore(Vm *vm, const char *path, const char *domain_name, const char *domain_xml, GError **error);
+
 /* Lets the guest have this many virtual CPUs, at most as many as the domain XML provides for. */
 gboolean vm_set_vcpus(Vm *vm, guint vcpus, GError **error);
 

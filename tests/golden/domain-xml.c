@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "common/error.h"
+#include "lib/domain-xml-disk.h"
 #include "lib/domain-xml.h"
 #include "lib/paths.h"
 #include "lib/settings.h"
@@ -78,6 +79,39 @@ static void add(GArray *tests, const char *prefix, const char *conf, CMUnitTestF
   g_array_append_val(tests, test);
 }
 
+/* ---- disks ---- */
+
+static void disks_are_told_apart(void **state) {
+  static const VmDisk disks[] = {{0, "/run/kata/s/0/d/0", FALSE}, {9, "/run/kata/s/0/d/9", TRUE}, {27, "/a&b", FALSE}};
+  static const char *const expected[] = {
+      "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
+      "  <driver name=\"qemu\" type=\"raw\" cache=\"none\" discard=\"unmap\"/>\n"
+      "  <source dev=\"/run/kata/s/0/d/0\"/>\n"
+      "  <target dev=\"vda\" bus=\"virtio\"/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x01\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "</disk>\n",
+      "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
+      "  <driver name=\"qemu\" type=\"raw\" cache=\"writeback\"/>\n"
+      "  <source dev=\"/run/kata/s/0/d/9\"/>\n"
+      "  <target dev=\"vdj\" bus=\"virtio\"/>\n"
+      "  <readonly/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x0a\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "</disk>\n",
+      "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
+      "  <driver name=\"qemu\" type=\"raw\" cache=\"none\" discard=\"unmap\"/>\n"
+      "  <source dev=\"/a&amp;b\"/>\n"
+      "  <target dev=\"vdab\" bus=\"virtio\"/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x1c\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "</disk>\n"};
+  static const char *const places[] = {"03.0/00", "04.1/00", "06.3/00"};
+  for (guint i = 0; i < G_N_ELEMENTS(disks); i++) {
+    g_autofree char *xml = domain_xml_disk_build(&disks[i], NULL);
+    assert_string_equal(xml, expected[i]);
+    g_autofree char *place = vm_config_port_pci_path(disks[i].port);
+    assert_string_equal(place, places[i]);
+  }
+}
+
 int main(void) {
   const char *top = g_getenv("top_srcdir");
   folder = g_build_filename(top != NULL ? top : ".", "tests", "golden", NULL);
@@ -94,6 +128,7 @@ int main(void) {
     add(tests, "pleases libvirt's schema", conf, pleases_libvirts_schema);
   }
   g_dir_close(dir);
+  add(tests, "are told apart", "disks", disks_are_told_apart);
   int failed =
       _cmocka_run_group_tests("domain XML", (const struct CMUnitTest *)(void *)tests->data, tests->len, NULL, NULL);
   for (guint i = 0; i < tests->len; i++) {

@@ -206,6 +206,40 @@ static void attaches_a_share(const char *directory) {
   share_stop_daemon(share);
 }
 
+/* ---- a machine in a file ---- */
+
+static void saves_and_restores(const char *directory) {
+  GError *error = NULL;
+  g_autoptr(Vm) vm = enter_and_start(directory);
+  pid_t pid = vm_get_pid(vm);
+  g_autofree char *image = g_build_filename(directory, "image", NULL);
+  g_autofree char *nowhere = g_build_filename(directory, "no", "such", NULL);
+  CHECK(vm_suspend(vm, &error) && vm_resume(vm, &error));
+  CHECK(!vm_save(vm, nowhere, &error));
+  CHECK_ERROR(error, KATA_ERR_HOST);
+  CHECK(!is_gone(pid) && vm_get_pid(vm) == pid);
+  CHECK(!vm_restore(vm, image, "kata", "<domain/>", &error));
+  CHECK_ERROR(error, KATA_ERR_INVALID_STATE);
+  CHECK(vm_save(vm, image, &error));
+  CHECK_OK(error);
+  CHECK(is_gone(pid) && vm_get_pid(vm) == 0);
+  CHECK(!vm_save(vm, image, &error));
+  CHECK_ERROR(error, KATA_ERR_INVALID_STATE);
+
+  g_autofree char *xml = vm_read_saved_xml(vm, image, &error);
+  CHECK_OK(error);
+  CHECK(strstr(xml, directory) != NULL);
+  CHECK(vm_read_saved_xml(vm, FIRMWARE, &error) == NULL);
+  CHECK_ERROR(error, KATA_ERR_INVALID_ARGUMENT);
+  CHECK(!vm_restore(vm, FIRMWARE, "kata", xml, &error));
+  CHECK_ERROR(error, KATA_ERR_HOST);
+  CHECK(vm_restore(vm, image, "kata", xml, &error));
+  CHECK_OK(error);
+  CHECK(vm_get_pid(vm) > 0 && !has_ended(vm_get_pidfd(vm), 0));
+  CHECK(vm_resume(vm, &error));
+  vm_destroy(vm);
+}
+
 /* ---- what goes wrong ---- */
 
 static void says_what_is_wrong(const char *directory) {
@@ -352,6 +386,7 @@ TEST(notices_a_sudden_end)
 TEST(takes_a_machine_over)
 TEST(finds_a_machine_gone)
 TEST(attaches_a_share)
+TEST(saves_and_restores)
 TEST(says_what_is_wrong)
 TEST(refuses_bad_directories)
 TEST(opens_strange_names)
@@ -378,6 +413,7 @@ int main(void) {
       cmocka_unit_test(test_takes_a_machine_over),
       cmocka_unit_test(test_finds_a_machine_gone),
       cmocka_unit_test(test_attaches_a_share),
+      cmocka_unit_test(test_saves_and_restores),
       cmocka_unit_test(test_says_what_is_wrong),
       cmocka_unit_test(test_refuses_bad_directories),
       cmocka_unit_test(test_opens_strange_names),
