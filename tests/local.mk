@@ -2,8 +2,9 @@
 # TEST_LIBS: what a unit test of internal functions links.
 TEST_LIBS = common/libcommon.la $(CMOCKA_LIBS) $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
 
-dist_check_SCRIPTS += scripts/check-layers.py scripts/check-agent-table.py
-TESTS += scripts/check-layers.py scripts/check-agent-table.py
+SOURCE_CHECKS = scripts/check-layers.py scripts/check-agent-table.py scripts/check-parity.py
+dist_check_SCRIPTS += $(SOURCE_CHECKS)
+TESTS += $(SOURCE_CHECKS)
 
 # A test that hangs fails, and the others get their turn.
 TEST_LIMIT = timeout -k 10 900
@@ -23,6 +24,7 @@ include tests/agent/local.mk
 include tests/vm/local.mk
 include tests/bench/local.mk
 include tests/cli/local.mk
+include tests/bindings/local.mk
 include tests/oci/local.mk
 include tests/engines/local.mk
 include tests/fuzz/local.mk

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The context: where sandboxes live on this host and which program owns them."""
+from __future__ import annotations
+
+import uuid
+from typing import Any, Dict, Iterator, List, Optional
+
+from ._library import Handle, StrPath, call, call_list, to_bytes
+from .container import Container
+from .errors import NotFound
+from .sandbox import CREATE_BOUND, Sandbox
+from .settings import Settings
+from .streams import Completed
+
+__all__ = ["Context", "run"]
+
+
+class Context(Handle):
+    """A root directory of sandboxes and how to start new ones. Any thread may use it.
+
+    root: the directory (default: KATA_ROOT, or /run/kata); config_file: settings (KATA_CONFIG, /etc/kata/kata.conf);
+    owner_program: in place of containerd-shim-kata-v2 (KATA_OWNER).
+    """
+
+    _release = "kata_context_unref"
+
+    def __init__(self, root: Optional[StrPath] = None, config_file: Optional[StrPath] = None,
+                 owner_program: Optional[StrPath] = None) -> None:
+        super().__init__(call("kata_context_new", 0))
+        if root is not None:
+            self._call("kata_context_set_root", to_bytes(root))
+        if config_file is not None:
+            self._call("kata_context_set_config_file", to_bytes(config_file))
+        if owner_program is not None:
+            self._call("kata_context_set_owner_program", to_bytes(owner_program))
+
+    def __enter__(self) -> "Context":
+        return self
+
+    def __exit__(self, *unused: Any) -> None:
+        self.close()
+
+    @property
+    def root(self) -> str:
+        return self._get("kata_context_get_root")
+
+    @property
+    def config_file(self) -> str:
+        return self._get("kata_context_get_config_file")
+
+    def check_host(self) -> List[Dict[str, Any]]:
+        """Whether this host has all that a guest needs: dicts with name, ok, warning, text, remedy."""
+        return self._json("kata_host_check", 0)
+
+    # ---- sandboxes ----
+
+    def create_sandbox(self, id: Optional[str] = None,  # pylint: disable=redefined-builtin
+                       settings: Optional[Settings] = None, bound: bool = False) -> Sandbox:
+        """Starts a sandbox's owner; the virtual machine starts with start() or with the first container.
+
+        id: None: one is made up. settings: set over those of the settings file. bound: the sandbox is removed when it
+        has no container and this process has ended.
+        """
+        chosen = (id or f"py-{uuid.uuid4().hex[:12]}").encode()
+        flags = CREATE_BOUND if bound else 0
+        if settings is None:
+            return Sandbox(self, self._call("kata_sandbox_create", chosen, None, flags), True)
+        with settings._use() as values:
+            return Sandbox(self, self._call("kata_sandbox_create", chosen, values, flags), True)
+
+    def open_sandbox(self, id: str) -> Sandbox:  # pylint: disable=redefined-builtin
+        """A handle to a sandbox that exists. Raises NotFound."""
+        return Sandbox(self, self._call("kata_sandbox_open", id.encode(), 0), False)
+
+    def list_sandboxes(self) -> List[str]:
+        """The ids of all sandboxes."""
+        with self._use() as pointer:
+            return call_list("kata_sandbox_list", pointer, 0)
+
+    def sandboxes(self) -> Iterator[Sandbox]:
+        """A handle to each sandbox, as far as it is still there."""
+        for sandbox_id in self.list_sandboxes():
+            try:
+                yield self.open_sandbox(sandbox_id)
+            except NotFound:
+                pass
+
+    def find_sandbox(self, netns: StrPath) -> str:
+        """Which sandbox's guest is connected to a network namespace. Raises NotFound."""
+        return self._text("kata_sandbox_find_netns", to_bytes(netns), 0)
+
+    # ---- containers ----
+
+    def open_container(self, id: str) -> Container:  # pylint: disable=redefined-builtin
+        """A handle to a container that exists. Raises NotFound."""
+        return Container(self._call("kata_container_open", id.encode(), 0), False)
+
+    def list_containers(self) -> List[str]:
+        """The ids of all containers."""
+        with self._use() as pointer:
+            return call_list("kata_container_list", pointer, 0)
+
+    def containers(self) -> Iterator[Container]:
+        """A handle to each container, as far as it is still there."""
+        for container_id in self.list_containers():
+            try:
+                yield self.open_container(container_id)
+            except NotFound:
+                pass
+
+    def __repr__(self) -> str:
+        return f"<kata.Context {self.root if not self.closed else 'closed'}>"
+
+
+def run(bundle: StrPath, *, context: Optional[Context] = None, settings: Optional[Settings] = None,
+        **options: Any) -> Completed:
+    """Runs a bundle in a virtual machine of its own to its end; leaves nothing. options: those of Sandbox.run()."""
+    if context is None:
+        with Context() as made:
+            return run(bundle, context=made, settings=settings, **options)
+    with context.create_sandbox(settings=settings, bound=True) as sandbox:
+        return sandbox.run(bundle, **options)

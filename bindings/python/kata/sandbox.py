@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Sandboxes: virtual machines that hold containers."""
+from __future__ import annotations
+
+import enum
+import json
+import uuid
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+
+from ._library import Handle, StrPath, byref, c_void_p, take_text, to_bytes, to_ms
+from .container import Container
+from .errors import InvalidArgument, NotFound
+from .streams import PIPE, Completed, Streams, Target
+
+if TYPE_CHECKING:
+    from .context import Context
+
+__all__ = ["Sandbox", "SandboxStatus"]
+
+CREATE_BOUND = 1 << 0
+DELETE_FORCE = 1 << 0
+
+
+class SandboxStatus(enum.IntEnum):
+    """Where a sandbox is in its life."""
+
+    CREATED = 1
+    RUNNING = 2
+    STOPPED = 3
+
+
+class Sandbox(Handle):
+    """One sandbox. Made by Context.create_sandbox() or Context.open_sandbox().
+
+    The virtual machine lives in a process of its own; close() leaves it as it is. As a context manager: a sandbox that
+    create_sandbox() made is deleted, running or not, at the end of the block.
+    """
+
+    _release = "kata_sandbox_unref"
+
+    def __init__(self, context: "Context", pointer: int, is_ours: bool) -> None:
+        super().__init__(pointer)
+        self._context = context
+        self._is_ours = is_ours
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *unused: Any) -> None:
+        if self._is_ours:
+            try:
+                self.delete(force=True)
+            except NotFound:
+                pass  # a start that failed has left nothing
+        self.close()
+
+    @property
+    def id(self) -> str:
+        return self._get("kata_sandbox_get_id")
+
+    @property
+    def status(self) -> SandboxStatus:
+        return SandboxStatus(self._call("kata_sandbox_get_status"))
+
+    def set_netns(self, path: StrPath) -> None:
+        """Chooses the network namespace whose interfaces the guest is connected to; before the start."""
+        self._call("kata_sandbox_set_netns", to_bytes(path), 0)
+
+    def start(self) -> None:
+        """Boots the virtual machine; the first container would do it, too."""
+        self._call("kata_sandbox_start", 0)
+
+    def stop(self, timeout: float = 0) -> None:
+        """Ends the virtual machine. timeout: seconds the guest may take by itself before it is killed."""
+        self._call("kata_sandbox_stop", to_ms(timeout) if timeout else 0, 0)
+
+    def delete(self, force: bool = False) -> None:
+        """Removes all that is on the host of the sandbox. force: stop it first if it runs."""
+        self._call("kata_sandbox_delete", DELETE_FORCE if force else 0)
+
+    def wait(self, timeout: Optional[float] = None) -> None:
+        """Waits until the virtual machine has ended."""
+        self._call("kata_sandbox_wait", to_ms(timeout), 0)
+
+    def domain_xml(self) -> str:
+        """The libvirt domain XML the guest was started from."""
+        return self._text("kata_sandbox_get_domain_xml", 0)
+
+    def boot_timeline(self) -> List[Dict[str, Any]]:
+        """What each step of the start took: dicts with name, begin_us, end_us."""
+        return self._json("kata_sandbox_get_boot_timeline", 0)
+
+    def call_agent(self, method: str, request: Optional[Mapping[str, Any]] = None,
+                   timeout: Optional[float] = None) -> Dict[str, Any]:
+        """One call to the agent in the guest, past all that the library knows. For diagnosis."""
+        reply = c_void_p()
+        self._call("kata_sandbox_call_agent", method.encode(), json.dumps(request or {}).encode(), to_ms(timeout), 0,
+                   byref(reply))
+        return json.loads(take_text(reply.value))
+
+    # ---- containers ----
+
+    def create_container(self, id: str, bundle: StrPath, *,  # pylint: disable=redefined-builtin
+                         stdin: Target = None, stdout: Target = None, stderr: Target = None, terminal: bool = False,
+                         host_pid: int = 0, bound: bool = False) -> Container:
+        """Makes a container from an OCI bundle; its start() lets its process run.
+
+        stdin, stdout, stderr: None, PIPE, a descriptor or a file; with a terminal, stdin and stdout are the host's side.
+        host_pid: a process of the caller that stands for the container on the host; bound: the container is removed
+        when that process ends.
+        """
+        return Container._create(self, id, bundle, Streams(stdin, stdout, stderr, terminal, host_pid), bound)
+
+    def run(self, bundle: StrPath, *, id: Optional[str] = None,  # pylint: disable=redefined-builtin
+            input: Optional[bytes] = None, stdin: Target = None,  # pylint: disable=redefined-builtin
+            stdout: Target = PIPE, stderr: Target = PIPE, timeout: Optional[float] = None, text: bool = False,
+            check: bool = False) -> Completed:
+        """Runs a bundle as a container of this sandbox to its end, and deletes it: code, stdout, stderr."""
+        with self.create_container(id or f"run-{uuid.uuid4().hex[:12]}", bundle,
+                                   stdin=PIPE if input is not None else stdin, stdout=stdout,
+                                   stderr=stderr) as container:
+            container.start()
+            out, err = container.communicate(input, timeout)
+            done = Completed(container.wait(timeout), out, err)
+        done = done.decoded() if text else done
+        return done.check() if check else done
+
+    def containers(self) -> List[str]:
+        """The ids of this sandbox's containers."""
+        mine, own = [], self.id
+        for container_id in self._context.list_containers():
+            try:
+                with self._context.open_container(container_id) as container:
+                    if container.sandbox_id == own:
+                        mine.append(container_id)
+            except NotFound:
+                pass  # it went meanwhile
+        return mine
+
+    def exec(self, args: Sequence[str], *, container: Optional[str] = None, **options: Any) -> Completed:
+        """Runs a command in a container of this sandbox to its end: code, stdout, stderr.
+
+        container: its id; None: the only one there is. options: those of Container.run().
+        """
+        if container is None:
+            ids = self.containers()
+            if len(ids) != 1:
+                raise InvalidArgument(f"sandbox '{self.id}' has {len(ids)} containers: say in which one to run")
+            container = ids[0]
+        with self._context.open_container(container) as opened:
+            return opened.run(args, **options)
+
+    def __repr__(self) -> str:
+        return f"<kata.Sandbox {self.id if not self.closed else 'closed'}>"

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The numbered tests of README.md in Python; see there for what each shows."""
+import os
+import pickle
+import signal
+import sys
+import threading
+import unittest
+
+import kata
+
+ID = os.environ["KATA_TEST_ID"]
+LANGUAGE = os.environ["KATA_TEST_LANGUAGE"]
+PATIENCE = 150
+
+
+def bundle(name):
+    return os.path.join(os.environ["KATA_TEST_BUNDLES"], name)
+
+
+def new_id(name):
+    return f"{LANGUAGE}-{name}"
+
+
+class Offline(unittest.TestCase):
+    def test_010_version(self):
+        self.assertRegex(kata.version(), r"^\d+\.\d+\.\d+$")
+
+    def test_020_errors(self):
+        with self.assertRaises(kata.NotFound) as caught, kata.Context() as ctx:
+            ctx.open_sandbox("absent")
+        error = caught.exception
+        self.assertEqual((error.code, error.name, error.detail), (3, "not-found", ""))
+        self.assertIn("'absent'", str(error))
+        self.assertNotIsInstance(error, kata.InvalidState)
+        again = pickle.loads(pickle.dumps(error))
+        self.assertEqual((type(again), str(again), again.name), (kata.NotFound, str(error), "not-found"))
+        self.assertTrue(issubclass(kata.TimeoutExpired, TimeoutError))
+
+    def test_030_settings(self):
+        with kata.Settings({"hypervisor.qemu": {"default_vcpus": 3}}) as settings:
+            settings.set("hypervisor.qemu", "kernel", '/a "b"')
+            self.assertEqual(settings.get("hypervisor.qemu", "default_vcpus"), 3)
+            self.assertEqual(settings.get("hypervisor.qemu", "kernel"), '/a "b"')
+            self.assertIn("default_vcpus = 3", settings.to_text())
+            with self.assertRaisesRegex(kata.ConfigError, "no_such_key"):
+                settings.set("hypervisor.qemu", "no_such_key", 1)
+            with self.assertRaisesRegex(kata.ConfigError, "default_memory"):
+                settings.set("hypervisor.qemu", "default_memory", -5)
+
+    def test_040_domain_xml(self):
+        with kata.Settings({"hypervisor.qemu": {"default_memory": 333}}) as settings:
+            xml = kata.domain_xml(settings, "pod", "/run/kata")
+        self.assertIn("333", xml)
+        self.assertIn("<domain", xml)
+
+    def test_050_agent_protocol(self):
+        methods = {method.name: method for method in kata.agent_methods()}
+        self.assertGreater(len(methods), 40)
+        self.assertEqual(methods["AgentService.CreateContainer"].request_type, "grpc.CreateContainerRequest")
+        fields = kata.describe_message("grpc.Storage")["fields"]
+        self.assertIn("mountPoint", [field["name"] for field in fields])
+        self.assertIn("mountPoint", kata.message_template("grpc.Storage"))
+        with self.assertRaises(kata.NotFound):
+            kata.describe_message("grpc.Nothing")
+
+    def test_060_host_check(self):
+        with kata.Context() as ctx:
+            lines = ctx.check_host()
+        self.assertGreater(len(lines), 3)
+        for line in lines:
+            self.assertTrue(line["name"] and line["text"], line)
+
+    def test_070_agent_addresses(self):
+        with self.assertRaises(kata.Unavailable):
+            kata.Agent(f"unix://{os.environ['KATA_ROOT']}/nobody")
+        with self.assertRaisesRegex(kata.InvalidArgument, "ftp"):
+            kata.Agent("ftp://here")
+
+    def test_080_unknown_ids(self):
+        with kata.Context() as ctx:
+            self.assertRaises(kata.NotFound, ctx.open_sandbox, "absent")
+            self.assertRaises(kata.NotFound, ctx.open_container, "absent")
+            self.assertRaises(kata.InvalidArgument, ctx.open_sandbox, "a/b")
+            self.assertRaises(kata.InvalidArgument, ctx.create_sandbox, "..")
+        self.assertRaises(kata.InvalidArgument, ctx.open_sandbox, ID)  # closed
+
+
+class InGuest(unittest.TestCase):
+    def setUp(self):
+        self.ctx = kata.Context()
+        self.sandbox = self.ctx.open_sandbox(ID)
+        self.shared = self.ctx.open_container(ID)
+        for handle in (self.ctx, self.sandbox, self.shared):
+            self.addCleanup(handle.close)
+
+    def create(self, name, bundle_name="sleep", **streams):
+        return self.sandbox.create_container(new_id(name), bundle(bundle_name), **streams)
+
+    def test_100_sandbox(self):
+        self.assertIn(ID, self.ctx.list_sandboxes())
+        self.assertIn(ID, [sandbox.id for sandbox in self.ctx.sandboxes()])
+        self.assertEqual((self.sandbox.id, self.sandbox.status), (ID, kata.SandboxStatus.RUNNING))
+        with self.assertRaises(kata.TimeoutExpired):
+            self.sandbox.wait(timeout=0.1)
+
+    def test_110_owner(self):
+        self.assertIn("<domain", self.sandbox.domain_xml())
+        steps = {step["name"]: step for step in self.sandbox.boot_timeline()}
+        self.assertLess(steps["kernel"]["begin_us"], steps["kernel"]["end_us"])
+
+    def test_120_agent(self):
+        self.assertEqual(self.sandbox.call_agent("Health.Check")["status"], "SERVING")
+        with self.assertRaises(kata.NotFound):
+            self.sandbox.call_agent("AgentService.Nothing")
+
+    def test_200_streams(self):
+        done = self.sandbox.run(bundle("talk"), input=b"from python\n", timeout=PATIENCE)
+        self.assertEqual(done, (9, b"got from python\n", b"oops\n"))
+        self.assertRaises(kata.GuestError, done.check)
+
+    def test_210_life(self):
+        with self.create("life") as container:
+            self.assertEqual((container.id, container.sandbox_id), (new_id("life"), ID))
+            self.assertEqual(container.status, kata.ContainerStatus.CREATED)
+            container.start()
+            self.assertEqual(container.state()["status"], "running")
+            self.assertIn(new_id("life"), self.ctx.list_containers())
+            self.assertIn(new_id("life"), [other.id for other in self.ctx.containers()])
+            self.assertRaises(kata.InvalidState, container.start)
+            self.assertRaises(kata.AlreadyExists, self.create, "life")
+            container.kill(signal.SIGTERM)
+            container.wait(PATIENCE)
+            self.assertEqual(container.status, kata.ContainerStatus.STOPPED)
+        self.assertRaises(kata.NotFound, self.ctx.open_container, new_id("life"))
+
+    def test_220_kill(self):
+        with self.create("kill") as container:
+            container.start()
+            container.kill(signal.SIGKILL, all=True)
+            self.assertEqual(container.wait(PATIENCE), 137)
+            self.assertRaises(kata.NotFound, container.kill, signal.SIGTERM)
+            self.assertEqual(container.delete(), 137)
+            self.assertRaises(kata.NotFound, container.delete)
+            container.delete(force=True)
+
+    def test_230_delete(self):
+        container = self.create("delete")
+        container.start()
+        with self.assertRaisesRegex(kata.InvalidState, new_id("delete")):
+            container.delete()
+        self.assertEqual(container.delete(force=True), 137)
+        self.assertRaises(kata.NotFound, self.ctx.open_container, new_id("delete"))
+
+    def test_240_timeout(self):
+        with self.assertRaises(kata.TimeoutExpired) as caught:
+            self.shared.wait(timeout=0.1)
+        self.assertEqual(caught.exception.name, "timeout")
+
+    def test_250_pause(self):
+        with self.create("pause") as container:
+            container.start()
+            container.pause()
+            self.assertEqual(container.status, kata.ContainerStatus.PAUSED)
+            self.assertRaises(kata.InvalidState, container.pause)
+            container.resume()
+            self.assertEqual(container.status, kata.ContainerStatus.RUNNING)
+            self.assertRaises(kata.InvalidState, container.resume)
+
+    def test_260_update(self):
+        with self.create("update") as container:
+            container.start()
+            container.update({"pids": {"limit": 77}})
+            self.assertEqual(int(container.stats()["cgroup_stats"]["pids_stats"]["limit"]), 77)
+            with self.assertRaisesRegex(kata.InvalidArgument, "limit"):
+                container.update({"memory": {"limit": "much"}})
+
+    def test_270_stats(self):
+        self.assertGreater(int(self.shared.stats()["cgroup_stats"]["memory_stats"]["usage"]["usage"]), 0)
+        init = [entry for entry in self.shared.processes() if entry.get("is_init")]
+        self.assertEqual([(entry["command"], entry["container_pid"]) for entry in init], [("sleep", 1)])
+
+    def test_280_events(self):
+        with self.create("events") as container:
+            container.start()
+            container.pause()
+            container.resume()
+            container.kill(signal.SIGKILL)
+            seen = []
+            for event in container.events(timeout=PATIENCE):
+                seen.append((event.type, event.exit_status))
+                if event.type == "exit":
+                    break
+        self.assertEqual(seen, [("start", None), ("pause", None), ("resume", None), ("exit", 137)])
+
+    def test_300_exec(self):
+        code, out, err = self.shared.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout=PATIENCE)
+        self.assertEqual((code, out, err), (3, b"out\n", b"err\n"))
+        self.assertEqual(self.sandbox.exec(["echo", "there"], container=ID, text=True).stdout, "there\n")
+
+    def test_310_exec_input(self):
+        done = self.shared.run(["sh", "-c", "cat; echo $COLOUR; pwd; id -u"], input=b"x" * 200000 + b"\n",
+                               env={"COLOUR": "blue"}, cwd="/tmp", user={"uid": 7, "gid": 7}, timeout=PATIENCE)
+        self.assertEqual((done.returncode, done.stdout), (0, b"x" * 200000 + b"\nblue\n/tmp\n7\n"))
+
+    def test_320_exec_missing(self):
+        with self.assertRaisesRegex(kata.KataError, "no-such-program"):
+            self.shared.run(["no-such-program"])
+
+    def test_330_exec_kill(self):
+        with self.shared.exec(["sleep", "1000"], exec_id=new_id("exec")) as process:
+            process.start()
+            with self.shared.open_process(new_id("exec")) as again:
+                again.kill(signal.SIGKILL)
+                self.assertEqual(again.wait(PATIENCE), 137)
+            self.assertEqual(process.delete(), 137)
+            self.assertRaises(kata.NotFound, process.wait)
+        with self.assertRaises(kata.TimeoutExpired):
+            self.shared.run(["sleep", "1000"], timeout=0.5)
+
+    def test_340_terminal(self):
+        host, guest = os.openpty()
+        try:
+            with self.shared.exec(["sh", "-c", "read line; stty size"], terminal=True, stdin=guest,
+                                  stdout=guest) as process:
+                process.start()
+                process.resize(77, 33)
+                os.write(host, b"go\n")
+                seen = b""
+                while b"33 77" not in seen:
+                    seen += os.read(host, 100)
+                self.assertEqual(process.wait(PATIENCE), 0)
+        finally:
+            os.close(host)
+            os.close(guest)
+
+    def test_400_threads(self):
+        found = {}
+
+        def run(number):
+            found[number] = self.shared.run(["echo", str(number)], timeout=PATIENCE)
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(found, {number: (0, f"{number}\n".encode(), b"") for number in range(8)})
+
+    def test_410_fork(self):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if self.sandbox.status == kata.SandboxStatus.RUNNING and self.shared.run(["true"])[0] == 0 else 1)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+
+class Result(unittest.TextTestResult):
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        print(f"ok {test.id().rsplit('.', 1)[1][5:8]}", flush=True)
+
+
+if __name__ == "__main__":
+    unittest.main(testRunner=unittest.TextTestRunner(stream=sys.stdout, resultclass=Result, verbosity=0))
