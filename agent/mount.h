@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#include "common/mount-options.h"
+
 /* Everything of the sandbox and its containers lies below; storages cannot be mounted elsewhere. */
 #define MOUNT_ROOT "/run/kata-containers"
 /* The tree the host shares: containers can write into parts of it, and plant links there. */
@@ -12,12 +14,9 @@
 /* Bind-mounts a directory, with what is mounted below it. */
 gboolean mount_bind(const char *source, const char *target, GError **error);
 
-/* Words of mount(8) that are flags go to *ret_flags, the others, joined by commas, to *ret_data (NULL: none). Those
- * that say how mounts propagate count for mount_get_propagation() alone. "loop" is refused. */
+/* mount_options_parse(), but no more than mount(2) takes. */
 gboolean mount_parse_options(char *const *options, gsize n_options, unsigned long *ret_flags, char **ret_data,
                              GError **error);
-/* MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, with MS_REC or without; 0: nothing is said of it. */
-unsigned long mount_get_propagation(char *const *options, gsize n_options);
 
 /* A detached copy of what is at fd: flags are those of mount(2); MS_REC takes what is mounted below along. Returns its
  * descriptor. */
