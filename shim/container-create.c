@@ -19,9 +19,11 @@
 #include "shim/guest-spec.h"
 #include "shim/host-watch.h"
 #include "shim/resize.h"
+#include "shim/rootfs.h"
 #include "shim/sandbox-dir.h"
 #include "shim/sandbox-network.h"
 #include "shim/store.h"
+#include "shim/task-events.h"
 
 /* What the end of a killed process may take. */
 #define KILL_TIMEOUT_MS 10000
@@ -47,7 +49,8 @@ typedef struct {
   char *cgroups_path, *cpuset_cpus, *cpuset_mems; /* config.json's; path NULL: none */
   char **cgroups;                                 /* directories, or NULL */
   gboolean linked;
-  guint shared; /* how many of shares are shown */
+  gsize n_rootfs; /* how many mounts lie at the bundle's rootfs, until the guest has them */
+  guint shared;   /* how many of shares are shown */
 } Creation;
 
 static void clear_tree(gpointer fd) { fd_clear(fd); }
@@ -185,8 +188,10 @@ static gboolean open_trees(Creation *creation, GError **error) {
   g_array_set_clear_func(creation->trees, clear_tree);
   for (guint i = 0; i < creation->shares->len; i++) {
     const GuestShare *share = creation->shares->pdata[i];
-    int tree = share->is_flat ? share_clone_mount(creation->peer, share->host_path, error)
-                              : share_clone_tree(creation->peer, share->host_path, error);
+    /* Mounts that were made for the root file system are in the owner's namespace, all others in the caller's. */
+    pid_t viewer = i == 0 && creation->n_rootfs > 0 ? 0 : creation->peer;
+    int tree = share->is_flat ? share_clone_mount(viewer, share->host_path, error)
+                              : share_clone_tree(viewer, share->host_path, error);
     if (tree < 0) {
       g_prefix_error(error, i == 0 ? "config.json: root.path: " : "config.json: mounts: ");
       return FALSE;
@@ -261,10 +266,9 @@ static gboolean open_process(Creation *creation, const Containerd__Task__V2__Cre
 
 static gboolean check_request(const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
   if (!id_check(request->id, "container", error)) return FALSE;
-  if (request->n_rootfs > 0 || *request->checkpoint != '\0') {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "cannot create container '%s': %s", request->id,
-                request->n_rootfs > 0 ? "root file systems given as mounts are not supported by this version"
-                                      : "checkpoints are not supported by this version");
+  if (*request->checkpoint != '\0') {
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "cannot create container '%s': checkpoints are not supported by this version", request->id);
     return FALSE;
   }
   return safe_path_check(request->bundle, "bundle", error);
@@ -316,9 +320,18 @@ static gboolean choose_network(Creation *creation, GError **error) {
                                 process_get_host_pid(creation->process), error);
 }
 
+static gboolean mount_rootfs(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request,
+                             GError **error) {
+  if (request->n_rootfs == 0) return TRUE;
+  if (!rootfs_mount(creation->bundle, request->rootfs, request->n_rootfs, error)) return FALSE;
+  creation->n_rootfs = request->n_rootfs;
+  return TRUE;
+}
+
 static gboolean run_steps(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
   Sandbox *sandbox = creation->sandbox;
-  if (!read_bundle(creation, error) || !open_trees(creation, error)) return FALSE;
+  if (!read_bundle(creation, error) || !mount_rootfs(creation, request, error) || !open_trees(creation, error))
+    return FALSE;
   if (!sandbox_dir_link(sandbox->root, sandbox->dir, creation->id, error)) return FALSE;
   creation->linked = TRUE;
   if (sandbox_get_status(sandbox) == SANDBOX_CREATED) sandbox->demand = creation->demand;
@@ -350,9 +363,11 @@ gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTa
   Creation creation = {.sandbox = sandbox, .id = request->id, .peer = peer};
   creation.bundle = g_canonicalize_filename(request->bundle, "/");
   gboolean created = run_steps(&creation, request, error);
+  rootfs_unmount(creation.bundle, creation.n_rootfs);
   if (created) {
     g_autoptr(Container) container = finish_creation(&creation);
     g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+    task_event_create(sandbox, container, request);
     if (agent != NULL)
       process_attach(container->init, agent);
     else

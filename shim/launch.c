@@ -18,6 +18,7 @@
 #include "shim/guest-spec.h"
 #include "shim/resize.h"
 #include "shim/store.h"
+#include "shim/task-events.h"
 
 #define BOOT_SLOTS PATHS_DEFAULT_ROOT "/b"
 /* Longer than this others' boots are not waited for. */
@@ -232,6 +233,19 @@ static gpointer pump_thread(gpointer user_data) {
   return NULL;
 }
 
+/* CRI-O looks for a file of this name in the bundle. */
+static void tell_oom(Sandbox *sandbox, const Container *container) {
+  events_add(sandbox->events, "oom", container->info->id, 0);
+  task_event_oom(sandbox, container->info->id);
+  for (size_t i = 0; i < container->info->n_annotations; i++) {
+    if (!g_str_has_prefix(container->info->annotations[i]->key, "io.kubernetes.cri-o.")) continue;
+    g_autofree char *path = g_build_filename(container->info->bundle, "oom", NULL);
+    autofd int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (file < 0) g_warning("cannot make the file '%s': %s", path, g_strerror(errno));
+    return;
+  }
+}
+
 /* One question after the other; an agent that knows nothing of them ends it. */
 static gpointer oom_thread(gpointer user_data) {
   Sandbox *sandbox = user_data;
@@ -240,7 +254,7 @@ static gpointer oom_thread(gpointer user_data) {
   Grpc__OOMEvent *event = NULL;
   while (agent != NULL && agent_call_get_oom_event(agent, &request, 0, &event, NULL)) {
     g_autoptr(Container) container = sandbox_find_container(sandbox, event->container_id, NULL);
-    if (container != NULL) events_add(sandbox->events, "oom", event->container_id, 0);
+    if (container != NULL) tell_oom(sandbox, container);
     grpc__oomevent__free_unpacked(g_steal_pointer(&event), NULL);
   }
   return NULL;

@@ -7,6 +7,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/sandbox.c shim/sandbox.h shim/sandbox-dir.c shim/sandbox-dir.h \
 	shim/boot-slot.c shim/boot-slot.h \
 	shim/console.c shim/console.h shim/host-watch.c shim/host-watch.h shim/orphan.c shim/orphan.h \
+	shim/publisher.c shim/publisher.h shim/rootfs.c shim/rootfs.h shim/task-events.c shim/task-events.h \
 	shim/launch.c shim/launch.h shim/timeline.c shim/timeline.h \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h \

@@ -35,6 +35,8 @@ struct Process {
   GMutex lock; /* guards what follows */
   GCond stopped;
   ProcessStatus status;
+  gboolean was_started;
+  gboolean starting, end_untold; /* see process_begin_start() */
   guint32 exit_status;
   gint64 exited_at;
   GPtrArray *waiters; /* TtrpcCall; not owned, answered when the process ends */
@@ -118,7 +120,8 @@ Process *process_restore(const char *container_id, const Kata__V1__ProcessState 
     if (g_strcmp0(state->status, "stopped") != 0)
       process->streams[i] = restore_stream(streams[i], state->host_pid, i == 0);
   }
-  if (g_strcmp0(state->status, "running") == 0) process->status = PROCESS_RUNNING;
+  process->was_started = g_strcmp0(state->status, "running") == 0;
+  if (process->was_started) process->status = PROCESS_RUNNING;
   if (g_strcmp0(state->status, "stopped") == 0) {
     process->status = PROCESS_STOPPED;
     process->exit_status = state->exit_status;
@@ -170,6 +173,13 @@ ProcessStatus process_get_status(Process *process) {
   return status;
 }
 
+gboolean process_was_started(Process *process) {
+  g_mutex_lock(&process->lock);
+  gboolean was_started = process->was_started;
+  g_mutex_unlock(&process->lock);
+  return was_started;
+}
+
 guint32 process_get_exit_status(Process *process) {
   g_mutex_lock(&process->lock);
   guint32 status = process->exit_status;
@@ -209,6 +219,20 @@ static void signal_event(int fd) {
   while (write(fd, &one, sizeof one) < 0 && errno == EINTR) continue;
 }
 
+/* State first, then the answers: who has been told finds it so. */
+static void tell_end(Process *process) {
+  process->ended(process, process->user_data);
+  g_mutex_lock(&process->lock);
+  g_autoptr(GPtrArray) waiters = g_steal_pointer(&process->waiters);
+  process->waiters = g_ptr_array_new();
+  g_mutex_unlock(&process->lock);
+  for (guint i = 0; i < waiters->len; i++) {
+    answer_waiter(waiters->pdata[i], process->exit_status, process->exited_at);
+    /* The waiter's reference goes in the main loop, after an on_waiter_gone() that may be under way there. */
+    g_idle_add_once((GSourceOnceFunc)process_unref, process);
+  }
+}
+
 void process_set_ended(Process *process, guint32 status) {
   g_mutex_lock(&process->lock);
   if (process->status == PROCESS_STOPPED) {
@@ -218,23 +242,30 @@ void process_set_ended(Process *process, guint32 status) {
   process->status = PROCESS_STOPPED;
   process->exit_status = status;
   process->exited_at = g_get_real_time();
-  g_autoptr(GPtrArray) waiters = g_steal_pointer(&process->waiters);
-  process->waiters = g_ptr_array_new();
+  gboolean may_tell = !process->starting;
+  process->end_untold = !may_tell;
   guint host_watch = process->host_watch, drain_timer = process->drain_timer;
   process->host_watch = process->drain_timer = 0;
-  gint64 exited_at = process->exited_at;
   g_cond_broadcast(&process->stopped);
   g_mutex_unlock(&process->lock);
 
   host_watch_remove(host_watch);
   if (drain_timer != 0) g_source_remove(drain_timer);
-  /* State first, then the answers: who has been told finds it so. */
-  process->ended(process, process->user_data);
-  for (guint i = 0; i < waiters->len; i++) {
-    answer_waiter(waiters->pdata[i], status, exited_at);
-    /* The waiter's reference goes in the main loop, after an on_waiter_gone() that may be under way there. */
-    g_idle_add_once((GSourceOnceFunc)process_unref, process);
-  }
+  if (may_tell) tell_end(process);
+}
+
+void process_begin_start(Process *process) {
+  g_mutex_lock(&process->lock);
+  process->starting = TRUE;
+  g_mutex_unlock(&process->lock);
+}
+
+void process_end_start(Process *process) {
+  g_mutex_lock(&process->lock);
+  gboolean is_untold = process->end_untold;
+  process->starting = process->end_untold = FALSE;
+  g_mutex_unlock(&process->lock);
+  if (is_untold) tell_end(process);
 }
 
 static void on_waiter_gone(TtrpcCall *call, gpointer user_data) {
@@ -390,6 +421,7 @@ void process_attach(Process *process, TtrpcClient *agent) {
 void process_set_running(Process *process) {
   g_mutex_lock(&process->lock);
   if (process->status == PROCESS_CREATED) process->status = PROCESS_RUNNING;
+  process->was_started = TRUE;
   g_mutex_unlock(&process->lock);
 }
 

@@ -45,6 +45,7 @@ gboolean process_has_terminal(const Process *process);
 const char *process_get_stream_uri(const Process *process, int number);
 guint32 process_get_host_pid(const Process *process);
 ProcessStatus process_get_status(Process *process);
+gboolean process_was_started(Process *process);
 /* 0 until it has stopped. */
 guint32 process_get_exit_status(Process *process);
 gint64 process_get_exited_at(Process *process);
@@ -52,6 +53,10 @@ gint64 process_get_exited_at(Process *process);
 /* The process is there in the guest: moves its streams and waits for its end, in threads of its own. */
 void process_attach(Process *process, TtrpcClient *agent);
 void process_set_running(Process *process);
+
+/* Between these two an end is seen but not told: nobody shall hear of it before he has heard of the start. */
+void process_begin_start(Process *process);
+void process_end_start(Process *process);
 
 /* It will never be attached, or the guest is gone: ended with this status. Idempotent. */
 void process_set_ended(Process *process, guint32 status);

@@ -20,12 +20,15 @@
 #include "shim/launch.h"
 #include "shim/sandbox-dir.h"
 #include "shim/store.h"
+#include "shim/task-events.h"
 #include "shim/times.h"
 
 /* A process that a stop ended, as if its init had been killed (128 + SIGKILL). */
 #define STATUS_KILLED 137
 /* What threads of ended processes may take to notice. */
 #define PROCESS_END_TIMEOUT_MS 2000
+/* How long the end of a container waits to be told after those of what was executed in it. */
+#define EXEC_END_TIMEOUT_MS 1000
 
 Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, kata_settings *settings,
                      GError **error) {
@@ -167,8 +170,30 @@ guint sandbox_count_containers(Sandbox *sandbox) {
   return count;
 }
 
+/* The kernel has ended what was executed in it too; those in a pod's common pid namespace live on. */
+static void wait_for_execs(Sandbox *sandbox, const char *container_id) {
+  g_autoptr(Container) container = sandbox_find_container(sandbox, container_id, NULL);
+  if (container == NULL) return;
+  gint64 deadline = g_get_monotonic_time() + EXEC_END_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
+  g_autoptr(GPtrArray) processes = container_get_processes(container);
+  for (guint i = 0; i < processes->len; i++) {
+    Process *process = processes->pdata[i];
+    gint64 left_ms = (deadline - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
+    if (process_get_status(process) == PROCESS_RUNNING) process_wait_stopped(process, MAX(left_ms, 0));
+  }
+}
+
+static void publish_exit(Sandbox *sandbox, Process *process) {
+  gboolean is_init = *process_get_exec_id(process) == '\0';
+  if (sandbox->publisher == NULL || (!is_init && !process_was_started(process))) return;
+  if (is_init) wait_for_execs(sandbox, process_get_container_id(process));
+  guint32 host_pid = process_get_host_pid(process);
+  task_event_exit(sandbox, process, host_pid != 0 ? host_pid : sandbox->machine_pid);
+}
+
 void sandbox_on_process_ended(Process *process, gpointer user_data) {
   Sandbox *sandbox = user_data;
+  publish_exit(sandbox, process);
   if (*process_get_exec_id(process) == '\0')
     events_add(sandbox->events, "exit", process_get_container_id(process), process_get_exit_status(process));
   g_autoptr(GError) error = NULL;
@@ -229,6 +254,7 @@ gboolean sandbox_start(Sandbox *sandbox, GError **error) {
     answer_waiters(sandbox);
     return FALSE;
   }
+  sandbox->machine_pid = (guint32)vm_get_pid(sandbox->vm);
   set_status(sandbox, SANDBOX_RUNNING);
   g_autoptr(GError) save_error = NULL;
   if (store_save(sandbox, &save_error)) return TRUE;

@@ -10,6 +10,7 @@
 #include "shim/container.h"
 #include "shim/events.h"
 #include "shim/net.h"
+#include "shim/publisher.h"
 #include "shim/share.h"
 #include "shim/timeline.h"
 #include "shim/vm.h"
@@ -27,6 +28,7 @@ typedef struct {
   AgentChannel channel;
   Timeline *timeline;
   Events *events;
+  Publisher *publisher; /* to containerd, or NULL; set before the sandbox is served */
   gint64 created_at;
   char **home_cgroups; /* directories: where the owner was before it joined the sandbox's */
   char **cgroups;      /* the sandbox's on the host, or NULL */
@@ -38,6 +40,7 @@ typedef struct {
   Vm *vm;
   Share *share;
   Net *net;
+  guint32 machine_pid; /* the hypervisor's, also after its end */
 
   GMutex lock; /* guards what follows; never held over a call to the guest or to libvirt */
   GCond changed;

@@ -73,6 +73,7 @@ static void join_cgroup(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
 static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   sandbox->vsock_cid = state->vsock_cid;
   sandbox->created_at = time_from_message(state->created_at);
+  sandbox->machine_pid = state->qemu_pid;
   for (size_t i = 0; i < state->n_containers; i++) {
     g_autoptr(Container) container = container_restore(state->containers[i], sandbox_on_process_ended, sandbox);
     sandbox_add_container(sandbox, container);

@@ -19,6 +19,7 @@
 #include "shim/resize.h"
 #include "shim/service.h"
 #include "shim/store.h"
+#include "shim/task-events.h"
 #include "shim/times.h"
 
 /* The kernel's, where only a quota is given (Documentation/scheduler/sched-bwc). */
@@ -26,12 +27,6 @@
 
 #define OCI_PROCESS_URL "types.containerd.io/opencontainers/runtime-spec/1/Process"
 #define KATA_EXEC_URL "kata.v1.ExecSpec"
-
-/* A task's pid: the caller's process for it if there is one, else the hypervisor, as upstream's shim answers. */
-static guint32 pid_of(Sandbox *sandbox, const Process *process) {
-  guint32 host_pid = process_get_host_pid(process);
-  return host_pid != 0 ? host_pid : sandbox_get_hypervisor_pid(sandbox);
-}
 
 /* Looks a container and one of its processes up; FALSE: the call has been answered. */
 static gboolean find(ServiceJob *job, const char *id, const char *exec_id, Container **ret_container,
@@ -95,14 +90,14 @@ static void task_create(ServiceJob *job) {
   }
   orphan_watch_container(job->owner, container);
   Containerd__Task__V2__CreateTaskResponse reply = CONTAINERD__TASK__V2__CREATE_TASK_RESPONSE__INIT;
-  reply.pid = pid_of(sandbox, container->init);
+  reply.pid = task_pid(sandbox, container->init);
   ttrpc_call_reply(job->call, &reply.base);
 }
 
 /* As in runc, a hook that fails takes the container along. */
 static gboolean run_poststart_hooks(Sandbox *sandbox, Container *container, pid_t peer, GError **error) {
   HookSubject subject = {.info = container->info, .status = "running", .place = peer};
-  subject.pid = pid_of(sandbox, container->init);
+  subject.pid = task_pid(sandbox, container->init);
   subject.outside_network = process_get_host_pid(container->init) == (guint32)peer;
   if (hooks_run(container->hooks, HOOK_POSTSTART, &subject, error)) return TRUE;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
@@ -126,12 +121,16 @@ static gboolean start_init(Sandbox *sandbox, Container *container, pid_t peer, G
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   timeline_begin(sandbox->timeline, "start");
+  process_begin_start(container->init);
   gboolean started = agent_call_start_container(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
   timeline_end(sandbox->timeline, "start");
-  if (!started) return FALSE;
-  process_set_running(container->init);
-  events_add(sandbox->events, "start", container->info->id, 0);
-  return run_poststart_hooks(sandbox, container, peer, error);
+  if (started) {
+    process_set_running(container->init);
+    events_add(sandbox->events, "start", container->info->id, 0);
+    task_event_start(sandbox, container->init);
+  }
+  process_end_start(container->init);
+  return started && run_poststart_hooks(sandbox, container, peer, error);
 }
 
 static gboolean start_exec(Sandbox *sandbox, Container *container, Process *process, GError **error) {
@@ -146,6 +145,7 @@ static gboolean start_exec(Sandbox *sandbox, Container *container, Process *proc
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL || !agent_call_exec_process(agent, &request, AGENT_CALL_TIMEOUT_MS, error)) return FALSE;
   process_set_running(process);
+  task_event_start(sandbox, process);
   process_attach(process, agent);
   return TRUE;
 }
@@ -174,7 +174,7 @@ static void task_start(ServiceJob *job) {
   }
   if (!save(sandbox, &error)) g_warning("%s", error->message);
   Containerd__Task__V2__StartResponse reply = CONTAINERD__TASK__V2__START_RESPONSE__INIT;
-  reply.pid = pid_of(sandbox, process);
+  reply.pid = task_pid(sandbox, process);
   ttrpc_call_reply(job->call, &reply.base);
 }
 
@@ -206,7 +206,8 @@ static void task_delete(ServiceJob *job) {
   g_autoptr(Container) container = NULL;
   g_autoptr(Process) process = NULL;
   if (!find(job, request->id, request->exec_id, &container, &process)) return;
-  guint32 pid = pid_of(sandbox, process);
+  guint32 pid = task_pid(sandbox, process);
+  if (pid == 0) pid = sandbox->machine_pid;
   g_autoptr(GError) error = NULL;
   gboolean deleted = process == container->init
                          ? delete_init(sandbox, container, ttrpc_call_get_peer_pid(job->call), &error)
@@ -215,6 +216,7 @@ static void task_delete(ServiceJob *job) {
     ttrpc_call_fail_error(job->call, error);
     return;
   }
+  if (process == container->init) task_event_delete(sandbox, process, pid);
   Google__Protobuf__Timestamp when = time_to_message(process_get_exited_at(process));
   Containerd__Task__V2__DeleteResponse reply = CONTAINERD__TASK__V2__DELETE_RESPONSE__INIT;
   reply.pid = pid;
@@ -281,8 +283,11 @@ static gboolean add_exec(ServiceJob *job, Container *container, const Containerd
   if (spec == NULL) return FALSE;
   options.process_json = json;
   g_autoptr(Process) process = process_new(&options, sandbox_on_process_ended, job->owner->sandbox, error);
-  return process != NULL && join_container_cgroup(container, process, ttrpc_call_get_peer_pid(job->call), error) &&
-         container_add_exec(container, process, error);
+  if (process == NULL || !join_container_cgroup(container, process, ttrpc_call_get_peer_pid(job->call), error) ||
+      !container_add_exec(container, process, error))
+    return FALSE;
+  task_event_exec_added(job->owner->sandbox, process);
+  return TRUE;
 }
 
 static void task_exec(ServiceJob *job) {
@@ -388,6 +393,7 @@ static gboolean set_paused(Sandbox *sandbox, Container *container, gboolean paus
   container->paused = paused;
   g_mutex_unlock(&container->lock);
   events_add(sandbox->events, paused ? "pause" : "resume", container->info->id, 0);
+  task_event_paused(sandbox, container->info->id, paused);
   return save(sandbox, error);
 }
 
@@ -461,7 +467,7 @@ static void task_state(ServiceJob *job) {
   Containerd__Task__V2__StateResponse reply = CONTAINERD__TASK__V2__STATE_RESPONSE__INIT;
   reply.id = *request->exec_id != '\0' ? request->exec_id : request->id;
   reply.bundle = container->info->bundle;
-  reply.pid = pid_of(job->owner->sandbox, process);
+  reply.pid = task_pid(job->owner->sandbox, process);
   reply.status = statuses[process_get_status(process)];
   if (process == container->init && strcmp(container_get_status(container), "paused") == 0)
     reply.status = CONTAINERD__TASK__V2__STATUS__PAUSED;
@@ -493,7 +499,7 @@ static void task_pids(ServiceJob *job) {
   g_autofree Containerd__Task__V2__ProcessInfo **pointers = g_new(Containerd__Task__V2__ProcessInfo *, n_processes + 1);
   for (gsize i = 0; i < n_processes; i++) {
     containerd__task__v2__process_info__init(&infos[i]);
-    infos[i].pid = list != NULL ? list->processes[i]->pid : pid_of(job->owner->sandbox, init);
+    infos[i].pid = list != NULL ? list->processes[i]->pid : task_pid(job->owner->sandbox, init);
     pointers[i] = &infos[i];
   }
   if (list == NULL && infos[0].pid == 0) n_processes = 0;
@@ -511,7 +517,7 @@ static void task_connect(ServiceJob *job) {
   Containerd__Task__V2__ConnectResponse reply = CONTAINERD__TASK__V2__CONNECT_RESPONSE__INIT;
   g_autoptr(Container) container = sandbox_find_container(job->owner->sandbox, request->id, NULL);
   reply.shim_pid = (guint32)getpid();
-  reply.task_pid = container != NULL ? pid_of(job->owner->sandbox, container->init) : 0;
+  reply.task_pid = container != NULL ? task_pid(job->owner->sandbox, container->init) : 0;
   reply.version = "v2";
   ttrpc_call_reply(job->call, &reply.base);
 }
