@@ -31,11 +31,12 @@ shim_libshimvm_la_SOURCES = \
 	shim/share.c shim/share.h \
 	shim/share-daemon.c shim/share-private.h \
 	shim/share-tree.c \
+	shim/save-image.c shim/save-image.h shim/save-pages.c \
 	shim/vm.c shim/vm.h \
 	shim/vm-device.c shim/vm-private.h shim/vm-save.c \
 	shim/vm-loop.c shim/vm-loop.h \
 	shim/vm-reap.c shim/vm-reap.h \
 	shim/vm-root.c shim/vm-root.h \
 	shim/vm-strays.c shim/vm-user.h
-shim_libshimvm_la_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS) $(MNL_CFLAGS)
-shim_libshimvm_la_LIBADD = common/libcommon.la $(VIRT_LIBS) $(MNL_LIBS)
+shim_libshimvm_la_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS) $(ZLIB_CFLAGS) $(MNL_CFLAGS)
+shim_libshimvm_la_LIBADD = common/libcommon.la $(VIRT_LIBS) $(ZLIB_LIBS) $(MNL_LIBS)

@@ -45,13 +45,17 @@ gboolean vm_resize_disk(Vm *vm, const char *target, guint64 bytes, GError **erro
 gboolean vm_suspend(Vm *vm, GError **error);
 gboolean vm_resume(Vm *vm, GError **error);
 
-/* Writes the machine's state (memory and devices, not disks) to a file, which must not exist, and ends QEMU; on failure
- * the machine is as it was. No vhost-user device, such as virtio-fs, may be there: QEMU 7.2 cannot save it. */
+/* Writes the machine's state (memory and devices, not disks) to a file, which must not exist, synced to disk and
+ * readable by its owner only, and ends QEMU. On failure the machine is as it was, unless just the last step failed, for
+ * want of space (vm_get_pid() tells). The file ends in a seal with a checksum and the versions of QEMU and libvirt;
+ * pages of zeros are not in it. No vhost-user device, such as virtio-fs, may be there: QEMU 7.2 cannot save it. */
 gboolean vm_save(Vm *vm, const char *path, GError **error);
 /* The domain XML within a saved machine; NULL with KATA_ERR_INVALID_ARGUMENT if the file is none. To be freed with
  * g_free(). */
 char *vm_read_saved_xml(Vm *vm, const char *path, GError **error);
-/* Makes a machine from it, paused. domain_xml: as read, with other paths; name, UUID and devices must be the same. */
+/* Makes a machine from it, paused. domain_xml: as read, with other paths; name, UUID and devices must be the same.
+ * KATA_ERR_INVALID_ARGUMENT: the file is damaged, or no saved machine; KATA_ERR_UNSUPPORTED: another version of QEMU or
+ * libvirt wrote it. */
 gboolean vm_restore(Vm *vm, const char *path, const char *domain_name, const char *domain_xml, GError **error);
 
 /* Lets the guest have this many virtual CPUs, at most as many as the domain XML provides for. */

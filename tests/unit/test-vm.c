@@ -208,36 +208,113 @@ static void attaches_a_share(const char *directory) {
 
 /* ---- a machine in a file ---- */
 
-static void saves_and_restores(const char *directory) {
+static void save(const char *directory) {
   GError *error = NULL;
   g_autoptr(Vm) vm = enter_and_start(directory);
   pid_t pid = vm_get_pid(vm);
-  g_autofree char *image = g_build_filename(directory, "image", NULL);
-  g_autofree char *nowhere = g_build_filename(directory, "no", "such", NULL);
   CHECK(vm_suspend(vm, &error) && vm_resume(vm, &error));
+  g_autofree char *nowhere = g_build_filename(directory, "nowhere", "saved", NULL);
+  g_autofree char *path = g_build_filename(directory, "saved", NULL);
   CHECK(!vm_save(vm, nowhere, &error));
   CHECK_ERROR(error, KATA_ERR_HOST);
-  CHECK(!is_gone(pid) && vm_get_pid(vm) == pid);
-  CHECK(!vm_restore(vm, image, "kata", "<domain/>", &error));
+  CHECK(!vm_save(vm, directory, &error));
+  CHECK_ERROR(error, KATA_ERR_ALREADY_EXISTS);
+  CHECK(!vm_restore(vm, path, "kata", "<domain/>", &error));
   CHECK_ERROR(error, KATA_ERR_INVALID_STATE);
-  CHECK(vm_save(vm, image, &error));
+  CHECK(vm_get_pid(vm) == pid && !has_ended(vm_get_pidfd(vm), 0));
+  CHECK(vm_save(vm, path, &error));
   CHECK_OK(error);
   CHECK(is_gone(pid) && vm_get_pid(vm) == 0);
-  CHECK(!vm_save(vm, image, &error));
+  struct stat st;
+  CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0600 && st.st_size > 100000 && st.st_size < 8 << 20);
+  CHECK(!vm_save(vm, path, &error));
   CHECK_ERROR(error, KATA_ERR_INVALID_STATE);
+  /* And one more in the same process. */
+  start(vm, directory);
+  vm_destroy(vm);
+}
 
-  g_autofree char *xml = vm_read_saved_xml(vm, image, &error);
-  CHECK_OK(error);
-  CHECK(strstr(xml, directory) != NULL);
+static guint64 read_resident_kib(pid_t pid) {
+  static const char what[] = "RssShmem:";
+  g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
+  g_autofree char *text = NULL;
+  CHECK(g_file_get_contents(path, &text, NULL, NULL));
+  const char *line = strstr(text, what);
+  CHECK(line != NULL);
+  return g_ascii_strtoull(line + strlen(what), NULL, 10);
+}
+
+static void check_refused(Vm *vm, const char *path, const char *xml, int code) {
+  GError *error = NULL;
+  CHECK(!vm_restore(vm, path, "kata", xml, &error));
+  CHECK_ERROR(error, code);
+  CHECK(vm_get_pid(vm) == 0);
+}
+
+static void check_bad_files(Vm *vm, const char *directory, const char *xml) {
+  g_autofree char *good = g_build_filename(directory, "saved", NULL);
+  g_autofree char *bad = g_build_filename(directory, "bad", NULL);
+  g_autofree char *bytes = NULL;
+  gsize length = 0;
+  CHECK(g_file_get_contents(good, &bytes, &length, NULL));
+  CHECK(g_file_set_contents(bad, bytes, (gssize)length - 4096, NULL)); /* cut short */
+  check_refused(vm, bad, xml, KATA_ERR_INVALID_ARGUMENT);
+  bytes[length / 2] ^= 1;
+  CHECK(g_file_set_contents(bad, bytes, (gssize)length, NULL));
+  check_refused(vm, bad, xml, KATA_ERR_INVALID_ARGUMENT);
+  bytes[length / 2] ^= 1;
+  bytes[length - 16] ^= 1; /* QEMU's version */
+  CHECK(g_file_set_contents(bad, bytes, (gssize)length, NULL));
+  check_refused(vm, bad, xml, KATA_ERR_UNSUPPORTED);
+  CHECK(g_file_set_contents(bad, "nobody's machine", -1, NULL));
+  check_refused(vm, bad, xml, KATA_ERR_INVALID_ARGUMENT);
+  CHECK(g_file_set_contents(bad, "", 0, NULL));
+  check_refused(vm, bad, xml, KATA_ERR_INVALID_ARGUMENT);
+  CHECK(unlink(bad) == 0);
+  check_refused(vm, bad, xml, KATA_ERR_NOT_FOUND);
+  check_refused(vm, FIRMWARE, xml, KATA_ERR_INVALID_ARGUMENT);
+}
+
+static char *replace(const char *text, const char *old, const char *new) {
+  g_auto(GStrv) parts = g_strsplit(text, old, -1);
+  CHECK(parts[1] != NULL);
+  return g_strjoinv(new, parts);
+}
+
+/* Below another directory, with its paths. */
+static void restore(const char *directory) {
+  GError *error = NULL;
+  g_autofree char *other = g_build_filename(directory, "other", NULL);
+  g_autofree char *path = g_build_filename(directory, "saved", NULL);
+  CHECK(g_mkdir_with_parents(other, 0711) == 0 && share_enter_namespace(TRUE, &error));
+  g_autoptr(Vm) vm = open_vm(other);
   CHECK(vm_read_saved_xml(vm, FIRMWARE, &error) == NULL);
   CHECK_ERROR(error, KATA_ERR_INVALID_ARGUMENT);
-  CHECK(!vm_restore(vm, FIRMWARE, "kata", xml, &error));
-  CHECK_ERROR(error, KATA_ERR_HOST);
-  CHECK(vm_restore(vm, image, "kata", xml, &error));
+  g_autofree char *saved_xml = vm_read_saved_xml(vm, path, &error);
   CHECK_OK(error);
-  CHECK(vm_get_pid(vm) > 0 && !has_ended(vm_get_pidfd(vm), 0));
+  g_autofree char *xml = replace(saved_xml, directory, other);
+  check_bad_files(vm, directory, xml);
+  g_autofree char *strange = replace(xml, "<memory unit='KiB'>65536<", "<memory unit='KiB'>131072<");
+  check_refused(vm, path, strange, KATA_ERR_HOST);
+
+  CHECK(vm_restore(vm, path, "kata", xml, &error));
+  CHECK_OK(error);
+  CHECK(!has_ended(vm_get_pidfd(vm), 0));
+  g_autofree char *console = g_build_filename(other, "console.log", NULL);
+  CHECK(access(console, F_OK) == 0);
+  /* Of its 64 MiB only what it had used has come back. */
+  CHECK(read_resident_kib(vm_get_pid(vm)) < 32 << 10);
   CHECK(vm_resume(vm, &error));
+  CHECK(!vm_restore(vm, path, "kata", xml, &error));
+  CHECK_ERROR(error, KATA_ERR_INVALID_STATE);
   vm_destroy(vm);
+  CHECK(vm_restore(vm, path, "kata", xml, &error)); /* the file can be used again */
+  vm_destroy(vm);
+}
+
+static void saves_and_restores(const char *directory) {
+  CHECK(run_body(save, directory) == 0);
+  CHECK(run_body(restore, directory) == 0);
 }
 
 /* ---- what goes wrong ---- */
