@@ -4,3 +4,6 @@ BINDINGS_TESTS = tests/bindings/test-wheel.py tests/bindings/test-numbered.py
 dist_check_SCRIPTS += $(BINDINGS_TESTS)
 TESTS += $(BINDINGS_TESTS)
 EXTRA_DIST += tests/bindings/README.md tests/bindings/numbered.py
+check_PROGRAMS += tests/bindings/numbered
+tests_bindings_numbered_SOURCES = tests/bindings/numbered.c
+tests_bindings_numbered_LDADD = lib/libkata.la -lpthread -lutil

@@ -51,6 +51,9 @@ class Numbered(kata_cli.Assertions):
         self.assertEqual(done.returncode, 0, done.stdout[-4000:] + self.world.owner_log())
         self.assertEqual(sorted(re.findall(r"^ok (\d{3})\b", done.stdout, flags=re.M)), sorted(numbers_of_list()))
 
+    def test_c(self):
+        self.numbered("c", [kata_cli.built("tests/bindings", "numbered")])
+
     def test_python(self):
         self.numbered("python", [sys.executable, "-W", "error", os.path.join(HERE, "numbered.py")])
 
