@@ -3,6 +3,7 @@
 """The numbered tests of README.md, in every language, in one guest."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -12,6 +13,7 @@ sys.path.insert(0, os.path.join(TOP, "tests/cli"))
 import kata_cli  # pylint: disable=wrong-import-position
 
 HERE = os.path.join(TOP, "tests/bindings")
+SUCCESS = r"^(?:ok |--- PASS: Test)(\d{3})"
 TALK = "read line; echo got $line; echo oops >&2; exit 9"
 SLEEP = "exec sleep 100000"
 
@@ -49,10 +51,14 @@ class Numbered(kata_cli.Assertions):
                               stdin=subprocess.DEVNULL, timeout=600, check=False, **options)
         print(done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout[-4000:] + self.world.owner_log())
-        self.assertEqual(sorted(re.findall(r"^ok (\d{3})\b", done.stdout, flags=re.M)), sorted(numbers_of_list()))
+        self.assertEqual(sorted(re.findall(SUCCESS, done.stdout, flags=re.M)), sorted(numbers_of_list()))
 
     def test_c(self):
         self.numbered("c", [kata_cli.built("tests/bindings", "numbered")])
+
+    @unittest.skipIf(shutil.which("go") is None, "go is not installed")
+    def test_go(self):
+        self.numbered("go", [os.path.join(kata_cli.BUILD, "tests/bindings/numbered-go"), "-test.v"])
 
     def test_python(self):
         self.numbered("python", [sys.executable, "-W", "error", os.path.join(HERE, "numbered.py")])

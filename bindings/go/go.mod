@@ -1,0 +1,3 @@
+module libkata
+
+go 1.19

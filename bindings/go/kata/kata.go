@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// Package kata is libkata for Go: containers that each run in their own lightweight virtual machine.
+//
+//	client, err := kata.New(kata.Options{})
+//	sandbox, err := client.CreateSandbox(ctx, "demo", nil, 0)
+//	defer sandbox.Delete(ctx, true)
+//	container, err := sandbox.CreateContainer(ctx, "web", "/path/to/bundle", kata.IO{Stdout: os.Stdout})
+//	err = container.Start(ctx)
+//	result, err := container.Run(ctx, kata.Command{Args: []string{"ls", "/"}})
+//
+// Errors are of type *Error and tell with errors.Is what kind they are: errors.Is(err, kata.ErrNotFound).
+//
+// Any number of goroutines may call at once. A call whose context is done returns the context's error at once; what the
+// call had begun in the sandbox still comes to its end. A handle that is closed, or forgotten, leaves what it stands for
+// as it is.
+package kata
+
+/*
+#cgo pkg-config: libkata
+#include <stdlib.h>
+#include <kata/kata.h>
+*/
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// How long a wait in the library takes at most before it looks whether its context is done.
+const slice = time.Second
+
+// Version is the version of libkata at run time, such as "0.1.0".
+func Version() string { return C.GoString(C.kata_version()) }
+
+// HeaderVersion is the version of the headers this program was built with.
+const HeaderVersion = C.KATA_VERSION
+
+// handle is something of libkata that is held until close, or until nobody knows it any more.
+type handle struct {
+	mutex   sync.Mutex
+	pointer unsafe.Pointer
+	users   int
+	closed  bool
+	release func(unsafe.Pointer)
+}
+
+func newHandle(pointer unsafe.Pointer, release func(unsafe.Pointer)) *handle {
+	h := &handle{pointer: pointer, release: release}
+	runtime.SetFinalizer(h, (*handle).close)
+	return h
+}
+
+// close lets go once the calls that have begun have come to their end.
+func (h *handle) close() {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	h.closed = true
+	h.letGo()
+}
+
+func (h *handle) letGo() {
+	if h.closed && h.users == 0 && h.pointer != nil {
+		h.release(h.pointer)
+		h.pointer = nil
+	}
+}
+
+func (h *handle) begin() (unsafe.Pointer, error) {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	if h.closed {
+		return nil, &Error{Code: CodeInvalidArgument, Message: "the handle has been closed"}
+	}
+	h.users++
+	return h.pointer, nil
+}
+
+func (h *handle) end() {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	h.users--
+	h.letGo()
+}
+
+type answer[T any] struct {
+	value T
+	err   error
+}
+
+// ask calls f with the handle's pointer, in a goroutine of its own where the context may end before.
+func ask[T any](ctx context.Context, h *handle, f func(unsafe.Pointer) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	pointer, err := h.begin()
+	if err != nil {
+		return none, err
+	}
+	if ctx.Done() == nil {
+		defer h.end()
+		return f(pointer)
+	}
+	answers := make(chan answer[T], 1)
+	go func() {
+		defer h.end()
+		value, err := f(pointer)
+		answers <- answer[T]{value, err}
+	}()
+	select {
+	case got := <-answers:
+		return got.value, got.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+}
+
+// tell is ask for a call that gives nothing but an error.
+func tell(ctx context.Context, h *handle, f func(unsafe.Pointer) error) error {
+	_, err := ask(ctx, h, func(pointer unsafe.Pointer) (struct{}, error) { return struct{}{}, f(pointer) })
+	return err
+}
+
+// askJSON is ask for a call that gives JSON.
+func askJSON[T any](ctx context.Context, h *handle, f func(unsafe.Pointer) (string, error)) (T, error) {
+	return ask(ctx, h, func(pointer unsafe.Pointer) (T, error) {
+		var value T
+		text, err := f(pointer)
+		if err == nil {
+			err = json.Unmarshal([]byte(text), &value)
+		}
+		return value, err
+	})
+}
+
+// await repeats a wait of the library, which takes milliseconds, until it ends or the context does.
+func await(ctx context.Context, wait func(C.uint32_t) error) error {
+	if ctx.Done() == nil {
+		return wait(0)
+	}
+	for {
+		err := wait(C.uint32_t(slice / time.Millisecond))
+		if !errors.Is(err, ErrTimeout) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// milliseconds is what is left of a context; 0, without limit, if it has no deadline.
+func milliseconds(ctx context.Context) C.uint32_t {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 0
+	}
+	left := time.Until(deadline) / time.Millisecond
+	if left < 1 {
+		left = 1
+	}
+	if left > 1<<31 {
+		left = 1 << 31
+	}
+	return C.uint32_t(left)
+}
+
+// cString is text for C, and how to release it.
+func cString(text string) (*C.char, func()) {
+	pointer := C.CString(text)
+	return pointer, func() { C.free(unsafe.Pointer(pointer)) }
+}
+
+// takeText is a text that the caller is to release.
+func takeText(text *C.char, cerr *C.kata_error) (string, error) {
+	if text == nil {
+		return "", takeError(cerr)
+	}
+	defer C.kata_free(unsafe.Pointer(text))
+	return C.GoString(text), nil
+}
+
+func takeList(array **C.char, cerr *C.kata_error) ([]string, error) {
+	if array == nil {
+		return nil, takeError(cerr)
+	}
+	defer C.kata_strv_free(array)
+	texts := []string{}
+	for at := array; *at != nil; at = (**C.char)(unsafe.Add(unsafe.Pointer(at), unsafe.Sizeof(*at))) {
+		texts = append(texts, C.GoString(*at))
+	}
+	return texts, nil
+}
+
+// takeStatus is what a call that gives 0 or -1 has to say.
+func takeStatus(result C.int, cerr *C.kata_error) error {
+	if result >= 0 {
+		return nil
+	}
+	return takeError(cerr)
+}

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+// The numbered tests of tests/bindings/README.md in Go; see there for what each shows. Without the environment that
+// file names they have no guest and are skipped.
+package kata_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"libkata/kata"
+)
+
+const patience = 150 * time.Second
+
+func id() string                { return os.Getenv("KATA_TEST_ID") }
+func bundle(name string) string { return filepath.Join(os.Getenv("KATA_TEST_BUNDLES"), name) }
+func newID(name string) string  { return os.Getenv("KATA_TEST_LANGUAGE") + "-" + name }
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fails(t *testing.T, err error, kind error, word string) {
+	t.Helper()
+	if !errors.Is(err, kind) || !strings.Contains(err.Error(), word) {
+		t.Fatalf("wanted %v about '%s', got: %v", kind, word, err)
+	}
+}
+
+func same[T comparable](t *testing.T, got, wanted T) {
+	t.Helper()
+	if got != wanted {
+		t.Fatalf("got %v, wanted %v", got, wanted)
+	}
+}
+
+func contains(t *testing.T, list []string, wanted string) {
+	t.Helper()
+	for _, entry := range list {
+		if entry == wanted {
+			return
+		}
+	}
+	t.Fatalf("%v has no %v", list, wanted)
+}
+
+// guest is the guest that all languages share.
+type guest struct {
+	*testing.T
+	ctx     context.Context
+	client  *kata.Client
+	sandbox *kata.Sandbox
+	shared  *kata.Container
+}
+
+func begin(t *testing.T) *guest {
+	if id() == "" {
+		t.Skip("no guest: see tests/bindings/README.md")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	client, err := kata.New(kata.Options{})
+	ok(t, err)
+	t.Cleanup(client.Close)
+	sandbox, err := client.OpenSandbox(ctx, id())
+	ok(t, err)
+	t.Cleanup(sandbox.Close)
+	shared, err := client.OpenContainer(ctx, id())
+	ok(t, err)
+	t.Cleanup(shared.Close)
+	return &guest{t, ctx, client, sandbox, shared}
+}
+
+// create makes a container that goes with the test.
+func (g *guest) create(name string) *kata.Container {
+	g.Helper()
+	container, err := g.sandbox.CreateContainer(g.ctx, newID(name), bundle("sleep"), kata.IO{})
+	ok(g.T, err)
+	g.Cleanup(func() {
+		_, err := container.Delete(context.Background(), true)
+		ok(g.T, err)
+		container.Close()
+	})
+	return container
+}
+
+func (g *guest) start(name string) *kata.Container {
+	g.Helper()
+	container := g.create(name)
+	ok(g.T, container.Start(g.ctx))
+	return container
+}
+
+func Test010Version(t *testing.T) {
+	same(t, kata.Version(), kata.HeaderVersion)
+	if !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(kata.Version()) {
+		t.Fatal(kata.Version())
+	}
+}
+
+func Test020Errors(t *testing.T) {
+	client, err := kata.New(kata.Options{})
+	ok(t, err)
+	defer client.Close()
+	_, err = client.OpenSandbox(context.Background(), "absent")
+	fails(t, err, kata.ErrNotFound, "'absent'")
+	if errors.Is(err, kata.ErrInvalidState) {
+		t.Fatal("one kind of error is taken for another")
+	}
+	var found *kata.Error
+	if !errors.As(fmt.Errorf("wrapped: %w", err), &found) {
+		t.Fatal(err)
+	}
+	same(t, found.Code, kata.CodeNotFound)
+	same(t, found.Code.String(), "not-found")
+	same(t, found.Detail, "")
+}
+
+func Test030Settings(t *testing.T) {
+	settings, err := kata.NewSettings()
+	ok(t, err)
+	defer settings.Close()
+	ok(t, settings.Set("hypervisor.qemu", "default_vcpus", 3))
+	value, err := settings.Get("hypervisor.qemu", "default_vcpus")
+	ok(t, err)
+	same(t, value, "3")
+	if !strings.Contains(settings.Text(), "default_vcpus = 3") {
+		t.Fatal(settings.Text())
+	}
+	fails(t, settings.Set("hypervisor.qemu", "no_such_key", 1), kata.ErrConfig, "no_such_key")
+	fails(t, settings.Set("hypervisor.qemu", "default_memory", -5), kata.ErrConfig, "default_memory")
+}
+
+func Test040DomainXML(t *testing.T) {
+	settings, err := kata.NewSettings()
+	ok(t, err)
+	defer settings.Close()
+	ok(t, settings.Set("hypervisor.qemu", "default_memory", 333))
+	xml, err := settings.DomainXML("pod", "/run/kata")
+	ok(t, err)
+	if !strings.Contains(xml, "333") {
+		t.Fatal(xml)
+	}
+}
+
+func Test050AgentProtocol(t *testing.T) {
+	found := false
+	methods := kata.AgentMethods()
+	for _, method := range methods {
+		found = found || method.Name == "AgentService.CreateContainer" && method.RequestType == "grpc.CreateContainerRequest"
+	}
+	if !found || len(methods) <= 40 {
+		t.Fatal(methods)
+	}
+	for _, call := range []func(string) (json.RawMessage, error){kata.DescribeMessage, kata.MessageTemplate} {
+		text, err := call("grpc.Storage")
+		ok(t, err)
+		if !json.Valid(text) || !bytes.Contains(text, []byte("mountPoint")) {
+			t.Fatal(string(text))
+		}
+		_, err = call("grpc.Nothing")
+		fails(t, err, kata.ErrNotFound, "grpc.Nothing")
+	}
+}
+
+func Test060HostCheck(t *testing.T) {
+	client, err := kata.New(kata.Options{})
+	ok(t, err)
+	defer client.Close()
+	checks, err := client.CheckHost(context.Background())
+	ok(t, err)
+	if len(checks) <= 3 {
+		t.Fatal(checks)
+	}
+	for _, check := range checks {
+		if check.Name == "" || check.Text == "" {
+			t.Fatal(check)
+		}
+	}
+}
+
+func Test070AgentAddresses(t *testing.T) {
+	_, err := kata.ConnectAgent(context.Background(), "unix://"+os.Getenv("KATA_ROOT")+"/nobody")
+	fails(t, err, kata.ErrUnavailable, "nobody")
+	_, err = kata.ConnectAgent(context.Background(), "ftp://here")
+	fails(t, err, kata.ErrInvalidArgument, "ftp")
+}
+
+func Test080UnknownIDs(t *testing.T) {
+	ctx := context.Background()
+	client, err := kata.New(kata.Options{})
+	ok(t, err)
+	_, err = client.OpenSandbox(ctx, "absent")
+	fails(t, err, kata.ErrNotFound, "absent")
+	_, err = client.OpenContainer(ctx, "absent")
+	fails(t, err, kata.ErrNotFound, "absent")
+	_, err = client.OpenSandbox(ctx, "a/b")
+	fails(t, err, kata.ErrInvalidArgument, "a/b")
+	_, err = client.CreateSandbox(ctx, "..", nil, 0)
+	fails(t, err, kata.ErrInvalidArgument, "..")
+	client.Close()
+	_, err = client.OpenSandbox(ctx, "absent")
+	fails(t, err, kata.ErrInvalidArgument, "closed")
+}
+
+func Test100Sandbox(t *testing.T) {
+	g := begin(t)
+	list, err := g.client.Sandboxes(g.ctx)
+	ok(t, err)
+	contains(t, list, id())
+	same(t, g.sandbox.ID(), id())
+	status, err := g.sandbox.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.SandboxRunning)
+	short, cancel := context.WithTimeout(g.ctx, 100*time.Millisecond)
+	defer cancel()
+	fails(t, g.sandbox.Wait(short), context.DeadlineExceeded, "")
+}
+
+func Test110Owner(t *testing.T) {
+	g := begin(t)
+	xml, err := g.sandbox.DomainXML(g.ctx)
+	ok(t, err)
+	if !strings.Contains(xml, "<domain") {
+		t.Fatal(xml)
+	}
+	steps, err := g.sandbox.BootTimeline(g.ctx)
+	ok(t, err)
+	for _, step := range steps {
+		if step.Name == "kernel" && step.BeginUS < step.EndUS {
+			return
+		}
+	}
+	t.Fatal(steps)
+}
+
+func Test120Agent(t *testing.T) {
+	g := begin(t)
+	reply, err := g.sandbox.CallAgent(g.ctx, "Health.Check", nil)
+	ok(t, err)
+	var health struct{ Status string }
+	ok(t, json.Unmarshal(reply, &health))
+	same(t, health.Status, "SERVING")
+	_, err = g.sandbox.CallAgent(g.ctx, "AgentService.Nothing", nil)
+	fails(t, err, kata.ErrNotFound, "Nothing")
+}
+
+func Test200Streams(t *testing.T) {
+	g := begin(t)
+	var out, errs bytes.Buffer
+	code, err := g.sandbox.Run(g.ctx, newID("talk"), bundle("talk"),
+		kata.IO{Stdin: strings.NewReader("from go\n"), Stdout: &out, Stderr: &errs})
+	ok(t, err)
+	same(t, code, 9)
+	same(t, out.String(), "got from go\n")
+	same(t, errs.String(), "oops\n")
+}
+
+func Test210Life(t *testing.T) {
+	g := begin(t)
+	life := g.create("life")
+	same(t, life.ID(), newID("life"))
+	same(t, life.SandboxID(), id())
+	status, err := life.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.ContainerCreated)
+	ok(t, life.Start(g.ctx))
+	state, err := life.State(g.ctx)
+	ok(t, err)
+	same(t, state.Status, "running")
+	list, err := g.client.Containers(g.ctx)
+	ok(t, err)
+	contains(t, list, newID("life"))
+	fails(t, life.Start(g.ctx), kata.ErrInvalidState, "")
+	_, err = g.sandbox.CreateContainer(g.ctx, newID("life"), bundle("sleep"), kata.IO{})
+	fails(t, err, kata.ErrAlreadyExists, newID("life"))
+	ok(t, life.Kill(g.ctx, syscall.SIGKILL))
+	_, err = life.Wait(g.ctx)
+	ok(t, err)
+	status, err = life.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.ContainerStopped)
+	_, err = life.Delete(g.ctx, false)
+	ok(t, err)
+	_, err = g.client.OpenContainer(g.ctx, newID("life"))
+	fails(t, err, kata.ErrNotFound, "")
+}
+
+func Test220Kill(t *testing.T) {
+	g := begin(t)
+	kill := g.start("kill")
+	ok(t, kill.KillAll(g.ctx, syscall.SIGKILL))
+	code, err := kill.Wait(g.ctx)
+	ok(t, err)
+	same(t, code, 137)
+	fails(t, kill.Kill(g.ctx, syscall.SIGTERM), kata.ErrNotFound, "")
+	code, err = kill.Delete(g.ctx, false)
+	ok(t, err)
+	same(t, code, 137)
+	_, err = kill.Delete(g.ctx, false)
+	fails(t, err, kata.ErrNotFound, "")
+}
+
+func Test230Delete(t *testing.T) {
+	g := begin(t)
+	container := g.start("delete")
+	_, err := container.Delete(g.ctx, false)
+	fails(t, err, kata.ErrInvalidState, newID("delete"))
+	code, err := container.Delete(g.ctx, true)
+	ok(t, err)
+	same(t, code, 137)
+	_, err = g.client.OpenContainer(g.ctx, newID("delete"))
+	fails(t, err, kata.ErrNotFound, "")
+}
+
+func Test240Timeout(t *testing.T) {
+	g := begin(t)
+	short, cancel := context.WithTimeout(g.ctx, 100*time.Millisecond)
+	defer cancel()
+	_, err := g.shared.Wait(short)
+	fails(t, err, context.DeadlineExceeded, "")
+	cancelled, cancel := context.WithCancel(g.ctx)
+	cancel()
+	_, err = g.shared.Wait(cancelled)
+	fails(t, err, context.Canceled, "")
+}
+
+func Test250Pause(t *testing.T) {
+	g := begin(t)
+	container := g.start("pause")
+	ok(t, container.Pause(g.ctx))
+	status, err := container.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.ContainerPaused)
+	fails(t, container.Pause(g.ctx), kata.ErrInvalidState, "")
+	ok(t, container.Resume(g.ctx))
+	status, err = container.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.ContainerRunning)
+	fails(t, container.Resume(g.ctx), kata.ErrInvalidState, "")
+}
+
+func Test260Update(t *testing.T) {
+	g := begin(t)
+	container := g.start("update")
+	ok(t, container.Update(g.ctx, map[string]any{"pids": map[string]int{"limit": 77}}))
+	stats, err := container.Stats(g.ctx)
+	ok(t, err)
+	if !bytes.Contains(stats, []byte("77")) {
+		t.Fatal(string(stats))
+	}
+	err = container.Update(g.ctx, map[string]any{"memory": map[string]string{"limit": "much"}})
+	fails(t, err, kata.ErrInvalidArgument, "limit")
+}
+
+func Test270Stats(t *testing.T) {
+	g := begin(t)
+	stats, err := g.shared.Stats(g.ctx)
+	ok(t, err)
+	if !bytes.Contains(stats, []byte("memory_stats")) {
+		t.Fatal(string(stats))
+	}
+	processes, err := g.shared.Processes(g.ctx)
+	ok(t, err)
+	for _, process := range processes {
+		if process.IsInit {
+			same(t, process.Command, "sleep")
+			same(t, process.ContainerPid, 1)
+			return
+		}
+	}
+	t.Fatal(processes)
+}
+
+func Test280Events(t *testing.T) {
+	g := begin(t)
+	container := g.start("events")
+	ok(t, container.Pause(g.ctx))
+	ok(t, container.Resume(g.ctx))
+	ok(t, container.Kill(g.ctx, syscall.SIGKILL))
+	var position uint64
+	for _, wanted := range []string{"start", "pause", "resume", "exit"} {
+		event, err := container.NextEvent(g.ctx, &position)
+		ok(t, err)
+		same(t, event.Type, wanted)
+		same(t, event.ExitStatus, map[bool]int{true: 137}[wanted == "exit"])
+	}
+}
+
+func Test300Exec(t *testing.T) {
+	g := begin(t)
+	got, err := g.shared.Run(g.ctx, kata.Command{Args: []string{"sh", "-c", "echo out; echo err >&2; exit 3"}}, nil)
+	ok(t, err)
+	same(t, fmt.Sprintf("%d %q %q", got.ExitCode, got.Stdout, got.Stderr), `3 "out\n" "err\n"`)
+}
+
+func Test310ExecInput(t *testing.T) {
+	g := begin(t)
+	input := strings.Repeat("x", 200000) + "\n"
+	got, err := g.shared.Run(g.ctx, kata.Command{Args: []string{"sh", "-c", "cat; echo $COLOUR; pwd; id -u"},
+		Env: []string{"COLOUR=blue"}, Dir: "/tmp", User: &kata.User{UID: 7, GID: 7}}, strings.NewReader(input))
+	ok(t, err)
+	same(t, got.ExitCode, 0)
+	same(t, string(got.Stdout), input+"blue\n/tmp\n7\n")
+}
+
+func Test320ExecMissing(t *testing.T) {
+	g := begin(t)
+	_, err := g.shared.Run(g.ctx, kata.Command{Args: []string{"no-such-program"}}, nil)
+	var found *kata.Error
+	if !errors.As(err, &found) || !strings.Contains(found.Message, "no-such-program") {
+		t.Fatal(err)
+	}
+}
+
+func Test330ExecKill(t *testing.T) {
+	g := begin(t)
+	process, err := g.shared.Exec(g.ctx, kata.Command{Args: []string{"sleep", "1000"}, ID: newID("exec")}, kata.IO{})
+	ok(t, err)
+	defer process.Close()
+	ok(t, process.Start(g.ctx))
+	again, err := g.shared.OpenProcess(g.ctx, newID("exec"))
+	ok(t, err)
+	defer again.Close()
+	same(t, again.ID(), process.ID())
+	ok(t, again.Kill(g.ctx, syscall.SIGKILL))
+	code, err := again.Wait(g.ctx)
+	ok(t, err)
+	same(t, code, 137)
+	_, err = process.Delete(g.ctx)
+	ok(t, err)
+	_, err = process.Wait(g.ctx)
+	fails(t, err, kata.ErrNotFound, "")
+	short, cancel := context.WithTimeout(g.ctx, 500*time.Millisecond)
+	defer cancel()
+	_, err = g.shared.Run(short, kata.Command{Args: []string{"sleep", "1000"}}, nil)
+	fails(t, err, context.DeadlineExceeded, "")
+}
+
+func Test340Terminal(t *testing.T) {
+	g := begin(t)
+	host, guest := openTerminal(t)
+	process, err := g.shared.Exec(g.ctx, kata.Command{Args: []string{"sh", "-c", "read line; stty size"}},
+		kata.IO{Stdin: guest, Stdout: guest, Terminal: true})
+	ok(t, err)
+	defer process.Close()
+	ok(t, process.Start(g.ctx))
+	ok(t, process.Resize(g.ctx, 77, 33))
+	_, err = host.WriteString("go\n")
+	ok(t, err)
+	seen, part := "", make([]byte, 100)
+	for !strings.Contains(seen, "33 77") {
+		n, err := host.Read(part)
+		ok(t, err)
+		seen += string(part[:n])
+	}
+	code, err := process.Wait(g.ctx)
+	ok(t, err)
+	same(t, code, 0)
+	_, err = process.Delete(g.ctx)
+	ok(t, err)
+}
+
+func Test400Threads(t *testing.T) {
+	g := begin(t)
+	var all sync.WaitGroup
+	failures := make(chan error, 8)
+	for i := 0; i < 8; i++ {
+		all.Add(1)
+		go func(word string) {
+			defer all.Done()
+			got, err := g.shared.Run(g.ctx, kata.Command{Args: []string{"echo", word}}, nil)
+			if err == nil && (got.ExitCode != 0 || string(got.Stdout) != word+"\n") {
+				err = fmt.Errorf("%s: %d %q", word, got.ExitCode, got.Stdout)
+			}
+			if err != nil {
+				failures <- err
+			}
+		}(fmt.Sprint(i))
+	}
+	all.Wait()
+	close(failures)
+	for err := range failures {
+		t.Error(err)
+	}
+}
+
+// A Go program cannot fork: what it starts is this program again, which opens the same sandbox while the parent holds it.
+func Test410Fork(t *testing.T) {
+	g := begin(t)
+	if os.Getenv("KATA_TEST_CHILD") != "" {
+		got, err := g.shared.Run(g.ctx, kata.Command{Args: []string{"true"}}, nil)
+		ok(t, err)
+		same(t, got.ExitCode, 0)
+		return
+	}
+	child := exec.CommandContext(g.ctx, os.Args[0], "-test.run=^Test410Fork$")
+	child.Env = append(os.Environ(), "KATA_TEST_CHILD=yes")
+	output, err := child.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	status, err := g.sandbox.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.SandboxRunning)
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package kata
+
+// #include <kata/kata.h>
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+	"unsafe"
+)
+
+// Sandbox is a handle to a virtual machine that holds containers. The machine lives in a process of its own; Close leaves
+// it as it is.
+type Sandbox struct {
+	handle *handle
+	id     string
+}
+
+// SandboxStatus is where a sandbox is in its life.
+type SandboxStatus int
+
+// The states of a sandbox.
+const (
+	SandboxCreated SandboxStatus = C.KATA_SANDBOX_CREATED // there is an owner, no virtual machine yet
+	SandboxRunning SandboxStatus = C.KATA_SANDBOX_RUNNING // the guest answers
+	SandboxStopped SandboxStatus = C.KATA_SANDBOX_STOPPED // the virtual machine has ended
+)
+
+// String is the state as a word.
+func (s SandboxStatus) String() string {
+	switch s {
+	case SandboxCreated:
+		return "created"
+	case SandboxRunning:
+		return "running"
+	case SandboxStopped:
+		return "stopped"
+	}
+	return "unknown"
+}
+
+func releaseSandbox(pointer unsafe.Pointer) { C.kata_sandbox_unref((*C.kata_sandbox)(pointer)) }
+
+func newSandbox(pointer *C.kata_sandbox, cerr *C.kata_error) (*Sandbox, error) {
+	if pointer == nil {
+		return nil, takeError(cerr)
+	}
+	return &Sandbox{newHandle(unsafe.Pointer(pointer), releaseSandbox), C.GoString(C.kata_sandbox_get_id(pointer))}, nil
+}
+
+// Close lets go of the handle.
+func (s *Sandbox) Close() { s.handle.close() }
+
+// ID is the sandbox's id.
+func (s *Sandbox) ID() string { return s.id }
+
+// do makes a call that gives 0 or -1.
+func (s *Sandbox) do(ctx context.Context, call func(*C.kata_sandbox, **C.kata_error) C.int) error {
+	return tell(ctx, s.handle, func(pointer unsafe.Pointer) error {
+		var cerr *C.kata_error
+		return takeStatus(call((*C.kata_sandbox)(pointer), &cerr), cerr)
+	})
+}
+
+// SetNetns chooses the network namespace whose interfaces the guest is connected to; before the start.
+func (s *Sandbox) SetNetns(ctx context.Context, path string) error {
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		cpath, free := cString(path)
+		defer free()
+		return C.kata_sandbox_set_netns(pointer, cpath, 0, cerr)
+	})
+}
+
+// Start boots the virtual machine; the first container would do it, too.
+func (s *Sandbox) Start(ctx context.Context) error {
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		return C.kata_sandbox_start(pointer, 0, cerr)
+	})
+}
+
+// Stop ends the virtual machine. grace: how long the guest may take by itself before it is killed.
+func (s *Sandbox) Stop(ctx context.Context, grace time.Duration) error {
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		return C.kata_sandbox_stop(pointer, C.uint32_t(grace/time.Millisecond), 0, cerr)
+	})
+}
+
+// Delete removes all that is on the host of the sandbox. force: stop it first if it runs.
+func (s *Sandbox) Delete(ctx context.Context, force bool) error {
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		var flags C.uint32_t
+		if force {
+			flags = C.KATA_SANDBOX_DELETE_FORCE
+		}
+		return C.kata_sandbox_delete(pointer, flags, cerr)
+	})
+}
+
+// Status is where the sandbox is in its life.
+func (s *Sandbox) Status(ctx context.Context) (SandboxStatus, error) {
+	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (SandboxStatus, error) {
+		var cerr *C.kata_error
+		status := C.kata_sandbox_get_status((*C.kata_sandbox)(pointer), &cerr)
+		return SandboxStatus(status), takeStatus(status, cerr)
+	})
+}
+
+// Wait waits until the virtual machine has ended.
+func (s *Sandbox) Wait(ctx context.Context) error {
+	return tell(ctx, s.handle, func(pointer unsafe.Pointer) error {
+		return await(ctx, func(milliseconds C.uint32_t) error {
+			var cerr *C.kata_error
+			return takeStatus(C.kata_sandbox_wait((*C.kata_sandbox)(pointer), milliseconds, 0, &cerr), cerr)
+		})
+	})
+}
+
+// DomainXML is the libvirt domain XML the guest was started from.
+func (s *Sandbox) DomainXML(ctx context.Context) (string, error) {
+	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
+		var cerr *C.kata_error
+		text := C.kata_sandbox_get_domain_xml((*C.kata_sandbox)(pointer), 0, &cerr)
+		return takeText(text, cerr)
+	})
+}
+
+// BootStep is one step of a start; times since the owner was asked to start.
+type BootStep struct {
+	Name    string `json:"name"`
+	BeginUS uint64 `json:"begin_us"`
+	EndUS   uint64 `json:"end_us"`
+}
+
+// BootTimeline is what each step of the start took.
+func (s *Sandbox) BootTimeline(ctx context.Context) ([]BootStep, error) {
+	return askJSON[[]BootStep](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
+		var cerr *C.kata_error
+		text := C.kata_sandbox_get_boot_timeline((*C.kata_sandbox)(pointer), 0, &cerr)
+		return takeText(text, cerr)
+	})
+}
+
+// CallAgent makes one call to the agent in the guest, past all that the library knows; for diagnosis. request: what JSON
+// makes the message of, or nil.
+func (s *Sandbox) CallAgent(ctx context.Context, method string, request any) (json.RawMessage, error) {
+	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (json.RawMessage, error) {
+		return callAgent(method, request, func(cmethod, crequest *C.char, reply **C.char, cerr **C.kata_error) C.int {
+			return C.kata_sandbox_call_agent((*C.kata_sandbox)(pointer), cmethod, crequest, milliseconds(ctx), 0, reply, cerr)
+		})
+	})
+}
+
+// CreateContainer makes a container from an OCI bundle; its Start lets its process run.
+func (s *Sandbox) CreateContainer(ctx context.Context, id, bundle string, io IO) (*Container, error) {
+	return s.createContainer(ctx, id, bundle, io, 0)
+}
+
+// CreateBoundContainer is CreateContainer for one that is removed when the process io.HostPid ends.
+func (s *Sandbox) CreateBoundContainer(ctx context.Context, id, bundle string, io IO) (*Container, error) {
+	return s.createContainer(ctx, id, bundle, io, C.KATA_CONTAINER_CREATE_BOUND)
+}
+
+func (s *Sandbox) createContainer(ctx context.Context, id, bundle string, io IO, flags C.uint32_t) (*Container, error) {
+	streams, err := openStreams(io)
+	if err != nil {
+		return nil, err
+	}
+	// In the background after the context's end, so that the streams are closed after and not during the call.
+	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (*Container, error) {
+		cid, free := cString(id)
+		defer free()
+		cbundle, free := cString(bundle)
+		defer free()
+		var cerr *C.kata_error
+		made := C.kata_container_create((*C.kata_sandbox)(pointer), cid, cbundle, &streams.io, flags, &cerr)
+		streams.given(made != nil)
+		return newContainer(made, cerr, streams)
+	})
+}
+
+// Run runs a bundle as a container of this sandbox to its end, and deletes it.
+func (s *Sandbox) Run(ctx context.Context, id, bundle string, io IO) (exitCode int, err error) {
+	container, err := s.CreateContainer(ctx, id, bundle, io)
+	if err != nil {
+		return -1, err
+	}
+	defer container.Close()
+	defer func() {
+		// Also where the caller's context has ended.
+		if _, problem := container.Delete(context.Background(), true); err == nil && !errors.Is(problem, ErrNotFound) {
+			err = problem
+		}
+	}()
+	if err := container.Start(ctx); err != nil {
+		return -1, err
+	}
+	return container.Wait(ctx)
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+package kata
+
+// #include <kata/kata.h>
+import "C"
+
+import (
+	"encoding/json"
+	"runtime"
+	"unsafe"
+)
+
+// Settings are values by section and key, each known to kata.conf(5). For one goroutine at a time.
+type Settings struct{ handle *handle }
+
+func releaseSettings(pointer unsafe.Pointer) { C.kata_settings_unref((*C.kata_settings)(pointer)) }
+
+// NewSettings has every key at its default.
+func NewSettings() (*Settings, error) {
+	var cerr *C.kata_error
+	pointer := C.kata_settings_new(0, &cerr)
+	if pointer == nil {
+		return nil, takeError(cerr)
+	}
+	return &Settings{newHandle(unsafe.Pointer(pointer), releaseSettings)}, nil
+}
+
+// Close lets go of the settings.
+func (s *Settings) Close() { s.handle.close() }
+
+// use is the pointer for one call, and what to do after it; nil for no settings.
+func (s *Settings) use() (*C.kata_settings, func(), error) {
+	if s == nil {
+		return nil, func() {}, nil
+	}
+	pointer, err := s.handle.begin()
+	if err != nil {
+		return nil, nil, err
+	}
+	return (*C.kata_settings)(pointer), func() { s.handle.end(); runtime.KeepAlive(s) }, nil
+}
+
+// LoadFile takes over what a file says; the error names file, line, key and what is allowed.
+func (s *Settings) LoadFile(path string) error {
+	pointer, end, err := s.use()
+	if err != nil {
+		return err
+	}
+	defer end()
+	cpath, free := cString(path)
+	defer free()
+	var cerr *C.kata_error
+	return takeStatus(C.kata_settings_load_file(pointer, cpath, 0, &cerr), cerr)
+}
+
+// Set sets one key, such as ("hypervisor.qemu", "default_vcpus", 4): a text, a number, a truth value or a list of texts.
+func (s *Settings) Set(section, key string, value any) error {
+	// JSON writes values as kata.conf does.
+	text, err := json.Marshal(value)
+	if err != nil {
+		return &Error{Code: CodeInvalidArgument, Message: "key '" + key + "': " + err.Error()}
+	}
+	pointer, end, err := s.use()
+	if err != nil {
+		return err
+	}
+	defer end()
+	csection, free := cString(section)
+	defer free()
+	ckey, free := cString(key)
+	defer free()
+	cvalue, free := cString(string(text))
+	defer free()
+	var cerr *C.kata_error
+	return takeStatus(C.kata_settings_set(pointer, csection, ckey, cvalue, &cerr), cerr)
+}
+
+// Get is one key's value, written as in kata.conf.
+func (s *Settings) Get(section, key string) (string, error) {
+	pointer, end, err := s.use()
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	csection, free := cString(section)
+	defer free()
+	ckey, free := cString(key)
+	defer free()
+	var cerr *C.kata_error
+	text := C.kata_settings_get(pointer, csection, ckey, &cerr)
+	return takeText(text, cerr)
+}
+
+// Text is every key that a file or Set has named, in the form of kata.conf.
+func (s *Settings) Text() string {
+	pointer, end, err := s.use()
+	if err != nil {
+		return ""
+	}
+	defer end()
+	text, _ := takeText(C.kata_settings_to_text(pointer), nil)
+	return text
+}
+
+// DomainXML is the libvirt domain XML of a sandbox with these settings; starts nothing.
+func (s *Settings) DomainXML(sandboxID, root string) (string, error) {
+	pointer, end, err := s.use()
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	cid, free := cString(sandboxID)
+	defer free()
+	croot, free := cString(root)
+	defer free()
+	var cerr *C.kata_error
+	text := C.kata_domain_xml(pointer, cid, croot, 0, &cerr)
+	return takeText(text, cerr)
+}
