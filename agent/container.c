@@ -325,6 +325,11 @@ static gboolean check_memory_update(const Container *container, const OciResourc
   return !used || spec_check_memory_update(resources, g_ascii_strtoull(used, NULL, 10), error);
 }
 
+static gboolean has_list(const Container *container, const char *file) {
+  g_autofree char *list = cgroup_read(container->cgroup_path, file);
+  return list && *g_strstrip(list) != '\0';
+}
+
 void container_update(Container *container, const OciResources *resources, ContainerFunc func, gpointer user_data) {
   if (container->state == CONTAINER_CREATING || container->state == CONTAINER_REMOVING ||
       container_is_stopped(container)) {
@@ -340,6 +345,8 @@ void container_update(Container *container, const OciResources *resources, Conta
   device_spec_apply_to_resources(container->devices, prepared);
   g_auto(ContainerKernel) kernel = {0};
   container_kernel_look(&kernel);
+  kernel.kernel.has_cpus_limit = has_list(container, "cpuset.cpus");
+  kernel.kernel.has_mems_limit = has_list(container, "cpuset.mems");
   if (!spec_prepare_resources(prepared, &kernel.kernel, &error)) {
     func(error, user_data);
     return;

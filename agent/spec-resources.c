@@ -62,19 +62,34 @@ static void set_string(char **field, char *value) {
   *field = value;
 }
 
+static gboolean check_idle(const Grpc__LinuxCPU *cpu, GError **error) {
+  if (cpu->idle_given_case == 0 || cpu->idle == 0 || cpu->idle == 1) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "cpu.idle is %" G_GINT64_FORMAT ": it can be 0 or 1",
+              cpu->idle);
+  return FALSE;
+}
+
 static gboolean check_list(const char *list, const char *what, GError **error) {
   g_autoptr(GArray) numbers = *list ? cpuset_parse(list, what, error) : NULL;
   return !*list || numbers;
 }
 
-/* All that the guest has is no limit: CPUs that are added later are not kept from the container. */
-static gboolean translate(char **field, const char *host, const char *guest, const char *what, GError **error) {
-  if (!guest || *host == '\0' || **field != '\0') return TRUE;
-  g_autoptr(GArray) wanted = cpuset_parse(host, what, error);
-  g_autoptr(GArray) there = wanted ? cpuset_parse(guest, "the guest's list", error) : NULL;
+typedef struct {
+  char **field;
+  const char *host, *guest;
+  gboolean is_limited; /* so far */
+  const char *name;
+} List;
+
+/* All that the guest has is no limit: CPUs that are added later are not kept from the container. But the kernel lets
+ * nobody take a list away from a cgroup with processes. */
+static gboolean translate(const List *list, GError **error) {
+  if (!list->guest || *list->host == '\0' || **list->field != '\0') return TRUE;
+  g_autoptr(GArray) wanted = cpuset_parse(list->host, list->name, error);
+  g_autoptr(GArray) there = wanted ? cpuset_parse(list->guest, "the guest's list", error) : NULL;
   if (!there) return FALSE;
   g_autoptr(GArray) chosen = cpuset_translate(wanted, there);
-  if (chosen->len < there->len) set_string(field, cpuset_to_text(chosen));
+  if (chosen->len < there->len || list->is_limited) set_string(list->field, cpuset_to_text(chosen));
   return TRUE;
 }
 
@@ -89,7 +104,8 @@ static void lift_quota(OciResources *resources) {
 
 static gboolean prepare_cpu(OciResources *resources, const SpecKernel *kernel, GError **error) {
   Grpc__LinuxCPU *cpu = resources->cpu;
-  if (!check_list(cpu->cpus, "cpu.cpus", error) || !check_list(cpu->mems, "cpu.mems", error)) return FALSE;
+  if (!check_list(cpu->cpus, "cpu.cpus", error) || !check_list(cpu->mems, "cpu.mems", error) || !check_idle(cpu, error))
+    return FALSE;
   cpu->realtime_runtime_given_case = 0;
   cpu->realtime_period_given_case = 0;
   if (cpu->shares == 0) CLEAR(cpu, shares);
@@ -98,8 +114,9 @@ static gboolean prepare_cpu(OciResources *resources, const SpecKernel *kernel, G
   if (cpu->quota < 0) lift_quota(resources);
   if (cpu->burst_given_case != 0) add_unified(resources, BURST_FILE, g_strdup_printf("%" G_GUINT64_FORMAT, cpu->burst));
   CLEAR(cpu, burst);
-  return translate(&cpu->cpus, cpu->hostcpus, kernel->cpus, "cpu.cpus", error) &&
-         translate(&cpu->mems, cpu->hostmems, kernel->mems, "cpu.mems", error);
+  const List cpus = {&cpu->cpus, cpu->hostcpus, kernel->cpus, kernel->has_cpus_limit, "cpu.cpus"};
+  const List mems = {&cpu->mems, cpu->hostmems, kernel->mems, kernel->has_mems_limit, "cpu.mems"};
+  return translate(&cpus, error) && translate(&mems, error);
 }
 
 static void drop_device_weights(Grpc__LinuxBlockIO *block_io) {
@@ -132,10 +149,19 @@ char **spec_get_device_weights(const OciResources *resources) {
   return (char **)g_ptr_array_free(g_steal_pointer(&lines), FALSE);
 }
 
+static gboolean check_weight(const Grpc__LinuxBlockIO *block_io, GError **error) {
+  if (block_io->weight == 0 || (block_io->weight >= BLOCK_WEIGHT_MIN && block_io->weight <= BLOCK_WEIGHT_MAX))
+    return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "blockIO.weight is %u: it can be from %d to %d",
+              block_io->weight, BLOCK_WEIGHT_MIN, BLOCK_WEIGHT_MAX);
+  return FALSE;
+}
+
 gboolean spec_prepare_resources(OciResources *resources, const SpecKernel *kernel, GError **error) {
   if (!resources) return TRUE;
   if (resources->memory && !prepare_memory(resources->memory, error)) return FALSE;
   if (resources->cpu && !prepare_cpu(resources, kernel, error)) return FALSE;
+  if (resources->blockio && !check_weight(resources->blockio, error)) return FALSE;
   if (resources->blockio && !prepare_block_io(resources->blockio, kernel)) {
     protobuf_c_message_free_unpacked(&resources->blockio->base, NULL);
     resources->blockio = NULL;

@@ -9,6 +9,7 @@ typedef struct {
   const char *cpus; /* that containers may use; NULL: it has no cpusets */
   const char *mems;
   gboolean has_io_weight;
+  gboolean has_cpus_limit, has_mems_limit; /* the container's cgroup has lists already */
 } SpecKernel;
 
 /* Changes them in place. What only cgroup version 1 knows goes, as runc lets it go on version 2; so do zeros that mean

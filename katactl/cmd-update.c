@@ -63,15 +63,17 @@ const Option update_options[] = {
     {"cpu-quota", 0, OPTION_TEXT, &changes[CPU_QUOTA].value, "US", "CPU time in a period, in microseconds"},
     {"cpu-share", 0, OPTION_TEXT, &changes[CPU_SHARE].value, "N", "relative weight for CPU time"},
     {"pids-limit", 0, OPTION_TEXT, &changes[PIDS_LIMIT].value, "N", "how many processes it may have, -1: any number"},
-    {"cpu-burst", 0, OPTION_TEXT, &changes[CPU_BURST].value, "US", "accepted: the guest does not know it"},
-    {"cpu-idle", 0, OPTION_TEXT, &changes[CPU_IDLE].value, "0|1", "accepted: the guest does not know it"},
+    {"cpu-burst", 0, OPTION_TEXT, &changes[CPU_BURST].value, "US",
+     "CPU time saved up for a later period, in microseconds"},
+    {"cpu-idle", 0, OPTION_TEXT, &changes[CPU_IDLE].value, "0|1", "1: run only when nobody else in the guest wants to"},
     {"cpu-rt-period", 0, OPTION_TEXT, &changes[CPU_RT_PERIOD].value, "US", "accepted: cgroup v2 has no such limit"},
     {"cpu-rt-runtime", 0, OPTION_TEXT, &changes[CPU_RT_RUNTIME].value, "US", "accepted: cgroup v2 has no such limit"},
     {"cpuset-cpus", 0, OPTION_TEXT, &changes[CPUSET_CPUS].value, "LIST",
-     "accepted: the host's CPUs are not the guest's"},
+     "CPUs of the host, in the guest as many of its own"},
     {"cpuset-mems", 0, OPTION_TEXT, &changes[CPUSET_MEMS].value, "LIST",
-     "accepted: the host's nodes are not the guest's"},
-    {"blkio-weight", 0, OPTION_TEXT, &changes[BLKIO_WEIGHT].value, "N", "accepted: the guest has no disks to weigh"},
+     "memory nodes of the host, in the guest as many of its own"},
+    {"blkio-weight", 0, OPTION_TEXT, &changes[BLKIO_WEIGHT].value, "10-1000",
+     "relative weight for disks of the guest, where its kernel has such weights"},
     {"kernel-memory", 0, OPTION_TEXT, &changes[KERNEL_MEMORY].value, "SIZE", NULL},
     {"kernel-memory-tcp", 0, OPTION_TEXT, &changes[KERNEL_MEMORY_TCP].value, "SIZE", NULL},
     {"l3-cache-schema", 0, OPTION_TEXT, &l3_cache, "SCHEMA", "refused: guests have no Intel RDT"},
@@ -99,11 +101,10 @@ static char *read_resources(GError **error) {
 
 /* What is understood, checked, and has no effect in a guest. */
 static void drop_ignored(void) {
-  static const int ignored[] = {CPU_BURST,   CPU_IDLE,    CPU_RT_PERIOD, CPU_RT_RUNTIME,
-                                CPUSET_CPUS, CPUSET_MEMS, BLKIO_WEIGHT};
+  static const int ignored[] = {CPU_RT_PERIOD, CPU_RT_RUNTIME};
   for (gsize i = 0; i < G_N_ELEMENTS(ignored); i++) {
     if (changes[ignored[i]].value == NULL) continue;
-    g_warning("--%s is ignored: it has no meaning in a guest", changes[ignored[i]].option);
+    g_warning("--%s is ignored: cgroup version 2, the guest's, has no such limit", changes[ignored[i]].option);
     changes[ignored[i]].value = NULL;
   }
   if (changes[KERNEL_MEMORY].value == NULL && changes[KERNEL_MEMORY_TCP].value == NULL) return;

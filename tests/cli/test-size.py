@@ -14,6 +14,10 @@ def limits(quota, memory):
                                                   "memory": {"limit": memory}})
 
 
+def show_cgroup(document):
+    document["mounts"].append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"})
+
+
 class Static(kata_cli.CliTest):
     def test_at_the_start(self):
         """What the container may use comes on top of what a guest has anyway."""
@@ -40,8 +44,33 @@ class Dynamic(kata_cli.CliTest):
                 os.kill(pid, 9)
         self.ok("update", "--memory", "150m", "--memory-swap", "150m", "c1")
 
+    def in_cgroup(self, *files):
+        return self.ok("exec", "c1", "cat", *[f"/sys/fs/cgroup/{file}" for file in files]).splitlines()
+
+    def update_guest_cgroup(self):
+        """What does not change the size, but what the guest's kernel does with the container."""
+        self.ok("update", "--cpu-burst", "20000", "--cpuset-mems", "0", "--blkio-weight", "500", "c1")
+        self.assertEqual(self.in_cgroup("cpu.max.burst", "io.weight"), ["20000", "default 4950"])
+        self.ok("update", "--cpu-idle", "1", "c1")
+        self.assertEqual(self.in_cgroup("cpu.idle"), ["1"])
+        self.ok("update", "--cpu-idle", "0", "c1")
+        self.ok("update", "--cpu-share", "2048", "c1")
+        self.assertEqual(self.in_cgroup("cpu.idle", "cpu.weight"), ["0", "79"])
+        if os.cpu_count() > 1:
+            # One of the host's CPUs is one of the guest's, two are two.
+            self.ok("update", "--cpuset-cpus", "1", "c1")
+            self.assertEqual(self.in_cgroup("cpuset.cpus.effective"), ["1"])
+            self.ok("update", "--cpuset-cpus", "0-1", "c1")
+            self.assertEqual(self.in_cgroup("cpuset.cpus.effective"), ["0-1"])
+        self.fails("cpu.idle is 2: it can be 0 or 1", "update", "--cpu-idle", "2", "c1")
+        self.fails("blockIO.weight is 5000: it can be from 10 to 1000", "update", "--blkio-weight", "5000", "c1")
+        self.fails("'x'", "update", "--cpuset-cpus", "x", "c1")
+        told = self.world.run_attached("update", "--cpu-rt-runtime", "1000", "c1")
+        self.assertEqual(told.returncode, 0)
+        self.assertIn("--cpu-rt-runtime is ignored: cgroup version 2, the guest's, has no such limit", told.stderr)
+
     def test_growing(self):
-        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c1")
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=show_cgroup), "c1")
         cpus, memory = self.sizes()
         self.assertEqual(cpus, 1)
         self.assertLess(memory, 256 << 10)
@@ -52,6 +81,7 @@ class Dynamic(kata_cli.CliTest):
         grown = self.sizes()[1] - memory
         self.ok("update", "--cpu-quota", "50000", "--cpu-period", "100000", "c1")
         self.assertEqual(self.sizes()[0], min(2, os.cpu_count()))
+        self.update_guest_cgroup()
         self.take_over()
         # A lower limit leaves the machine as it is.
         self.ok("update", "--memory", "64m", "--memory-swap", "64m", "c1")

@@ -220,11 +220,11 @@ static void test_resources(void **state) {
   check_resources("\"cpu\":{\"quota\":-1,\"realtimeRuntime\":1,\"realtimePeriod\":2,\"burst\":1000}",
                   "{\"cpu\":{},\"unified\":{\"cpu.max\":\"max\",\"cpu.max.burst\":\"1000\"}}");
   check_resources("\"cpu\":{\"quota\":-1,\"period\":5000}", "{\"cpu\":{},\"unified\":{\"cpu.max\":\"max 5000\"}}");
-  check_resources("\"blockIO\":{\"weight\":5}", "{}");
+  check_resources("\"blockIO\":{\"weight\":500}", "{}");
   check_resources("\"cpu\":{\"burst\":1000},\"unified\":{\"cpu.max.burst\":\"7\"}",
                   "{\"cpu\":{},\"unified\":{\"cpu.max.burst\":\"7\"}}");
   check_resources(
-      "\"blockIO\":{\"weight\":5,\"leafWeight\":6,\"weightDevice\":[{\"major\":8,\"minor\":0,"
+      "\"blockIO\":{\"weight\":50,\"leafWeight\":6,\"weightDevice\":[{\"major\":8,\"minor\":0,"
       "\"weight\":7}],\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":9}]}",
       "{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":9}]}}");
   check_resources("\"network\":{\"classID\":1}", "{}");
@@ -241,6 +241,9 @@ static void test_impossible_resources(void **state) {
       {"\"cpu\":{\"cpus\":\"9-2000000\"}", "cpu.cpus '9-2000000'"},
       {"\"cpu\":{\"cpus\":\"0,x\"}", "cpu.cpus '0,x'"},
       {"\"cpu\":{\"mems\":\"1-0\"}", "cpu.mems '1-0'"},
+      {"\"cpu\":{\"idle\":2}", "cpu.idle is 2: it can be 0 or 1"},
+      {"\"blockIO\":{\"weight\":9}", "blockIO.weight is 9: it can be from 10 to 1000"},
+      {"\"blockIO\":{\"weight\":1001}", "blockIO.weight is 1001"},
   };
   static const SpecKernel kernel = {.cpus = "0-1", .mems = "0"};
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -267,6 +270,9 @@ static void test_host_cpus(void **state) {
   check_resources("\"cpu\":{\"cpus\":\"7\"}", "{\"cpu\":{\"cpus\":\"1\"}}");
   /* All there are is no limit. */
   check_resources("\"cpu\":{\"cpus\":\"4-7\"}", "{\"cpu\":{}}");
+  static const SpecKernel later = {.cpus = "0-1", .has_cpus_limit = TRUE};
+  g_autofree char *lifted = prepared_resources("\"cpu\":{\"cpus\":\"4-7\"}", &later, NULL);
+  assert_string_equal(lifted, "{\"cpu\":{\"cpus\":\"0-1\"}}");
   static const SpecKernel none = {0};
   g_autofree char *without = prepared_resources("\"cpu\":{\"cpus\":\"7\"}", &none, NULL);
   assert_string_equal(without, "{\"cpu\":{}}");
