@@ -8,7 +8,7 @@
 #define CPUS_ABSURD 4096.0
 
 VmDemand vm_demand_of_limits(gint64 quota, guint64 period, guint64 shares, gint64 memory_bytes) {
-  VmDemand demand = {0};
+  VmDemand demand = {.shares = shares};
   if (quota > 0 && period > 0)
     demand.vcpus = MIN((double)quota / (double)period, CPUS_ABSURD);
   else if (quota < 0 && shares > 0)

@@ -10,6 +10,7 @@
 typedef struct {
   double vcpus;       /* 0: it does not say */
   guint64 memory_mib; /* 0: it does not say */
+  guint64 shares;     /* its weight where CPU time is short, on the host; 0: it does not say */
 } VmDemand;
 
 typedef struct {

@@ -151,7 +151,15 @@ static void inherit(const char *directory, const char *file) {
   if (own != NULL && *g_strstrip(own) == '\0' && parents != NULL) write_value(directory, file, g_strstrip(parents));
 }
 
+/* In version 2 a cgroup has the controllers that those above it pass on; which there are differs. */
+static void pass_on_controllers(const char *parent) {
+  static const char *const controllers[] = {"+cpuset", "+cpu", "+io", "+memory", "+hugetlb", "+pids"};
+  for (gsize i = 0; i < G_N_ELEMENTS(controllers); i++) write_value(parent, "cgroup.subtree_control", controllers[i]);
+}
+
 static gboolean make_level(const char *directory) {
+  g_autofree char *parent = g_path_get_dirname(directory);
+  pass_on_controllers(parent);
   if (mkdir(directory, 0755) < 0 && errno != EEXIST) return FALSE;
   inherit(directory, "cpuset.cpus");
   inherit(directory, "cpuset.mems");
@@ -159,7 +167,7 @@ static gboolean make_level(const char *directory) {
 }
 
 typedef struct {
-  const char *path, *cpus, *mems;
+  const char *path;
   GPtrArray *made;
   char *failed; /* the first that could not be made */
   int reason;
@@ -182,13 +190,11 @@ static void make_in(const Hierarchy *hierarchy, const char *own_path, gpointer u
     if (making->failed == NULL) making->failed = g_steal_pointer(&directory);
     return;
   }
-  if (*making->cpus != '\0') write_value(directory, "cpuset.cpus", making->cpus);
-  if (*making->mems != '\0') write_value(directory, "cpuset.mems", making->mems);
   g_ptr_array_add(making->made, g_steal_pointer(&directory));
 }
 
-char **cgroup_make(const char *path, pid_t parent, const char *cpus, const char *mems, GError **error) {
-  Making making = {.path = path, .cpus = cpus, .mems = mems, .made = g_ptr_array_new()};
+char **cgroup_make(const char *path, pid_t parent, GError **error) {
+  Making making = {.path = path, .made = g_ptr_array_new()};
   for_each(parent, make_in, &making);
   g_autofree char *failed = making.failed;
   g_auto(GStrv) made = end_list(making.made);

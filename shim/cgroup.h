@@ -2,8 +2,8 @@
 /*
  * Cgroups of the host: where config.json's cgroupsPath says, in every hierarchy that is mounted, of version 1 and 2.
  * They hold a container's host process, and the first container's also QEMU, virtiofsd and the owner: an engine
- * accounts for all of it there. The container's limits are the guest's to keep; only its choice of CPUs and memory
- * nodes is made here. A cgroup is known by its directories, one for each hierarchy.
+ * accounts for all of it there. Its limits: cgroup-limits.h. A cgroup is known by its directories, one for each
+ * hierarchy.
  */
 #pragma once
 
@@ -15,8 +15,8 @@
 char *cgroup_expand_path(const char *cgroups_path, GError **error);
 
 /* Makes the cgroup's directories and what is missing above them. A relative path begins at the cgroup of process
- * parent. cpus, mems: "" or lists for the cpuset controller. NULL with an error if no hierarchy could be written to. */
-char **cgroup_make(const char *path, pid_t parent, const char *cpus, const char *mems, GError **error);
+ * parent. NULL with an error if no hierarchy could be written to. */
+char **cgroup_make(const char *path, pid_t parent, GError **error);
 
 /* The directories a process is in. */
 char **cgroup_find(pid_t pid);

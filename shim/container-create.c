@@ -15,9 +15,12 @@
 #include "common/safe-path.h"
 #include "proto/kata-v1.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/cgroup-limits.h"
+#include "shim/cgroup-systemd.h"
 #include "shim/cgroup.h"
 #include "shim/guest-spec.h"
 #include "shim/host-watch.h"
+#include "shim/limits.h"
 #include "shim/resize.h"
 #include "shim/rootfs.h"
 #include "shim/sandbox-dir.h"
@@ -46,8 +49,10 @@ typedef struct {
   gboolean bound;
   VmDemand demand;
   gboolean moved_host_process;
-  char *cgroups_path, *cpuset_cpus, *cpuset_mems; /* config.json's; path NULL: none */
-  char **cgroups;                                 /* directories, or NULL */
+  char *cgroups_path; /* config.json's as a directory's; NULL: none */
+  char *scope;        /* as it stands there, where it names one that systemd shall make, or NULL */
+  OciResources *resources;
+  char **cgroups; /* directories, or NULL */
   gboolean linked;
   gsize n_rootfs; /* how many mounts lie at the bundle's rootfs, until the guest has them */
   guint shared;   /* how many of shares are shown */
@@ -66,8 +71,8 @@ static void creation_clear(Creation *creation) {
   hooks_free(creation->hooks);
   g_strfreev(creation->cgroups);
   g_free(creation->cgroups_path);
-  g_free(creation->cpuset_cpus);
-  g_free(creation->cpuset_mems);
+  g_free(creation->scope);
+  oci_resources_free(creation->resources);
 }
 
 static gboolean is_same_cgroup(char *const *one, char *const *other) {
@@ -144,15 +149,19 @@ static Kata__V1__ContainerInfo *make_info(const Creation *creation) {
   return kata__v1__container_info__unpack(NULL, size, packed);
 }
 
+static gboolean is_scope(const char *cgroups_path) {
+  g_autofree char *unit = NULL, *slice = NULL;
+  return cgroup_systemd_parse(cgroups_path, &unit, &slice) && cgroup_systemd_is_there();
+}
+
 /* What the document that goes to the guest does not have any more. */
 static gboolean read_cgroup(Creation *creation, GError **error) {
   const Grpc__Linux *lin = creation->spec->linux;
-  const Grpc__LinuxCPU *cpu = lin != NULL && lin->resources != NULL ? lin->resources->cpu : NULL;
-  creation->cpuset_cpus = g_strdup(cpu != NULL ? cpu->cpus : "");
-  creation->cpuset_mems = g_strdup(cpu != NULL ? cpu->mems : "");
   if (lin == NULL || *lin->cgroupspath == '\0') return TRUE;
+  if (lin->resources != NULL) creation->resources = oci_resources_copy(lin->resources);
   creation->cgroups_path = cgroup_expand_path(lin->cgroupspath, error);
   if (creation->cgroups_path == NULL) g_prefix_error(error, "config.json: linux: ");
+  if (creation->cgroups_path != NULL && is_scope(lin->cgroupspath)) creation->scope = g_strdup(lin->cgroupspath);
   return creation->cgroups_path != NULL;
 }
 
@@ -278,18 +287,41 @@ static void timed(Sandbox *sandbox, const char *step, gboolean begin) {
   (begin ? timeline_begin : timeline_end)(sandbox->timeline, step);
 }
 
+/* systemd makes no scope without a process: a host process that is the caller stays where it is. */
+static gboolean make_scope(Creation *creation, gboolean is_first, gboolean *ret_made, GError **error) {
+  pid_t pids[2], host_pid = (pid_t)process_get_host_pid(creation->process);
+  gsize n_pids = 0;
+  if (is_first) pids[n_pids++] = getpid();
+  if (host_pid != 0 && host_pid != creation->peer) pids[n_pids++] = host_pid;
+  *ret_made = n_pids > 0;
+  return n_pids == 0 || cgroup_systemd_start(creation->scope, pids, n_pids, error);
+}
+
+static gboolean make_cgroup(Creation *creation, gboolean is_first, GError **error) {
+  gboolean made = TRUE;
+  if (creation->scope != NULL && !make_scope(creation, is_first, &made, error)) return FALSE;
+  if (!made) return TRUE;
+  creation->cgroups = cgroup_make(creation->cgroups_path, creation->peer > 0 ? creation->peer : getpid(), error);
+  if (creation->cgroups == NULL || !cgroup_note(creation->sandbox->dir, creation->cgroups, error)) return FALSE;
+  const Grpc__LinuxCPU *cpu = creation->resources != NULL ? creation->resources->cpu : NULL;
+  if (cpu != NULL && !cgroup_limits_set_cpuset(creation->cgroups, cpu->cpus, cpu->mems, error)) return FALSE;
+  cgroup_limits_apply_block_io(creation->cgroups, creation->resources);
+  return TRUE;
+}
+
 /* The first container's cgroup is the sandbox's: QEMU and its helpers begin in it. A host process that is the caller
  * itself stays where it is: it outlives the container. */
 static gboolean join_cgroup(Creation *creation, GError **error) {
   Sandbox *sandbox = creation->sandbox;
   pid_t host_pid = (pid_t)process_get_host_pid(creation->process);
   if (creation->cgroups_path == NULL) return TRUE;
-  pid_t parent = creation->peer > 0 ? creation->peer : getpid();
-  creation->cgroups = cgroup_make(creation->cgroups_path, parent, creation->cpuset_cpus, creation->cpuset_mems, error);
-  if (creation->cgroups == NULL || !cgroup_note(sandbox->dir, creation->cgroups, error)) return FALSE;
-  if (sandbox_get_status(sandbox) == SANDBOX_CREATED && sandbox->cgroups == NULL &&
-      !sandbox_join_cgroup(sandbox, g_strdupv(creation->cgroups), NULL, error))
+  gboolean is_first = sandbox_get_status(sandbox) == SANDBOX_CREATED && sandbox->cgroups == NULL;
+  g_auto(GStrv) home = cgroup_find(getpid()); /* before systemd moves this process */
+  if (!make_cgroup(creation, is_first, error)) return FALSE;
+  if (creation->cgroups == NULL) return TRUE;
+  if (is_first && !sandbox_join_cgroup(sandbox, g_strdupv(creation->cgroups), g_steal_pointer(&home), error))
     return FALSE;
+  if (is_first) sandbox->scope = g_strdup(creation->scope);
   if (host_pid == 0 || host_pid == creation->peer) return TRUE;
   creation->moved_host_process = cgroup_add(creation->cgroups, host_pid, error);
   return creation->moved_host_process;
@@ -372,6 +404,7 @@ gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTa
       process_attach(container->init, agent);
     else
       process_set_ended(container->init, PROCESS_STATUS_UNKNOWN);
+    limits_follow(sandbox);
     created = store_save(sandbox, error);
     if (!created) container_delete(sandbox, container, peer, NULL);
   } else {
@@ -439,6 +472,7 @@ gboolean container_delete(Sandbox *sandbox, Container *container, pid_t peer, GE
   host_watch_remove(bound_watch);
   if (!is_same_cgroup(container->cgroups, sandbox->cgroups)) cgroup_remove(container->cgroups);
   sandbox_drop_container(sandbox, id);
+  if (sandbox_count_containers(sandbox) > 0) limits_follow(sandbox);
   sandbox_dir_unlink(sandbox->root, id);
   g_autoptr(GError) save_error = NULL;
   if (!store_save(sandbox, &save_error)) g_warning("%s", save_error->message);

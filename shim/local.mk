@@ -12,12 +12,14 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h \
 	shim/sandbox-network.c shim/sandbox-network.h shim/net-guest.c \
-	shim/hooks.c shim/hooks.h shim/events.c shim/events.h shim/resize.c shim/resize.h shim/cgroup.c shim/cgroup.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
+	shim/hooks.c shim/hooks.h shim/events.c shim/events.h shim/resize.c shim/resize.h shim/cgroup.c shim/cgroup.h \
+	shim/cgroup-limits.c shim/cgroup-limits.h shim/cgroup-systemd.c shim/cgroup-systemd.h shim/limits.c shim/limits.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
 	shim/agent-forward.c \
 	shim/store.c shim/store.h shim/times.c shim/times.h
 shim_containerd_shim_kata_v2_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_CACHEDIR='"$(localstatedir)/cache/kata"' -DKATA_SYSCONFDIR='"$(sysconfdir)/kata"'
-shim_containerd_shim_kata_v2_LDADD = shim/libshimvm.la lib/libcore.la $(VIRT_LIBS)
+shim_containerd_shim_kata_v2_CFLAGS = $(AM_CFLAGS) $(GIO_CFLAGS)
+shim_containerd_shim_kata_v2_LDADD = $(GIO_LIBS) shim/libshimvm.la lib/libcore.la $(VIRT_LIBS)
 # The machine and its share: a library of their own so that the unit tests link just these.
 noinst_LTLIBRARIES += shim/libshimvm.la
 shim_libshimvm_la_SOURCES = \

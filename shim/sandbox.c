@@ -86,6 +86,7 @@ void sandbox_free(Sandbox *sandbox) {
   events_free(sandbox->events);
   g_strfreev(sandbox->home_cgroups);
   g_strfreev(sandbox->cgroups);
+  g_free(sandbox->scope);
   kata_settings_unref(sandbox->settings);
   g_cond_clear(&sandbox->changed);
   g_mutex_clear(&sandbox->lock);

@@ -64,6 +64,7 @@ static char **copy_list(char *const *list, size_t length) {
 static void join_cgroup(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   char **directories = copy_list(state->cgroups, state->n_cgroups);
   if (directories == NULL) return;
+  sandbox->scope = *state->scope != '\0' ? g_strdup(state->scope) : NULL;
   char **home = copy_list(state->home_cgroups, state->n_home_cgroups);
   g_autoptr(GError) error = NULL;
   if (!sandbox_join_cgroup(sandbox, directories, home, &error)) g_warning("%s", error->message);

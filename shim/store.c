@@ -46,6 +46,7 @@ static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
   state->vcpus = sandbox->size.vcpus;
   state->memory_mib = sandbox->size.memory_mib;
   state->cgroups = copy_list(sandbox->cgroups, &state->n_cgroups);
+  if (sandbox->scope != NULL) state->scope = strdup(sandbox->scope);
   state->home_cgroups = copy_list(sandbox->home_cgroups, &state->n_home_cgroups);
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   state->containers = calloc(containers->len + 1, sizeof *state->containers);

@@ -11,19 +11,18 @@
 #include "proto/shim-task-v3.pb-c.h"
 #include "proto/shim-task.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/cgroup-limits.h"
 #include "shim/cgroup.h"
 #include "shim/console.h"
 #include "shim/container-create.h"
 #include "shim/guest-spec.h"
+#include "shim/limits.h"
 #include "shim/orphan.h"
 #include "shim/resize.h"
 #include "shim/service.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
 #include "shim/times.h"
-
-/* The kernel's, where only a quota is given (Documentation/scheduler/sched-bwc). */
-#define CPU_PERIOD_US 100000
 
 #define OCI_PROCESS_URL "types.containerd.io/opencontainers/runtime-spec/1/Process"
 #define KATA_EXEC_URL "kata.v1.ExecSpec"
@@ -418,9 +417,19 @@ static VmDemand change_demand(VmDemand demand, const OciResources *resources) {
   VmDemand named = vm_demand_of_resources(resources);
   gint64 quota = resources->cpu != NULL ? resources->cpu->quota : 0;
   guint64 period = resources->cpu != NULL ? resources->cpu->period : 0;
-  if (quota != 0) demand.vcpus = period > 0 ? named.vcpus : vm_demand_of_limits(quota, CPU_PERIOD_US, 0, 0).vcpus;
+  if (quota != 0)
+    demand.vcpus = period > 0 ? named.vcpus : vm_demand_of_limits(quota, CGROUP_CPU_PERIOD_US, 0, 0).vcpus;
   if (resources->memory != NULL && resources->memory->limit != 0) demand.memory_mib = named.memory_mib;
+  if (named.shares != 0) demand.shares = named.shares;
   return demand;
+}
+
+/* What the host's cgroup of the container itself has. */
+static gboolean update_on_host(const Container *container, const OciResources *resources, GError **error) {
+  const Grpc__LinuxCPU *cpu = resources->cpu;
+  if (cpu != NULL && !cgroup_limits_set_cpuset(container->cgroups, cpu->cpus, cpu->mems, error)) return FALSE;
+  cgroup_limits_apply_block_io(container->cgroups, resources);
+  return TRUE;
 }
 
 static gboolean update(Sandbox *sandbox, Container *container, const Containerd__Task__V2__UpdateTaskRequest *request,
@@ -436,12 +445,19 @@ static gboolean update(Sandbox *sandbox, Container *container, const Containerd_
     resize_exchange_demand(sandbox, container, &before);
     return FALSE;
   }
+  if (!update_on_host(container, resources, error)) {
+    resize_exchange_demand(sandbox, container, &before);
+    return FALSE;
+  }
   guest_resources_rewrite(resources, NULL);
   Grpc__UpdateContainerRequest call = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
   call.container_id = request->id;
   call.resources = resources;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  if (agent != NULL && agent_call_update_container(agent, &call, AGENT_CALL_TIMEOUT_MS, error)) return TRUE;
+  if (agent != NULL && agent_call_update_container(agent, &call, AGENT_CALL_TIMEOUT_MS, error)) {
+    limits_follow(sandbox);
+    return TRUE;
+  }
   /* A machine that has grown stays so, but nothing counts on what the container did not get. */
   resize_exchange_demand(sandbox, container, &before);
   return FALSE;

@@ -26,6 +26,12 @@ dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/kata_cli.py
 
+# systemd, as far as it makes scopes.
+check_PROGRAMS += tests/cli/fake-systemd
+tests_cli_fake_systemd_SOURCES = tests/cli/fake-systemd.c
+tests_cli_fake_systemd_CFLAGS = $(AM_CFLAGS) $(GIO_CFLAGS)
+tests_cli_fake_systemd_LDADD = $(GIO_LIBS)
+
 # The first program of guests whose agent is to be killed; without libraries, as the guest has none but the agent's.
 if !SANITIZERS
 check_PROGRAMS += tests/vm/die-at

@@ -4,8 +4,10 @@
 import glob
 import os
 import re
+import shutil
 import signal
 import subprocess
+import unittest
 
 import kata_cli
 
@@ -54,8 +56,9 @@ class Cgroups(kata_cli.CliTest):
             except OSError as error:
                 print(f"left: {path}: {error}")
 
-    def start(self, path, *command):
-        bundle = self.world.bundle("sleep", "1000", change=lambda d: d["linux"].update(cgroupsPath=path))
+    def start(self, path, *command, resources=None):
+        bundle = self.world.bundle("sleep", "1000", change=lambda d: d["linux"].update(cgroupsPath=path,
+                                                                                       resources=resources or {}))
         self.ok(*command, "create", "--bundle", bundle, "c1")
         return self.world.state("c1")["pid"]
 
@@ -70,9 +73,32 @@ class Cgroups(kata_cli.CliTest):
                 inside = [int(line) for line in file]
             self.assertEqual(set(members) - set(inside), set(), directory)
 
+    def limit_of(self, path, controller, old, new):
+        """A file's content in the hierarchy of a controller, as a number if it is one; None: no such controller."""
+        for name in (f"/sys/fs/cgroup/{controller}/{path}/{old}", f"/sys/fs/cgroup/{path}/{new}"):
+            if os.path.exists(name):
+                with open(name, encoding="utf-8") as file:
+                    text = file.read().strip()
+                return int(text) if text.isdigit() else 1 << 60 if text == "max" else text
+        return None
+
+    def assert_limits(self, path, pid, quota, memory_mib, shares, cpus):
+        quotas = (int(quota), f"{quota} 100000", None)
+        self.assertIn(self.limit_of(path, "cpu", "cpu.cfs_quota_us", "cpu.max"), quotas)
+        weight = 1 + (int(shares) - 2) * 9999 // 262142
+        self.assertIn(self.limit_of(path, "cpu", "cpu.shares", "cpu.weight"), (int(shares), weight, None))
+        self.assertIn(self.limit_of(path, "memory", "memory.limit_in_bytes", "memory.max"), (memory_mib << 20, None))
+        self.assertIn(str(self.limit_of(path, "cpuset", "cpuset.cpus", "cpuset.cpus")), (cpus, "None"))
+        # A container's limit of processes is not QEMU's.
+        self.assertIn(self.limit_of(path, "pids", "pids.max", "pids.max"), (1 << 60, None))
+        self.assertTrue(os.path.exists(f"/proc/{pid}"))
+
     def test_cgroupfs(self):
         path = f"{self.name}/{self.name}-c1"
-        self.start(f"/{path}")
+        pid = self.start(f"/{path}", resources={"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {
+            "quota": 50000, "period": 100000, "shares": 512, "cpus": "0"}})
+        # The machine's memory, its own and the container's, with 1280 MiB beside it; its CPU with the container's half.
+        self.assert_limits(path, pid, "150000", 256 + 64 + 1280, "512", "0")
         self.ok("start", "c1")
         pid_file = self.world.path("pid")
         self.ok("exec", "-d", "--pid-file", pid_file, "c1", "sleep", "1000")
@@ -80,11 +106,17 @@ class Cgroups(kata_cli.CliTest):
             self.assertIn(f"/{path}", cgroups_of(int(file.read())).values())
         self.assert_all_in(path)
         self.assertEqual(self.ok("exec", "c1", "echo", "fine"), "fine\n")
+        self.ok("update", "--cpu-quota", "100000", "--cpu-share", "2048", "--cpuset-cpus", "0-1" if os.cpu_count() > 1
+                else "0", "c1")
+        self.assert_limits(path, pid, "200000", 256 + 64 + 1280, "2048", "0-1" if os.cpu_count() > 1 else "0")
+        self.fails("cannot set cpuset.cpus to '1234' for the host's cgroup", "update", "--cpuset-cpus", "1234", "c1")
         for pid, line in self.world.processes():
             if "containerd-shim-kata" in line:
                 os.kill(pid, signal.SIGKILL)
         self.assertEqual(self.world.state("c1")["status"], "running")
         self.assert_all_in(path)  # the new owner too
+        self.ok("update", "--memory", "-1", "--memory-swap", "-1", "c1")
+        self.assertGreater(self.limit_of(path, "memory", "memory.limit_in_bytes", "memory.max"), 1 << 50)
         self.ok("delete", "--force", "c1")
         kata_cli.wait_for(lambda: not directories(f"{self.name}-c1"), "the cgroup to go", 15)
 
@@ -113,6 +145,84 @@ class Cgroups(kata_cli.CliTest):
             "true", change=lambda d: d["linux"].update(cgroupsPath=path)), "c1")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(directories(f"{self.name}-c1"), [])
+
+
+@unittest.skipIf(shutil.which("dbus-daemon") is None, "no dbus-daemon is installed")
+class Systemd(kata_cli.CliTest):
+    """A bus of its own with what answers as systemd, and writes down what it was asked."""
+
+    def setUp(self):
+        super().setUp()
+        if not os.access("/sys/fs/cgroup", os.W_OK):
+            self.skipTest("the host's cgroups cannot be written to")
+        self.slice = f"katatest{os.getpid()}.slice"
+        self.scope = f"{self.slice}/kata-c1.scope"
+        self.calls = self.world.path("calls")
+        self.addCleanup(self.remove_slice)
+
+    def remove_slice(self):
+        for path in directories("kata-c1.scope") + directories(self.slice):
+            os.rmdir(path)
+
+    def run_bus(self, *mode):
+        address = f"unix:path={self.world.path('bus')}"
+        self.world.env["DBUS_SYSTEM_BUS_ADDRESS"] = address
+        with open(self.world.path("bus.conf"), "w", encoding="utf-8") as file:
+            file.write(f"<busconfig><type>session</type><listen>{address}</listen><policy context='default'>"
+                       "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>")
+        bus = subprocess.Popen(["dbus-daemon", f"--config-file={self.world.path('bus.conf')}", "--nofork",
+                                "--print-address=1"], stdout=subprocess.PIPE)
+        self.addCleanup(self.end, bus)
+        bus.stdout.readline()
+        with open(self.calls, "w", encoding="utf-8") as file:
+            systemd = subprocess.Popen([os.path.join(kata_cli.BUILD, "tests/cli/fake-systemd"), *mode], stdout=file,
+                                       env=dict(self.world.env))
+        self.addCleanup(self.end, systemd)
+        kata_cli.wait_for(lambda: "ready" in self.read_calls(), "the fake systemd")
+        return [bus, systemd]
+
+    def end(self, process):
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+    def read_calls(self):
+        with open(self.calls, encoding="utf-8") as file:
+            return file.read()
+
+    def bundle(self):
+        return self.world.bundle("sleep", "1000", change=lambda d: d["linux"].update(
+            cgroupsPath=f"{self.slice}:kata:c1", resources={"memory": {"limit": 64 << 20}, "cpu": {"shares": 512}}))
+
+    def test_a_scope(self):
+        processes = self.run_bus()
+        self.ok("--systemd-cgroup", "create", "--bundle", self.bundle(), "c1")
+        calls = self.read_calls()
+        pid = self.world.state("c1")["pid"]
+        owners = [each for each, line in self.world.processes() if "containerd-shim-kata" in line]
+        self.assertRegex(calls, r"StartTransientUnit\('kata-c1.scope', 'replace', .*'Slice', <'%s'>" % self.slice)
+        self.assertRegex(calls, r"'Delegate', <true>.*'PIDs', <\[uint32 %d, %d\]>" % (owners[0], pid))
+        self.assertRegex(calls, r"SetUnitProperties\('kata-c1.scope', true, .*'(CPUShares', <uint64 512|CPUWeight', <uint64 20)>")
+        self.assertRegex(calls, r"'Memory(Limit|Max)', <uint64 %d>" % (256 + 64 + 1280 << 20))
+        for path in cgroups_of(pid).values():
+            if "katatest" in path:
+                self.assertEqual(path, f"/{self.scope}")
+        self.assertIn(f"/{self.scope}", cgroups_of(pid).values())
+        self.ok("update", "--memory", "-1", "--memory-swap", "-1", "c1")
+        self.assertRegex(self.read_calls().splitlines()[-1], r"'Memory(Limit|Max)', <uint64 18446744073709551615>")
+        self.ok("delete", "--force", "c1")
+        kata_cli.wait_for(lambda: not directories("kata-c1.scope"), "the scope's directories to go", 15)
+        for process in processes:
+            self.end(process)
+
+    def test_a_scope_that_fails(self):
+        processes = self.run_bus("fail")
+        self.fails("systemd did not make the scope 'kata-c1.scope': its job ended with 'failed'", "--systemd-cgroup",
+                   "create", "--bundle", self.bundle(), "c1")
+        for process in processes:
+            self.end(process)
+        self.world.assert_nothing_left(60)
 
 
 class Processes(kata_cli.CliTest):

@@ -22,8 +22,9 @@ tests_unit_test_hooks_SOURCES = tests/unit/test-hooks.c shim/hooks.c
 tests_unit_test_hooks_LDADD = $(TEST_LIBS)
 tests_unit_test_events_SOURCES = tests/unit/test-events.c shim/events.c shim/times.c
 tests_unit_test_events_LDADD = $(TEST_LIBS)
-tests_unit_test_cgroup_SOURCES = tests/unit/test-cgroup.c shim/cgroup.c
-tests_unit_test_cgroup_LDADD = $(TEST_LIBS)
+tests_unit_test_cgroup_SOURCES = tests/unit/test-cgroup.c shim/cgroup.c shim/cgroup-limits.c shim/cgroup-systemd.c
+tests_unit_test_cgroup_CFLAGS = $(AM_CFLAGS) $(GIO_CFLAGS)
+tests_unit_test_cgroup_LDADD = $(TEST_LIBS) $(GIO_LIBS)
 tests_unit_test_host_watch_SOURCES = tests/unit/test-host-watch.c shim/host-watch.c
 tests_unit_test_host_watch_LDADD = $(TEST_LIBS)
 endif

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/limits.h"
+
+#include <string.h>
+
+#include "shim/cgroup-limits.h"
+#include "shim/cgroup-systemd.h"
+
+/* A pod's own container, which the engine adds: it does nothing but hold the pod. */
+static gboolean is_pods_own(const Container *container) {
+  static const struct {
+    const char *key, *word;
+  } marks[] = {{"io.kubernetes.cri.container-type", "sandbox"},
+               {"io.kubernetes.cri-o.ContainerType", "sandbox"},
+               {"io.kubernetes.docker.type", "podsandbox"}};
+  const Kata__V1__ContainerInfo *info = container->info;
+  for (size_t i = 0; i < info->n_annotations; i++)
+    for (gsize j = 0; j < G_N_ELEMENTS(marks); j++)
+      if (strcmp(info->annotations[i]->key, marks[j].key) == 0 &&
+          strcmp(info->annotations[i]->value, marks[j].word) == 0)
+        return TRUE;
+  return FALSE;
+}
+
+/* What the pod's own container asks for, by its annotations, it does for all of them. */
+static GArray *collect_demands(Sandbox *sandbox) {
+  g_autoptr(GArray) demands = g_array_new(FALSE, FALSE, sizeof(VmDemand));
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  for (guint i = 0; i < containers->len; i++) {
+    Container *container = containers->pdata[i];
+    gboolean asks = container->demand.vcpus > 0 || container->demand.memory_mib > 0;
+    if (is_pods_own(container) && asks) {
+      g_array_set_size(demands, 0);
+      g_array_append_val(demands, container->demand);
+      break;
+    }
+    if (!is_pods_own(container)) g_array_append_val(demands, container->demand);
+  }
+  return g_steal_pointer(&demands);
+}
+
+void limits_follow(Sandbox *sandbox) {
+  if (sandbox->cgroups == NULL) return;
+  g_mutex_lock(&sandbox->resizing);
+  g_autoptr(GArray) demands = collect_demands(sandbox);
+  guint64 overhead = sandbox->accelerator == ACCELERATOR_TCG ? CGROUP_OVERHEAD_TCG_MIB : CGROUP_OVERHEAD_MIB;
+  CgroupLimits limits = cgroup_limits_sum((const VmDemand *)(const void *)demands->data, demands->len,
+                                          sandbox->base_size.vcpus, sandbox->size.memory_mib, overhead);
+  if (sandbox->scope != NULL) cgroup_systemd_apply(sandbox->scope, &limits);
+  cgroup_limits_apply(sandbox->cgroups, &limits);
+  g_mutex_unlock(&sandbox->resizing);
+}
