@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Disks with a file system: virtio, SCSI, persistent memory. */
+#include <errno.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "agent/storage-private.h"
@@ -60,8 +62,15 @@ static gboolean make_file_system(const char *device, GError **error) {
   return FALSE;
 }
 
+static gboolean bind_node(const StoragePlace *place, GError **error) {
+  if (mount(place->device, place->target_fd_path, NULL, MS_BIND, NULL) == 0) return TRUE;
+  error_set_errno(error, errno, "cannot bind '%s' on '%s'", place->device, place->storage->mount_point);
+  return FALSE;
+}
+
 static gboolean mount_disk(const StoragePlace *place, GError **error) {
   const Grpc__Storage *storage = place->storage;
+  if (storage_is_bare_disk(storage_driver_find(storage->driver), storage)) return bind_node(place, error);
   if (wants_file_system(storage) && !make_file_system(place->device, error)) return FALSE;
   return storage_mount(place, place->device, storage->fstype, storage->options, storage->n_options, error);
 }

@@ -71,9 +71,13 @@ static int open_file_target(int root, const char *below, GError **error) {
   return -1;
 }
 
+gboolean storage_is_bare_disk(const StorageDriver *driver, const Grpc__Storage *storage) {
+  return driver->device != NULL && strcmp(storage->fstype, "bind") == 0;
+}
+
 gboolean storage_place_open(StoragePlace *place, const StorageDriver *driver, const Grpc__Storage *storage,
                             GError **error) {
-  gboolean is_directory = TRUE;
+  gboolean is_directory = !storage_is_bare_disk(driver, storage);
   const char *below = NULL;
   place->storage = storage;
   place->source_fd = place->target_fd = -1;

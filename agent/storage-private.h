@@ -43,6 +43,9 @@ const StorageDriver *storage_driver_find(const char *name);
 extern const StorageDriver storage_virtiofs, storage_block, storage_nvdimm, storage_mmio, storage_scsi, storage_overlay,
     storage_bind, storage_ephemeral, storage_local, storage_watchable;
 
+/* What upstream's runtime calls a file system of type "bind": the disk's node itself is wanted, at a file. */
+gboolean storage_is_bare_disk(const StorageDriver *driver, const Grpc__Storage *storage);
+
 /* mount(2) at the place with these options. */
 gboolean storage_mount(const StoragePlace *place, const char *source, const char *fstype, char *const *options,
                        gsize n_options, GError **error);

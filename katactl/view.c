@@ -48,6 +48,23 @@ static int clone_tree(const char *path, gboolean read_only, gboolean recursive, 
   return -1;
 }
 
+static int make_tmpfs(void) {
+  autofd int filesystem = fsopen("tmpfs", FSOPEN_CLOEXEC);
+  if (filesystem < 0 || fsconfig(filesystem, FSCONFIG_SET_STRING, "mode", "755", 0) < 0 ||
+      fsconfig(filesystem, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+    return -1;
+  return fsmount(filesystem, FSMOUNT_CLOEXEC, 0);
+}
+
+/* The host does not look into a disk that the guest has as its root: what is mounted there is all there is to see. */
+static int open_root(const char *path, GError **error) {
+  struct stat status;
+  if (stat(path, &status) < 0 || S_ISDIR(status.st_mode)) return clone_tree(path, FALSE, TRUE, error);
+  int root = make_tmpfs();
+  if (root < 0) error_set_errno(error, errno, "cannot make a directory for '%s'", path);
+  return root;
+}
+
 static gboolean add_part(View *view, const Grpc__Mount *mount, const char *bundle, GError **error) {
   g_autofree char *source = g_canonicalize_filename(mount->source, bundle);
   autofd int tree = clone_tree(source, mount_has_option(mount, "ro"), mount_has_option(mount, "rbind"), error);
@@ -70,7 +87,7 @@ View *view_new(const OciSpec *spec, const char *bundle, GError **error) {
   view->root_fd = -1;
   view->parts = g_ptr_array_new_with_free_func((GDestroyNotify)part_free);
   g_autofree char *root = g_canonicalize_filename(spec->root->path, bundle);
-  view->root_fd = clone_tree(root, FALSE, TRUE, error);
+  view->root_fd = open_root(root, error);
   if (view->root_fd < 0) {
     g_prefix_error(error, "config.json: root.path: ");
     return NULL;
@@ -91,14 +108,6 @@ static gboolean mount_part(const View *view, const Part *part, GError **error) {
   if (move_mount(part->tree_fd, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0) return TRUE;
   error_set_errno(error, errno, "cannot mount at '%s'", part->destination);
   return FALSE;
-}
-
-static int make_tmpfs(void) {
-  autofd int filesystem = fsopen("tmpfs", FSOPEN_CLOEXEC);
-  if (filesystem < 0 || fsconfig(filesystem, FSCONFIG_SET_STRING, "mode", "755", 0) < 0 ||
-      fsconfig(filesystem, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-    return -1;
-  return fsmount(filesystem, FSMOUNT_CLOEXEC, 0);
 }
 
 /* Shows a file or directory of the host's /proc in another. */

@@ -37,7 +37,12 @@
   REPLY(update_routes, UpdateRoutes, Grpc__UpdateRoutesRequest, Grpc__Routes)                       \
   PLAIN(add_arp_neighbors, AddARPNeighbors, Grpc__AddARPNeighborsRequest)                           \
   PLAIN(online_cpu_mem, OnlineCPUMem, Grpc__OnlineCPUMemRequest)                                    \
-  REPLY(get_oom_event, GetOOMEvent, Grpc__GetOOMEventRequest, Grpc__OOMEvent)
+  REPLY(get_oom_event, GetOOMEvent, Grpc__GetOOMEventRequest, Grpc__OOMEvent)                       \
+  PLAIN(copy_file, CopyFile, Grpc__CopyFileRequest)                                                 \
+  REPLY(get_volume_stats, GetVolumeStats, Grpc__VolumeStatsRequest, Grpc__VolumeStatsResponse)      \
+  PLAIN(resize_volume, ResizeVolume, Grpc__ResizeVolumeRequest)                                     \
+  PLAIN(set_guest_date_time, SetGuestDateTime, Grpc__SetGuestDateTimeRequest)                       \
+  PLAIN(reseed_random_dev, ReseedRandomDev, Grpc__ReseedRandomDevRequest)
 
 #define AGENT_DECLARE_PLAIN(name, method, request_type) \
   gboolean agent_call_##name(TtrpcClient *agent, const request_type *request, gint64 timeout_ms, GError **error);

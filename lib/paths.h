@@ -31,4 +31,5 @@ char *paths_container_link(const char *root, const char *container_id); /* ROOT/
 #define PATHS_VIRTIOFS_SOCKET "virtiofs.sock"
 #define PATHS_LIBVIRT "v"
 #define PATHS_SHARE "f"
+#define PATHS_DISKS "d"
 #define PATHS_CGROUPS "cgroups" /* directories of the host's cgroups, one a line */

@@ -11,7 +11,7 @@ ROOMS = {
     "common": ({"common", "proto", "kata/error.h"}, {"glib", "json-c", "protobuf-c"}),
     "lib": ({"lib", "common", "proto", "include"}, {"glib", "json-c", "protobuf-c", "libxml"}),
     "shim": ({"shim", "lib", "common", "proto", "include"},
-             {"glib", "json-c", "protobuf-c", "libvirt", "libmnl", "zlib"}),
+             {"glib", "json-c", "protobuf-c", "libvirt", "libmnl", "libblkid", "zlib"}),
     "agent": ({"agent", "common", "proto"}, {"glib", "json-c", "protobuf-c", "libmnl"}),
     "katactl": ({"katactl", "include", "common"}, {"glib", "json-c"}),
     "examples": ({"include"}, set()),
@@ -19,13 +19,14 @@ ROOMS = {
 # Library -> the only files of a room that may include it.
 ONLY = {("lib", "libxml"): r"domain-xml.*", ("shim", "libvirt"): r"vm.*", ("shim", "libmnl"): r"net.*",
         ("shim", "zlib"): r"save-image.*",
+        ("shim", "libblkid"): r"block.*",
         ("agent", "libmnl"): r"net.*"}
 KATACTL_COMMON = {"oci.h", "log.h", "ids.h", "fds.h", "spawn.h", "safe-path.h", "error.h", "mount-point.h",
                   "loopback.h"}
 LIBRARIES = {
     "glib": r"glib[./-].*|glib\.h|gio/.*", "json-c": r"json-c/.*", "protobuf-c": r"protobuf-c/.*",
     "libxml": r"libxml/.*", "libvirt": r"libvirt/.*", "libmnl": r"libmnl/.*",
-    "zlib": r"zlib\.h",
+    "zlib": r"zlib\.h", "libblkid": r"blkid/.*",
 }
 
 

@@ -27,6 +27,7 @@
 #include "shim/sandbox-network.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
+#include "shim/volumes.h"
 
 /* What the end of a killed process may take. */
 #define KILL_TIMEOUT_MS 10000
@@ -55,7 +56,7 @@ typedef struct {
   char **cgroups; /* directories, or NULL */
   gboolean linked;
   gsize n_rootfs; /* how many mounts lie at the bundle's rootfs, until the guest has them */
-  guint shared;   /* how many of shares are shown */
+  Volumes *volumes;
 } Creation;
 
 static void clear_tree(gpointer fd) { fd_clear(fd); }
@@ -63,6 +64,7 @@ static void clear_tree(gpointer fd) { fd_clear(fd); }
 static void creation_clear(Creation *creation) {
   g_free(creation->bundle);
   g_free(creation->netns_path);
+  g_clear_pointer(&creation->volumes, volumes_free);
   oci_spec_free(creation->spec);
   if (creation->info != NULL) protobuf_c_message_free_unpacked(&creation->info->base, NULL);
   g_clear_pointer(&creation->shares, g_ptr_array_unref);
@@ -80,10 +82,7 @@ static gboolean is_same_cgroup(char *const *one, char *const *other) {
 }
 
 static void creation_undo(Creation *creation) {
-  for (guint i = 0; i < creation->shared; i++) {
-    const GuestShare *share = creation->shares->pdata[i];
-    if (creation->sandbox->share != NULL) share_remove(creation->sandbox->share, share->name);
-  }
+  if (creation->volumes != NULL) volumes_hide(creation->volumes);
   if (creation->linked) sandbox_dir_unlink(creation->sandbox->root, creation->id);
   /* The host process may still have to be told; the sandbox's own cgroup goes with the sandbox. */
   if (creation->moved_host_process) {
@@ -207,7 +206,10 @@ static gboolean open_trees(Creation *creation, GError **error) {
     }
     g_array_append_val(creation->trees, tree);
   }
-  return TRUE;
+  g_clear_pointer(&creation->volumes, volumes_free);
+  creation->volumes = volumes_plan(creation->sandbox, creation->id, creation->peer, creation->spec, creation->shares,
+                                   creation->trees, error);
+  return creation->volumes != NULL;
 }
 
 /* Whether the tree of bind mount number, counting only such, is a directory. */
@@ -233,24 +235,10 @@ static void make_mount_points(Creation *creation) {
   }
 }
 
-static gboolean show_trees(Creation *creation, GError **error) {
-  Share *share = creation->sandbox->share;
-  if (share == NULL) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
-                "a container's root file system needs the setting hypervisor.qemu.shared_fs = \"virtio-fs\"");
-    return FALSE;
-  }
-  make_mount_points(creation);
-  for (; creation->shared < creation->shares->len; creation->shared++) {
-    const GuestShare *entry = creation->shares->pdata[creation->shared];
-    int *tree = &g_array_index(creation->trees, int, creation->shared);
-    if (!share_add(share, entry->name, fd_steal(tree), entry->read_only, error)) return FALSE;
-  }
-  return TRUE;
-}
-
 static gboolean create_in_guest(Creation *creation, GError **error) {
   Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  if (volumes_root_is_tree(creation->volumes)) make_mount_points(creation);
+  if (!volumes_show(creation->volumes, &request, error)) return FALSE;
   request.container_id = (char *)creation->id;
   request.exec_id = (char *)creation->id;
   request.oci = creation->spec;
@@ -354,7 +342,9 @@ static gboolean choose_network(Creation *creation, GError **error) {
 
 static gboolean mount_rootfs(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request,
                              GError **error) {
-  if (request->n_rootfs == 0) return TRUE;
+  if (request->n_rootfs == 0 ||
+      volumes_take_rootfs(creation->sandbox, creation->shares, request->rootfs, request->n_rootfs))
+    return TRUE;
   if (!rootfs_mount(creation->bundle, request->rootfs, request->n_rootfs, error)) return FALSE;
   creation->n_rootfs = request->n_rootfs;
   return TRUE;
@@ -371,8 +361,7 @@ static gboolean run_steps(Creation *creation, const Containerd__Task__V2__Create
       !choose_network(creation, error) || !sandbox_ensure_started(sandbox, error))
     return FALSE;
   timed(sandbox, "container", TRUE);
-  gboolean created = resize_follow(sandbox, &creation->demand, error) && show_trees(creation, error) &&
-                     create_in_guest(creation, error);
+  gboolean created = resize_follow(sandbox, &creation->demand, error) && create_in_guest(creation, error);
   timed(sandbox, "container", FALSE);
   return created;
 }
@@ -380,8 +369,8 @@ static gboolean run_steps(Creation *creation, const Containerd__Task__V2__Create
 static Container *finish_creation(Creation *creation) {
   Container *container = container_new(g_steal_pointer(&creation->info), g_steal_pointer(&creation->process));
   container->hooks = g_steal_pointer(&creation->hooks);
-  for (guint i = 0; i < creation->shares->len; i++)
-    g_ptr_array_add(container->shares, g_strdup(((GuestShare *)creation->shares->pdata[i])->name));
+  volumes_give(creation->volumes, container);
+  if (container->copies->len > 0) volumes_watch_copies(creation->sandbox);
   container->bound = creation->bound;
   container->demand = creation->demand;
   container->cgroups = g_steal_pointer(&creation->cgroups);
@@ -467,8 +456,7 @@ gboolean container_delete(Sandbox *sandbox, Container *container, pid_t peer, GE
     g_mutex_unlock(&container->lock);
     return FALSE;
   }
-  if (sandbox->share != NULL)
-    for (guint i = 0; i < container->shares->len; i++) share_remove(sandbox->share, container->shares->pdata[i]);
+  volumes_release(sandbox, container);
   host_watch_remove(bound_watch);
   if (!is_same_cgroup(container->cgroups, sandbox->cgroups)) cgroup_remove(container->cgroups);
   sandbox_drop_container(sandbox, id);

@@ -7,6 +7,8 @@
 #include "common/error.h"
 #include "shim/times.h"
 
+static void free_disk(gpointer disk) { kata__v1__disk_state__free_unpacked(disk, NULL); }
+
 Container *container_new(Kata__V1__ContainerInfo *info, Process *init) {
   Container *container = g_new0(Container, 1);
   g_atomic_ref_count_init(&container->refs);
@@ -16,6 +18,8 @@ Container *container_new(Kata__V1__ContainerInfo *info, Process *init) {
   container->init = init;
   container->execs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)process_unref);
   container->shares = g_ptr_array_new_with_free_func(g_free);
+  container->disks = g_ptr_array_new_with_free_func(free_disk);
+  container->copies = g_ptr_array_new_with_free_func((GDestroyNotify)copy_tree_free);
   return container;
 }
 
@@ -31,6 +35,8 @@ void container_unref(Container *container) {
   hooks_free(container->hooks);
   g_hash_table_unref(container->execs);
   g_ptr_array_unref(container->shares);
+  g_ptr_array_unref(container->disks);
+  g_ptr_array_unref(container->copies);
   g_strfreev(container->cgroups);
   g_mutex_clear(&container->lock);
   g_mutex_clear(&container->starting);
@@ -125,6 +131,13 @@ void container_run_last_hooks(Container *container, pid_t place) {
   if (is_first) hooks_run_all(container->hooks, HOOK_POSTSTOP, &subject);
 }
 
+static Kata__V1__DiskState *copy_disk(const Kata__V1__DiskState *disk) {
+  gsize size = kata__v1__disk_state__get_packed_size(disk);
+  g_autofree guint8 *packed = g_malloc(size + 1);
+  kata__v1__disk_state__pack(disk, packed);
+  return kata__v1__disk_state__unpack(NULL, size, packed);
+}
+
 Kata__V1__ContainerState *container_to_state(Container *container) {
   Kata__V1__ContainerState *state = calloc(1, sizeof *state);
   kata__v1__container_state__init(state);
@@ -147,6 +160,12 @@ Kata__V1__ContainerState *container_to_state(Container *container) {
   state->shares = calloc(container->shares->len + 1, sizeof *state->shares);
   for (guint i = 0; i < container->shares->len; i++)
     state->shares[state->n_shares++] = strdup(container->shares->pdata[i]);
+  state->disks = calloc(container->disks->len + 1, sizeof *state->disks);
+  for (guint i = 0; i < container->disks->len; i++)
+    state->disks[state->n_disks++] = copy_disk(container->disks->pdata[i]);
+  state->copies = calloc(container->copies->len + 1, sizeof *state->copies);
+  for (guint i = 0; i < container->copies->len; i++)
+    state->copies[state->n_copies++] = copy_tree_to_state(container->copies->pdata[i]);
   g_mutex_unlock(&container->lock);
   return state;
 }
@@ -164,5 +183,10 @@ Container *container_restore(const Kata__V1__ContainerState *state, ProcessEnded
     g_hash_table_insert(container->execs, g_strdup(state->execs[i]->exec_id),
                         process_restore(id, state->execs[i], ended, user_data));
   for (size_t i = 0; i < state->n_shares; i++) g_ptr_array_add(container->shares, g_strdup(state->shares[i]));
+  for (size_t i = 0; i < state->n_disks; i++) g_ptr_array_add(container->disks, copy_disk(state->disks[i]));
+  for (size_t i = 0; i < state->n_copies; i++) {
+    CopyTree *copy = copy_tree_restore(state->copies[i]);
+    if (copy != NULL) g_ptr_array_add(container->copies, copy);
+  }
   return container;
 }

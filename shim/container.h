@@ -6,6 +6,7 @@
 
 #include "lib/vm-size.h"
 #include "proto/kata-state.pb-c.h"
+#include "shim/copy-tree.h"
 #include "shim/hooks.h"
 #include "shim/process.h"
 
@@ -23,6 +24,8 @@ typedef struct {
   gboolean bound;       /* goes with its host process, see orphan.h */
   guint bound_watch;    /* host_watch_add() */
   GPtrArray *shares;    /* names below the share */
+  GPtrArray *disks;     /* Kata__V1__DiskState: what is plugged in for it */
+  GPtrArray *copies;    /* CopyTree */
   VmDemand demand;      /* what its limits ask of the machine */
   char **cgroups;       /* directories of its cgroup on the host, or NULL */
 } Container;

@@ -11,6 +11,8 @@ void guest_share_free(GuestShare *share) {
   if (share == NULL) return;
   g_free(share->host_path);
   g_free(share->name);
+  g_free(share->fstype);
+  g_strfreev(share->options);
   g_free(share);
 }
 
@@ -115,11 +117,24 @@ void guest_resources_rewrite(Grpc__LinuxResources *resources, const Grpc__Linux 
   resources->network = NULL;
 }
 
-/* A block device of the host is none of the guest's; character devices have the same numbers in both. */
+/* Privileged containers are given every device the host has; what somebody wants has a rule of its own. */
+static gboolean is_wanted(const Grpc__Linux *lin, const Grpc__LinuxDevice *device) {
+  for (size_t i = 0; lin->resources != NULL && i < lin->resources->n_devices; i++) {
+    const Grpc__LinuxDeviceCgroup *rule = lin->resources->devices[i];
+    if (rule->allow && rule->major_given_case == GRPC__LINUX_DEVICE_CGROUP__MAJOR_GIVEN_MAJOR &&
+        rule->minor_given_case == GRPC__LINUX_DEVICE_CGROUP__MINOR_GIVEN_MINOR && rule->major == device->major &&
+        rule->minor == device->minor)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* A block device of the host is none of the guest's unless it is plugged in; character devices have the same numbers in
+ * both. */
 static void rewrite_devices(Grpc__Linux *lin) {
   size_t kept = 0;
   for (size_t i = 0; i < lin->n_devices; i++) {
-    if (strcmp(lin->devices[i]->type, "b") == 0)
+    if (strcmp(lin->devices[i]->type, "b") == 0 && !is_wanted(lin, lin->devices[i]))
       protobuf_c_message_free_unpacked(&lin->devices[i]->base, NULL);
     else
       lin->devices[kept++] = lin->devices[i];

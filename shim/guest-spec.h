@@ -9,12 +9,18 @@
 /* The agent mounts the sandbox's share here (Kata agent protocol, storage driver virtio-fs). */
 #define GUEST_SHARE_DIR "/run/kata-containers/shared/containers/"
 
+/* What the containers of a sandbox have in common as /dev/shm, and where disks are mounted. */
+#define GUEST_SHM_DIR "/run/kata-containers/sandbox/shm"
+#define GUEST_STORAGE_DIR "/run/kata-containers/sandbox/storage/"
+
 /* A file or directory of the host that must be shown in the share. */
 typedef struct {
   char *host_path;
   char *name; /* below GUEST_SHARE_DIR */
   gboolean read_only;
   gboolean is_flat; /* without what is mounted below */
+  char *fstype;     /* it is a disk to be mounted: its type, "" unknown; else NULL */
+  char **options;   /* for that, or NULL */
 } GuestShare;
 
 void guest_share_free(GuestShare *share);

@@ -20,6 +20,8 @@
 #include "shim/store.h"
 #include "shim/task-events.h"
 
+/* Docker's, Podman's and Kubernetes'. */
+#define SHM_BYTES (G_GUINT64_CONSTANT(64) << 20)
 #define BOOT_SLOTS PATHS_DEFAULT_ROOT "/b"
 /* Longer than this others' boots are not waited for. */
 #define TURN_PATIENCE_MS 120000
@@ -98,11 +100,16 @@ static gboolean open_libvirt(Sandbox *sandbox, GError **error) {
   g_autofree char *root = in_dir(sandbox, PATHS_LIBVIRT);
   g_autofree char *cache =
       g_build_filename(KATA_CACHEDIR, sandbox->accelerator == ACCELERATOR_KVM ? "libvirt-kvm" : "libvirt-tcg", NULL);
+  g_autofree char *disks = in_dir(sandbox, PATHS_DISKS);
   sandbox->vm = vm_open(root, cache, error);
+  sandbox->disks = disks_new(disks, (guint)settings_get_int(sandbox->settings, "hypervisor.qemu", "pcie_root_port"));
   return sandbox->vm != NULL;
 }
 
-static void undo_libvirt(Sandbox *sandbox) { g_clear_pointer(&sandbox->vm, vm_free); }
+static void undo_libvirt(Sandbox *sandbox) {
+  g_clear_pointer(&sandbox->disks, disks_free);
+  g_clear_pointer(&sandbox->vm, vm_free);
+}
 
 /* ---- the network ---- */
 
@@ -290,7 +297,9 @@ static GPtrArray *kernel_modules(const kata_settings *settings) {
 }
 
 static gboolean step_agent(Sandbox *sandbox, GError **error) {
-  char *shm_options[] = {"noexec", "nosuid", "nodev", "mode=1777", "size=67108864"};
+  g_autofree char *shm_size =
+      g_strdup_printf("size=%" G_GUINT64_FORMAT, sandbox->shm_bytes > 0 ? sandbox->shm_bytes : SHM_BYTES);
+  char *shm_options[] = {"noexec", "nosuid", "nodev", "mode=1777", shm_size};
   Grpc__Storage share = GRPC__STORAGE__INIT, shm = GRPC__STORAGE__INIT;
   share.driver = "virtio-fs";
   share.source = VM_CONFIG_VIRTIOFS_TAG;
@@ -301,7 +310,7 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   shm.fstype = "tmpfs";
   shm.options = shm_options;
   shm.n_options = G_N_ELEMENTS(shm_options);
-  shm.mount_point = "/run/kata-containers/sandbox/shm";
+  shm.mount_point = GUEST_SHM_DIR;
   Grpc__Storage *storages[] = {&shm, &share};
   Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
   request.sandbox_id = sandbox->id;
@@ -359,6 +368,16 @@ static gboolean run_steps(Sandbox *sandbox, GError **error) {
   return TRUE;
 }
 
+/* One that somebody has meanwhile cannot be taken away from the guest: all there is to do is to say so. */
+static void adopt_disks(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
+  for (size_t i = 0; i < state->n_containers; i++) {
+    for (size_t k = 0; k < state->containers[i]->n_disks; k++) {
+      g_autoptr(GError) error = NULL;
+      if (!disks_adopt(sandbox->disks, state->containers[i]->disks[k], &error)) g_warning("%s", error->message);
+    }
+  }
+}
+
 gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GError **error) {
   /* First: whatever else is missing, what was joined can be parted then. */
   if (state->network != NULL) {
@@ -375,6 +394,7 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
   if (config == NULL || !open_libvirt(sandbox, error)) return FALSE;
   sandbox->domain_xml = domain_xml_build(config, error);
   if (sandbox->domain_xml == NULL || !vm_adopt(sandbox->vm, config->name, error)) return FALSE;
+  adopt_disks(sandbox, state);
   sandbox_watch(sandbox);
   gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
   if (!connect_agent(sandbox, TRUE, (int)seconds * 1000, error)) return FALSE;

@@ -9,6 +9,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/console.c shim/console.h shim/host-watch.c shim/host-watch.h shim/orphan.c shim/orphan.h \
 	shim/publisher.c shim/publisher.h shim/rootfs.c shim/rootfs.h shim/task-events.c shim/task-events.h \
 	shim/launch.c shim/launch.h shim/timeline.c shim/timeline.h \
+	shim/block.c shim/block.h shim/copy-tree.c shim/copy-tree.h shim/volumes.c shim/volumes.h shim/volumes-plan.c shim/volumes-private.h \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h \
 	shim/sandbox-network.c shim/sandbox-network.h shim/net-guest.c \
@@ -23,6 +24,7 @@ shim_containerd_shim_kata_v2_LDADD = $(GIO_LIBS) shim/libshimvm.la lib/libcore.l
 # The machine and its share: a library of their own so that the unit tests link just these.
 noinst_LTLIBRARIES += shim/libshimvm.la
 shim_libshimvm_la_SOURCES = \
+	shim/block-source.c shim/block-source.h \
 	shim/net.c shim/net.h shim/net-private.h \
 	shim/net-bpf.c shim/net-bpf.h \
 	shim/net-localhost.c shim/net-localhost.h \
@@ -40,5 +42,5 @@ shim_libshimvm_la_SOURCES = \
 	shim/vm-reap.c shim/vm-reap.h \
 	shim/vm-root.c shim/vm-root.h \
 	shim/vm-strays.c shim/vm-user.h
-shim_libshimvm_la_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS) $(ZLIB_CFLAGS) $(MNL_CFLAGS)
-shim_libshimvm_la_LIBADD = common/libcommon.la $(VIRT_LIBS) $(ZLIB_LIBS) $(MNL_LIBS)
+shim_libshimvm_la_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS) $(ZLIB_CFLAGS) $(MNL_CFLAGS) $(BLKID_CFLAGS)
+shim_libshimvm_la_LIBADD = common/libcommon.la $(VIRT_LIBS) $(ZLIB_LIBS) $(MNL_LIBS) $(BLKID_LIBS)

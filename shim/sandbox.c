@@ -75,6 +75,7 @@ void sandbox_free(Sandbox *sandbox) {
   if (sandbox == NULL) return;
   sandbox_unwatch(sandbox);
   g_clear_pointer(&sandbox->share, share_free);
+  g_clear_pointer(&sandbox->disks, disks_free);
   g_clear_pointer(&sandbox->vm, vm_free);
   g_clear_pointer(&sandbox->net, net_free);
   fd_clear(&sandbox->netns);
@@ -387,6 +388,9 @@ static void take_down(Sandbox *sandbox, const char *reason, guint32 process_stat
   if (agent != NULL) ttrpc_client_close(agent, reason);
   end_processes(sandbox, process_status);
   if (sandbox->share != NULL) share_stop_daemon(sandbox->share);
+  g_mutex_lock(&sandbox->resizing);
+  if (sandbox->disks != NULL) disks_forget_all(sandbox->disks);
+  g_mutex_unlock(&sandbox->resizing);
   g_autoptr(GError) error = NULL;
   if (!store_save(sandbox, &error)) g_warning("%s", error->message);
   answer_waiters(sandbox);
@@ -457,6 +461,7 @@ void sandbox_remove(Sandbox *sandbox) {
   for (guint i = 0; i < containers->len; i++) finish_container(containers->pdata[i]);
   g_clear_pointer(&sandbox->share, share_free);
   g_mutex_lock(&sandbox->resizing); /* a call that plugs something in is told so by QEMU's end */
+  g_clear_pointer(&sandbox->disks, disks_free);
   g_clear_pointer(&sandbox->vm, vm_free);
   g_mutex_unlock(&sandbox->resizing);
   g_clear_pointer(&sandbox->net, net_free);

@@ -7,6 +7,7 @@
 #include "common/ttrpc.h"
 #include "lib/settings.h"
 #include "lib/vm-size.h"
+#include "shim/block.h"
 #include "shim/container.h"
 #include "shim/events.h"
 #include "shim/net.h"
@@ -42,6 +43,9 @@ typedef struct {
   Share *share;
   Net *net;
   guint32 machine_pid; /* the hypervisor's, also after its end */
+  Disks *disks;        /* guarded by resizing, as is every call to libvirt */
+  gint watches_copies; /* atomic */
+  guint64 shm_bytes;   /* of /dev/shm; 0: as many as Docker gives */
 
   GMutex lock; /* guards what follows; never held over a call to the guest or to libvirt */
   GCond changed;

@@ -10,6 +10,7 @@ CLI_TESTS = \
 	tests/cli/test-terminal.py \
 	tests/cli/test-watch.py \
 	tests/cli/test-size.py \
+	tests/cli/test-storage.py \
 	tests/cli/test-states.py \
 	tests/cli/test-streams.py \
 	tests/cli/test-bad-luck.py \

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/block.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "common/error.h"
+#include "lib/domain-xml-disk.h"
+#include "lib/vm-config.h"
+
+/* What a guest may take to let a disk go, beside what libvirt waits (5 s). */
+#define UNPLUG_TIMEOUT_MS 5000
+
+struct Disks {
+  char *directory;
+  gboolean is_mounted;
+  guint n_ports;
+  BlockSource *ports[VM_CONFIG_PORTS_MAX];
+};
+
+Disks *disks_new(const char *directory, guint n_ports) {
+  Disks *disks = g_new0(Disks, 1);
+  disks->directory = g_strdup(directory);
+  disks->n_ports = MIN(n_ports, VM_CONFIG_PORTS_MAX);
+  return disks;
+}
+
+void disks_forget_all(Disks *disks) {
+  for (guint i = 0; i < VM_CONFIG_PORTS_MAX; i++) g_clear_pointer(&disks->ports[i], block_source_free);
+  if (disks->is_mounted) umount2(disks->directory, MNT_DETACH | UMOUNT_NOFOLLOW);
+  disks->is_mounted = FALSE;
+}
+
+void disks_free(Disks *disks) {
+  if (disks == NULL) return;
+  disks_forget_all(disks);
+  g_free(disks->directory);
+  g_free(disks);
+}
+
+/* The host's /run takes no device nodes ("nodev"), and they are nobody else's business. */
+static gboolean make_directory(Disks *disks, GError **error) {
+  if (disks->is_mounted) return TRUE;
+  disks->is_mounted =
+      (mkdir(disks->directory, 0711) == 0 || errno == EEXIST) &&
+      mount("kata", disks->directory, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,nr_inodes=256,mode=0711") == 0;
+  if (!disks->is_mounted) error_set_errno(error, errno, "cannot make a place for devices at '%s'", disks->directory);
+  return disks->is_mounted;
+}
+
+static char *node_path(const Disks *disks, guint port) {
+  g_autofree char *name = g_strdup_printf("%u", port);
+  return g_build_filename(disks->directory, name, NULL);
+}
+
+static gboolean find_port(const Disks *disks, const char *shown, guint *ret_port, GError **error) {
+  for (guint i = 0; i < disks->n_ports; i++) {
+    if (disks->ports[i] != NULL) continue;
+    *ret_port = i;
+    return TRUE;
+  }
+  g_set_error(
+      error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED,
+      "cannot plug '%s' into the virtual machine: all %u ports are taken (setting hypervisor.qemu.pcie_root_port)",
+      shown, disks->n_ports);
+  return FALSE;
+}
+
+static char *build_xml(const Disks *disks, guint port, GError **error) {
+  const BlockSource *source = disks->ports[port];
+  const VmDisk disk = {port, block_source_get_node(source), block_source_is_read_only(source)};
+  return domain_xml_disk_build(&disk, error);
+}
+
+gboolean disks_plug(Disks *disks, Vm *vm, int fd, dev_t device, const char *shown, gboolean read_only, guint *ret_port,
+                    GError **error) {
+  guint port = 0;
+  if (!find_port(disks, shown, &port, error) || !make_directory(disks, error)) return FALSE;
+  g_autofree char *node = node_path(disks, port);
+  g_autofree char *what = g_strdup_printf("cannot plug '%s' into the virtual machine", shown);
+  disks->ports[port] = block_source_new(fd, device, shown, node, read_only, error);
+  if (disks->ports[port] == NULL) return FALSE;
+  g_autofree char *xml = build_xml(disks, port, error);
+  if (xml != NULL && vm_attach(vm, xml, what, error)) {
+    *ret_port = port;
+    return TRUE;
+  }
+  g_clear_pointer(&disks->ports[port], block_source_free);
+  return FALSE;
+}
+
+void disks_unplug(Disks *disks, Vm *vm, guint port) {
+  if (port >= VM_CONFIG_PORTS_MAX || disks->ports[port] == NULL) return;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *xml = build_xml(disks, port, &error);
+  g_autofree char *target = domain_xml_disk_target(port);
+  if (vm != NULL && vm_get_pid(vm) != 0 && xml != NULL && !vm_detach_disk(vm, xml, target, UNPLUG_TIMEOUT_MS, &error) &&
+      vm_get_pid(vm) != 0) {
+    g_warning("'%s' stays with the guest until that ends: %s", block_source_get_shown(disks->ports[port]),
+              error->message);
+    return;
+  }
+  g_clear_pointer(&disks->ports[port], block_source_free);
+}
+
+gboolean disks_update_size(Disks *disks, Vm *vm, guint port, guint64 *ret_bytes, GError **error) {
+  g_autofree char *target = domain_xml_disk_target(port);
+  *ret_bytes = block_source_update_size(disks->ports[port]);
+  return *ret_bytes == 0 || vm_resize_disk(vm, target, *ret_bytes, error);
+}
+
+const BlockSource *disks_get(const Disks *disks, guint port) {
+  return port < VM_CONFIG_PORTS_MAX ? disks->ports[port] : NULL;
+}
+
+/* ---- across owners ---- */
+
+Kata__V1__DiskState *disks_to_state(const Disks *disks, guint port) {
+  const BlockSource *source = disks->ports[port];
+  Kata__V1__DiskState *state = calloc(1, sizeof *state);
+  kata__v1__disk_state__init(state);
+  state->port = port;
+  if (source == NULL) return state;
+  state->source = strdup(block_source_get_shown(source));
+  state->lock = strdup(block_source_get_lock_name(source));
+  state->read_only = block_source_is_read_only(source);
+  return state;
+}
+
+gboolean disks_adopt(Disks *disks, const Kata__V1__DiskState *state, GError **error) {
+  if (state->port >= VM_CONFIG_PORTS_MAX || disks->ports[state->port] != NULL || *state->lock == '\0' ||
+      strchr(state->lock, '/') != NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the state of the disk in port %u makes no sense",
+                state->port);
+    return FALSE;
+  }
+  g_autofree char *node = node_path(disks, state->port);
+  disks->is_mounted = TRUE; /* QEMU's namespace has it */
+  disks->ports[state->port] = block_source_adopt(state->lock, state->source, node, state->read_only, error);
+  return disks->ports[state->port] != NULL;
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What each volume becomes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "common/error.h"
+#include "common/mount-point.h"
+#include "common/safe-path.h"
+#include "shim/volumes-private.h"
+
+#define MOUNTINFO_LIMIT (16u << 20)
+/* The kubelet's directories of emptyDir volumes: .../volumes/kubernetes.io~empty-dir/NAME. */
+#define EMPTY_DIR "/kubernetes.io~empty-dir/"
+
+void volume_free(Volume *volume) {
+  if (volume == NULL) return;
+  g_free(volume->fstype);
+  g_strfreev(volume->options);
+  g_free(volume->guest_path);
+  g_free(volume);
+}
+
+Grpc__Mount *volumes_find_mount(const Volumes *volumes, guint number) {
+  const GuestShare *share = volumes->shares->pdata[number];
+  g_autofree char *source = g_strconcat(GUEST_SHARE_DIR, share->name, NULL);
+  for (size_t i = 0; number > 0 && i < volumes->spec->n_mounts; i++)
+    if (strcmp(volumes->spec->mounts[i]->source, source) == 0) return volumes->spec->mounts[i];
+  return NULL;
+}
+
+gboolean volumes_may_write(const OciSpec *spec, dev_t device) {
+  const Grpc__LinuxResources *resources = spec->linux != NULL ? spec->linux->resources : NULL;
+  for (size_t i = 0; resources != NULL && i < resources->n_devices; i++) {
+    const Grpc__LinuxDeviceCgroup *rule = resources->devices[i];
+    if (rule->allow && rule->major_given_case == GRPC__LINUX_DEVICE_CGROUP__MAJOR_GIVEN_MAJOR &&
+        rule->minor_given_case == GRPC__LINUX_DEVICE_CGROUP__MINOR_GIVEN_MINOR && rule->major == major(device) &&
+        rule->minor == minor(device))
+      return strchr(rule->access, 'w') != NULL;
+  }
+  return TRUE;
+}
+
+/* ---- disks with a file system ---- */
+
+static char **mount_options(const GuestShare *share) {
+  static const char *const not_the_guests[] = {"loop", "ro", "rw", NULL};
+  GPtrArray *options = g_ptr_array_new();
+  for (char **option = share->options; option != NULL && *option != NULL; option++)
+    if (!g_strv_contains(not_the_guests, *option) && !g_str_has_prefix(*option, "loop="))
+      g_ptr_array_add(options, g_strdup(*option));
+  g_ptr_array_add(options, NULL);
+  return (char **)g_ptr_array_free(options, FALSE);
+}
+
+static gboolean make_disk(Volume *volume, const GuestShare *share, int tree, GError **error) {
+  g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", tree);
+  volume->kind = VOLUME_DISK;
+  volume->fstype = share->fstype != NULL && *share->fstype != '\0' ? g_strdup(share->fstype)
+                                                                   : block_probe_type(path, share->host_path, error);
+  volume->options = mount_options(share);
+  gboolean has_ro = share->options != NULL && g_strv_contains((const char *const *)share->options, "ro");
+  volume->read_only = share->read_only || has_ro || (volume->fstype != NULL && block_type_is_read_only(volume->fstype));
+  return volume->fstype != NULL;
+}
+
+/* A device or an image, with a file system of its own. */
+static gboolean is_disk(const Containerd__Types__Mount *mount) {
+  static const char *const others[] = {"", "bind", "overlay", "tmpfs", NULL};
+  struct stat status;
+  return *mount->target == '\0' && !g_strv_contains(others, mount->type) && g_path_is_absolute(mount->source) &&
+         stat(mount->source, &status) == 0 && (S_ISBLK(status.st_mode) || S_ISREG(status.st_mode));
+}
+
+gboolean volumes_take_rootfs(const Sandbox *sandbox, GPtrArray *shares, Containerd__Types__Mount *const *mounts,
+                             gsize n_mounts) {
+  if (n_mounts != 1 || !is_disk(mounts[0]) ||
+      settings_get_bool(sandbox->settings, "hypervisor.qemu", "disable_block_device_use"))
+    return FALSE;
+  GuestShare *root = shares->pdata[0];
+  g_free(root->host_path);
+  root->host_path = g_canonicalize_filename(mounts[0]->source, "/");
+  root->fstype = g_strdup(mounts[0]->type);
+  root->options = g_new0(char *, mounts[0]->n_options + 1);
+  for (size_t i = 0; i < mounts[0]->n_options; i++) root->options[i] = g_strdup(mounts[0]->options[i]);
+  return TRUE;
+}
+
+/* The last mount at path, as peer sees it: its fields, and after them the file system's; NULL: no mount. */
+static char **find_mounted(pid_t peer, const char *path) {
+  g_autofree char *table = g_strdup_printf(peer > 0 ? "/proc/%d/mountinfo" : "/proc/self/mountinfo", (int)peer);
+  g_autofree char *text = safe_read_file(table, MOUNTINFO_LIMIT, NULL, NULL);
+  g_auto(GStrv) lines = g_strsplit(text != NULL ? text : "", "\n", -1);
+  char **found = NULL;
+  for (char **line = lines; *line != NULL; line++) {
+    g_auto(GStrv) fields = g_strsplit(*line, " ", -1);
+    if (g_strv_length(fields) < 10) continue;
+    g_autofree char *place = g_strcompress(fields[4]);
+    if (strcmp(place, path) != 0) continue;
+    g_strfreev(found);
+    found = g_steal_pointer(&fields);
+  }
+  return found;
+}
+
+/* A whole file system of a block device that the host cannot change either may be had by the guest as well. Two kernels
+ * that write to one, or one that reads while the other writes, would destroy it. */
+static gboolean is_safe_mount(char *const *fields, dev_t *ret_device) {
+  guint n_fields = g_strv_length((char **)fields), major_number = 0, minor_number = 0;
+  g_auto(GStrv) numbers = g_strsplit(fields[2], ":", 2);
+  g_auto(GStrv) options = g_strsplit(fields[n_fields - 1], ",", -1);
+  major_number = (guint)g_ascii_strtoull(numbers[0], NULL, 10);
+  minor_number = numbers[1] != NULL ? (guint)g_ascii_strtoull(numbers[1], NULL, 10) : 0;
+  *ret_device = makedev(major_number, minor_number);
+  return major_number != 0 && strcmp(fields[3], "/") == 0 && g_strv_contains((const char *const *)options, "ro");
+}
+
+static gboolean make_mounted_disk(const Volumes *volumes, Volume *volume, const GuestShare *share) {
+  g_auto(GStrv) fields = find_mounted(volumes->peer, share->host_path);
+  if (fields == NULL || !is_safe_mount(fields, &volume->device)) return FALSE;
+  volume->kind = VOLUME_DISK;
+  volume->read_only = TRUE;
+  volume->fstype = g_strdup(fields[g_strv_length(fields) - 3]);
+  return TRUE;
+}
+
+static gboolean choose_root(const Volumes *volumes, Volume *volume, mode_t mode, int tree, GError **error) {
+  const GuestShare *share = volumes->shares->pdata[0];
+  const kata_settings *settings = volumes->sandbox->settings;
+  gboolean may_plug = !settings_get_bool(settings, "hypervisor.qemu", "disable_block_device_use");
+  gboolean shares = strcmp(settings_get_string(settings, "hypervisor.qemu", "shared_fs"), "none") != 0;
+  if (S_ISREG(mode) || S_ISBLK(mode)) {
+    if (may_plug) return make_disk(volume, share, tree, error);
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "cannot use '%s' as a root file system: it is no directory, and the setting "
+                "hypervisor.qemu.disable_block_device_use keeps it from being plugged in as a disk",
+                share->host_path);
+    return FALSE;
+  }
+  volume->kind = VOLUME_TREE;
+  if (shares || (may_plug && make_mounted_disk(volumes, volume, share))) return TRUE;
+  g_set_error(
+      error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+      "cannot show the root file system '%s' to a guest without a shared directory (setting "
+      "hypervisor.qemu.shared_fs = \"none\"): give it as a block device or as an image file, or as the mount of "
+      "a block device whose file system is read-only",
+      share->host_path);
+  return FALSE;
+}
+
+/* ---- memory ---- */
+
+static gboolean is_tmpfs(int tree, guint64 *ret_bytes) {
+  struct statfs status;
+  if (fstatfs(tree, &status) < 0 || (guint64)status.f_type != TMPFS_MAGIC) return FALSE;
+  *ret_bytes = (guint64)status.f_blocks * (guint64)status.f_bsize;
+  return TRUE;
+}
+
+static gboolean has_own_ipc(const OciSpec *spec) {
+  for (size_t i = 0; spec->linux != NULL && i < spec->linux->n_namespaces; i++)
+    if (strcmp(spec->linux->namespaces[i]->type, "ipc") == 0) return spec->linux->namespaces[i]->own;
+  return FALSE;
+}
+
+/* The sandbox's, which the first container's is, but for a container with an ipc namespace of its own. */
+static void make_shm(const Volumes *volumes, Volume *volume, int tree) {
+  volume->kind = VOLUME_SHM;
+  gboolean has_limit = is_tmpfs(tree, &volume->bytes);
+  if (has_own_ipc(volumes->spec)) return;
+  volume->kind = VOLUME_GUEST;
+  volume->guest_path = g_strdup(GUEST_SHM_DIR);
+  if (has_limit && sandbox_get_status(volumes->sandbox) == SANDBOX_CREATED) volumes->sandbox->shm_bytes = volume->bytes;
+}
+
+/* emptyDir in memory: the guest's own, in which the host has no part. A directory within one (subPath) is elsewhere on
+ * the host, and comes by the share. */
+static gboolean make_memory(Volume *volume, const GuestShare *share, int tree, const struct stat *status) {
+  const char *rest = strstr(share->host_path, EMPTY_DIR);
+  if (rest == NULL || strchr(rest + strlen(EMPTY_DIR), '/') != NULL || !S_ISDIR(status->st_mode)) return FALSE;
+  if (!is_tmpfs(tree, &volume->bytes)) return FALSE;
+  volume->kind = VOLUME_MEMORY;
+  volume->mode = status->st_mode & 07777;
+  volume->gid = status->st_gid;
+  g_autofree char *key = g_compute_checksum_for_string(G_CHECKSUM_SHA256, share->host_path, -1);
+  volume->guest_path = g_strdup_printf("/run/kata-containers/sandbox/ephemeral/%.16s", key);
+  return TRUE;
+}
+
+/* ---- each ---- */
+
+static gboolean choose_bind(const Volumes *volumes, Volume *volume, guint number, const struct stat *status) {
+  const GuestShare *share = volumes->shares->pdata[number];
+  const Grpc__Mount *mount = volumes_find_mount(volumes, number);
+  int tree = g_array_index(volumes->trees, int, number);
+  gboolean shares =
+      strcmp(settings_get_string(volumes->sandbox->settings, "hypervisor.qemu", "shared_fs"), "none") != 0;
+  volume->kind = shares ? VOLUME_TREE : VOLUME_COPY;
+  volume->read_only = share->read_only;
+  if (S_ISBLK(status->st_mode)) {
+    volume->kind = VOLUME_DEVICE;
+    volume->read_only = volume->read_only || !volumes_may_write(volumes->spec, status->st_rdev);
+  } else if (mount != NULL && strcmp(mount->destination, "/dev/shm") == 0 && S_ISDIR(status->st_mode)) {
+    make_shm(volumes, volume, tree);
+  } else if (S_ISCHR(status->st_mode) && !shares && g_str_has_prefix(share->host_path, "/dev/")) {
+    volume->kind = VOLUME_GUEST; /* it has the same numbers there */
+    volume->guest_path = g_strdup(share->host_path);
+  } else {
+    make_memory(volume, share, tree, status);
+  }
+  return TRUE;
+}
+
+Volume *volume_choose(const Volumes *volumes, guint number, GError **error) {
+  const GuestShare *share = volumes->shares->pdata[number];
+  int tree = g_array_index(volumes->trees, int, number);
+  struct stat status;
+  if (fstat(tree, &status) < 0) {
+    error_set_errno(error, errno, "cannot look at '%s'", share->host_path);
+    return NULL;
+  }
+  Volume *volume = g_new0(Volume, 1);
+  if (number == 0 ? choose_root(volumes, volume, status.st_mode, tree, error)
+                  : choose_bind(volumes, volume, number, &status))
+    return volume;
+  volume_free(volume);
+  return NULL;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "shim/guest-spec.h"
+#include "shim/volumes.h"
+
+typedef enum {
+  VOLUME_TREE,
+  VOLUME_COPY,
+  VOLUME_DISK,
+  VOLUME_DEVICE,
+  VOLUME_GUEST,
+  VOLUME_MEMORY,
+  VOLUME_SHM
+} VolumeKind;
+
+/* Number i of Volumes.volumes is about number i of its shares. */
+typedef struct {
+  VolumeKind kind;
+  gboolean read_only;
+  dev_t device;      /* of a disk that is found as a mount: which; else 0 */
+  char *fstype;      /* DISK */
+  char **options;    /* DISK: to mount it with, without "ro"; NULL: none */
+  char *guest_path;  /* GUEST */
+  guint64 bytes;     /* MEMORY, SHM: its limit, 0: none */
+  guint32 mode, gid; /* MEMORY */
+} Volume;
+
+struct Volumes {
+  Sandbox *sandbox;
+  char *id;
+  pid_t peer;
+  OciSpec *spec;
+  GPtrArray *shares;
+  GArray *trees;
+  GPtrArray *volumes;
+  guint n_shown;
+  GPtrArray *names;    /* shown in the share */
+  GPtrArray *disks;    /* Kata__V1__DiskState, plugged in */
+  GPtrArray *copies;   /* CopyTree */
+  GPtrArray *storages; /* Grpc__Storage, Grpc__Device: of the request */
+  GPtrArray *devices;
+};
+
+void volume_free(Volume *volume);
+/* The choice for one of them; NULL with an error. */
+Volume *volume_choose(const Volumes *volumes, guint number, GError **error);
+/* The mount of config.json that it is for, NULL: the root file system's, or none. */
+Grpc__Mount *volumes_find_mount(const Volumes *volumes, guint number);
+/* Whether a rule of the cgroup lets the container write to the device; without one it may. */
+gboolean volumes_may_write(const OciSpec *spec, dev_t device);

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/volumes.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+#include "lib/vm-config.h"
+#include "shim/agent-link.h"
+#include "shim/volumes-private.h"
+
+/* How often copies are compared with what they are of (the agent's watch of shared files: the same). */
+#define WATCH_SECONDS 2
+
+static void free_message(gpointer message) { protobuf_c_message_free_unpacked(message, NULL); }
+
+/* Strings in a message are its own unless they are protobuf-c's shared empty one. */
+static void set_string(char **field, const char *value) {
+  if (*field != NULL && *field != (char *)protobuf_c_empty_string) free(*field);
+  *field = strdup(value);
+}
+
+static void append_string(char ***list, size_t *n_list, const char *value) {
+  *list = realloc(*list, (*n_list + 1) * sizeof **list);
+  (*list)[(*n_list)++] = strdup(value);
+}
+
+Volumes *volumes_plan(Sandbox *sandbox, const char *container_id, pid_t peer, OciSpec *spec, GPtrArray *shares,
+                      GArray *trees, GError **error) {
+  g_autoptr(Volumes) volumes = g_new0(Volumes, 1);
+  volumes->sandbox = sandbox;
+  volumes->id = g_strdup(container_id);
+  volumes->peer = peer;
+  volumes->spec = spec;
+  volumes->shares = shares;
+  volumes->trees = trees;
+  volumes->volumes = g_ptr_array_new_with_free_func((GDestroyNotify)volume_free);
+  volumes->names = g_ptr_array_new_with_free_func(g_free);
+  volumes->disks = g_ptr_array_new_with_free_func(free_message);
+  volumes->copies = g_ptr_array_new_with_free_func((GDestroyNotify)copy_tree_free);
+  volumes->storages = g_ptr_array_new_with_free_func(free_message);
+  volumes->devices = g_ptr_array_new_with_free_func(free_message);
+  for (guint i = 0; i < shares->len; i++) {
+    Volume *volume = volume_choose(volumes, i, error);
+    if (volume == NULL) return NULL;
+    g_ptr_array_add(volumes->volumes, volume);
+  }
+  return g_steal_pointer(&volumes);
+}
+
+void volumes_free(Volumes *volumes) {
+  if (volumes == NULL) return;
+  g_ptr_array_unref(volumes->volumes);
+  g_ptr_array_unref(volumes->names);
+  g_ptr_array_unref(volumes->disks);
+  g_ptr_array_unref(volumes->copies);
+  g_ptr_array_unref(volumes->storages);
+  g_ptr_array_unref(volumes->devices);
+  g_free(volumes->id);
+  g_free(volumes);
+}
+
+gboolean volumes_root_is_tree(const Volumes *volumes) {
+  return ((const Volume *)volumes->volumes->pdata[0])->kind == VOLUME_TREE;
+}
+
+/* ---- disks ---- */
+
+/* NULL with an error, else where the guest finds it. */
+static char *plug(Volumes *volumes, int fd, dev_t device, const char *shown, gboolean read_only,
+                  Kata__V1__DiskState **ret_disk, GError **error) {
+  Sandbox *sandbox = volumes->sandbox;
+  Kata__V1__DiskState *disk = NULL;
+  guint port = 0;
+  g_mutex_lock(&sandbox->resizing);
+  if (sandbox->disks == NULL || sandbox->vm == NULL)
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot plug '%s' in: the guest has ended", shown);
+  else if (disks_plug(sandbox->disks, sandbox->vm, fd, device, shown, read_only, &port, error))
+    disk = disks_to_state(sandbox->disks, port);
+  g_mutex_unlock(&sandbox->resizing);
+  if (disk == NULL) return NULL;
+  g_ptr_array_add(volumes->disks, disk);
+  *ret_disk = disk;
+  return vm_config_port_pci_path(port);
+}
+
+static Grpc__Storage *add_storage(Volumes *volumes, const char *driver, const char *source, const char *fstype,
+                                  const char *mount_point) {
+  Grpc__Storage *storage = malloc(sizeof *storage);
+  grpc__storage__init(storage);
+  set_string(&storage->driver, driver);
+  set_string(&storage->source, source);
+  set_string(&storage->fstype, fstype);
+  set_string(&storage->mount_point, mount_point);
+  g_ptr_array_add(volumes->storages, storage);
+  return storage;
+}
+
+static void add_option(Grpc__Storage *storage, const char *option) {
+  append_string(&storage->options, &storage->n_options, option);
+}
+
+/* What cannot be written to gets a layer of memory on top: runtimes make mount points in it. */
+static void add_overlay(Volumes *volumes, const char *lower, const char *mount_point) {
+  Grpc__Storage *overlay = add_storage(volumes, "overlayfs", "overlay", "overlay", mount_point);
+  g_autofree char *option = g_strconcat("lowerdir=", lower, NULL);
+  add_option(overlay, option);
+  add_option(overlay, "io.katacontainers.fs-opt.overlay-rw");
+}
+
+static gboolean show_disk(Volumes *volumes, guint number, GError **error) {
+  const Volume *volume = volumes->volumes->pdata[number];
+  const GuestShare *share = volumes->shares->pdata[number];
+  int tree = volume->device != 0 ? -1 : g_array_index(volumes->trees, int, number);
+  Kata__V1__DiskState *disk = NULL;
+  g_autofree char *place = plug(volumes, tree, volume->device, share->host_path, volume->read_only, &disk, error);
+  if (place == NULL) return FALSE;
+  g_autofree char *mount_point = g_strconcat(GUEST_STORAGE_DIR, share->name, NULL);
+  g_autofree char *lower = g_strconcat(mount_point, ",lower", NULL);
+  gboolean needs_layer = number == 0 && volume->read_only;
+  set_string(&disk->guest_path, mount_point);
+  set_string(&disk->fstype, volume->fstype);
+  Grpc__Storage *storage = add_storage(volumes, "blk", place, volume->fstype, needs_layer ? lower : mount_point);
+  for (char **option = volume->options; option != NULL && *option != NULL; option++) add_option(storage, *option);
+  if (volume->read_only) add_option(storage, "ro");
+  if (needs_layer) add_overlay(volumes, lower, mount_point);
+  if (number == 0)
+    set_string(&volumes->spec->root->path, mount_point);
+  else
+    set_string(&volumes_find_mount(volumes, number)->source, mount_point);
+  return TRUE;
+}
+
+/* ---- bare devices ---- */
+
+static void add_device(Volumes *volumes, const char *place, const char *path) {
+  Grpc__Device *device = malloc(sizeof *device);
+  grpc__device__init(device);
+  set_string(&device->id, place);
+  set_string(&device->type, "blk");
+  set_string(&device->container_path, path);
+  g_ptr_array_add(volumes->devices, device);
+}
+
+static void list_device(Grpc__Linux *lin, const char *path, const struct stat *status) {
+  Grpc__LinuxDevice *device = malloc(sizeof *device);
+  grpc__linux_device__init(device);
+  set_string(&device->path, path);
+  set_string(&device->type, "b");
+  device->major = major(status->st_rdev);
+  device->minor = minor(status->st_rdev);
+  device->filemode = status->st_mode & 07777;
+  device->uid = status->st_uid;
+  device->gid = status->st_gid;
+  lin->devices = realloc(lin->devices, (lin->n_devices + 1) * sizeof *lin->devices);
+  lin->devices[lin->n_devices++] = device;
+}
+
+static void drop_mount(OciSpec *spec, Grpc__Mount *mount) {
+  size_t kept = 0;
+  for (size_t i = 0; i < spec->n_mounts; i++)
+    if (spec->mounts[i] != mount) spec->mounts[kept++] = spec->mounts[i];
+  spec->n_mounts = kept;
+  free_message(mount);
+}
+
+/* A mount of a device node becomes a device, which the agent gives the guest's numbers. Elsewhere than in /dev, the
+ * runtime would leave its node in the container's root file system: there the guest's own node is mounted, and a device
+ * nobody looks for makes the agent allow it. */
+static gboolean show_device(Volumes *volumes, guint number, GError **error) {
+  const Volume *volume = volumes->volumes->pdata[number];
+  const GuestShare *share = volumes->shares->pdata[number];
+  Grpc__Mount *mount = volumes_find_mount(volumes, number);
+  int tree = g_array_index(volumes->trees, int, number);
+  struct stat status;
+  Kata__V1__DiskState *disk = NULL;
+  if (fstat(tree, &status) < 0 || mount == NULL || volumes->spec->linux == NULL) return TRUE;
+  g_autofree char *place = plug(volumes, tree, 0, share->host_path, volume->read_only, &disk, error);
+  if (place == NULL) return FALSE;
+  gboolean in_dev = g_str_has_prefix(mount->destination, "/dev/");
+  g_autofree char *path = in_dev ? g_strdup(mount->destination) : g_strdup_printf("/dev/.kata-disk-%u", disk->port);
+  list_device(volumes->spec->linux, path, &status);
+  add_device(volumes, place, path);
+  if (in_dev) {
+    drop_mount(volumes->spec, mount);
+    return TRUE;
+  }
+  g_autofree char *node = g_strconcat(GUEST_STORAGE_DIR, share->name, NULL);
+  add_storage(volumes, "blk", place, "bind", node);
+  set_string(&mount->source, node);
+  set_string(&disk->guest_path, node);
+  return TRUE;
+}
+
+/* Those that config.json lists itself, as opposed to those it mounts. */
+static gboolean plug_listed_devices(Volumes *volumes, GError **error) {
+  Grpc__Linux *lin = volumes->spec->linux;
+  for (size_t i = 0; lin != NULL && i < lin->n_devices; i++) {
+    const Grpc__LinuxDevice *device = lin->devices[i];
+    if (strcmp(device->type, "b") != 0) continue;
+    dev_t number = makedev((guint)device->major, (guint)device->minor);
+    Kata__V1__DiskState *disk = NULL;
+    g_autofree char *place =
+        plug(volumes, -1, number, device->path, !volumes_may_write(volumes->spec, number), &disk, error);
+    if (place == NULL) {
+      g_prefix_error(error, "config.json: linux.devices: ");
+      return FALSE;
+    }
+    add_device(volumes, place, device->path);
+  }
+  return TRUE;
+}
+
+/* ---- the others ---- */
+
+static gboolean show_tree(Volumes *volumes, guint number, GError **error) {
+  const GuestShare *share = volumes->shares->pdata[number];
+  int *tree = &g_array_index(volumes->trees, int, number);
+  if (!share_add(volumes->sandbox->share, share->name, fd_steal(tree), share->read_only, error)) return FALSE;
+  g_ptr_array_add(volumes->names, g_strdup(share->name));
+  return TRUE;
+}
+
+static gboolean show_copy(Volumes *volumes, guint number, GError **error) {
+  const GuestShare *share = volumes->shares->pdata[number];
+  int *tree = &g_array_index(volumes->trees, int, number);
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(volumes->sandbox, error);
+  if (agent == NULL) return FALSE;
+  g_autoptr(CopyTree) copy = copy_tree_new(fd_steal(tree), share->host_path, share->name);
+  if (!copy_tree_sync(copy, agent, error)) return FALSE;
+  g_ptr_array_add(volumes->copies, g_steal_pointer(&copy));
+  return TRUE;
+}
+
+static void show_memory(Volumes *volumes, guint number) {
+  const Volume *volume = volumes->volumes->pdata[number];
+  Grpc__Storage *storage = add_storage(volumes, "ephemeral", "tmpfs", "tmpfs", volume->guest_path);
+  g_autofree char *mode = g_strdup_printf("mode=%o", volume->mode);
+  g_autofree char *gid = g_strdup_printf("gid=%u", volume->gid);
+  g_autofree char *size = g_strdup_printf("size=%" G_GUINT64_FORMAT, volume->bytes);
+  add_option(storage, mode);
+  add_option(storage, gid);
+  if (volume->bytes > 0) add_option(storage, size);
+  set_string(&volumes_find_mount(volumes, number)->source, volume->guest_path);
+}
+
+static void show_shm(Volumes *volumes, guint number) {
+  const Volume *volume = volumes->volumes->pdata[number];
+  Grpc__Mount *mount = volumes_find_mount(volumes, number);
+  g_autofree char *size = g_strdup_printf("size=%" G_GUINT64_FORMAT, volume->bytes);
+  const char *const options[] = {"nosuid", "noexec", "nodev", "mode=1777", size};
+  for (size_t i = 0; i < mount->n_options; i++) free(mount->options[i]);
+  mount->n_options = 0;
+  for (gsize i = 0; i < G_N_ELEMENTS(options) - (volume->bytes == 0); i++)
+    append_string(&mount->options, &mount->n_options, options[i]);
+  set_string(&mount->type, "tmpfs");
+  set_string(&mount->source, "shm");
+}
+
+static gboolean show(Volumes *volumes, guint number, GError **error) {
+  const Volume *volume = volumes->volumes->pdata[number];
+  switch (volume->kind) {
+    case VOLUME_TREE:
+      return show_tree(volumes, number, error);
+    case VOLUME_COPY:
+      return show_copy(volumes, number, error);
+    case VOLUME_DISK:
+      return show_disk(volumes, number, error);
+    case VOLUME_DEVICE:
+      return show_device(volumes, number, error);
+    case VOLUME_MEMORY:
+      show_memory(volumes, number);
+      return TRUE;
+    case VOLUME_SHM:
+      show_shm(volumes, number);
+      return TRUE;
+    case VOLUME_GUEST:
+      set_string(&volumes_find_mount(volumes, number)->source, volume->guest_path);
+      return TRUE;
+  }
+  return TRUE;
+}
+
+gboolean volumes_show(Volumes *volumes, Grpc__CreateContainerRequest *request, GError **error) {
+  /* Before the mounts of devices join them. */
+  if (!plug_listed_devices(volumes, error)) return FALSE;
+  for (guint i = 0; i < volumes->volumes->len; i++)
+    if (!show(volumes, i, error)) return FALSE;
+  request->storages = (Grpc__Storage **)volumes->storages->pdata;
+  request->n_storages = volumes->storages->len;
+  request->devices = (Grpc__Device **)volumes->devices->pdata;
+  request->n_devices = volumes->devices->len;
+  return TRUE;
+}
+
+/* ---- the end ---- */
+
+static void hide(Sandbox *sandbox, GPtrArray *names, GPtrArray *disks) {
+  for (guint i = 0; sandbox->share != NULL && i < names->len; i++) share_remove(sandbox->share, names->pdata[i]);
+  g_mutex_lock(&sandbox->resizing);
+  for (guint i = 0; sandbox->disks != NULL && i < disks->len; i++) {
+    const Kata__V1__DiskState *disk = disks->pdata[i];
+    disks_unplug(sandbox->disks, sandbox->vm, disk->port);
+  }
+  g_mutex_unlock(&sandbox->resizing);
+  g_ptr_array_set_size(disks, 0);
+}
+
+void volumes_hide(Volumes *volumes) { hide(volumes->sandbox, volumes->names, volumes->disks); }
+
+static void move_all(GPtrArray *from, GPtrArray *to) {
+  while (from->len > 0) g_ptr_array_add(to, g_ptr_array_steal_index(from, 0));
+}
+
+void volumes_give(Volumes *volumes, Container *container) {
+  move_all(volumes->names, container->shares);
+  move_all(volumes->disks, container->disks);
+  move_all(volumes->copies, container->copies);
+}
+
+void volumes_release(Sandbox *sandbox, Container *container) {
+  g_autoptr(GPtrArray) disks = g_ptr_array_new_with_free_func(free_message);
+  g_mutex_lock(&container->lock);
+  move_all(container->disks, disks);
+  g_mutex_unlock(&container->lock);
+  hide(sandbox, container->shares, disks);
+}
+
+/* ---- copies ---- */
+
+static void sync_container(Container *container, TtrpcClient *agent) {
+  for (guint i = 0; i < container->copies->len; i++) {
+    g_autoptr(GError) error = NULL;
+    if (!copy_tree_sync(container->copies->pdata[i], agent, &error))
+      g_warning("container '%s': %s", container->info->id, error->message);
+  }
+}
+
+static gpointer watch_thread(gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  for (;;) {
+    g_usleep(WATCH_SECONDS * G_USEC_PER_SEC);
+    g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+    if (agent == NULL) return NULL;
+    g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+    for (guint i = 0; i < containers->len; i++) sync_container(containers->pdata[i], agent);
+  }
+}
+
+void volumes_watch_copies(Sandbox *sandbox) {
+  if (!g_atomic_int_compare_and_exchange(&sandbox->watches_copies, FALSE, TRUE)) return;
+  g_thread_unref(g_thread_new("copies", watch_thread, sandbox));
+}

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Disks of the host in the guest: root file systems, volumes, devices; guests without a shared directory."""
+import contextlib
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+from kata_cli import CliTest, World, fill_rootfs, main, require_guests, skip, wait_for
+
+NO_SHARE = [("hypervisor.qemu", "shared_fs", '"none"')]
+
+
+def tool(name):
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin")
+    if path is None:
+        skip(f"'{name}' is not installed")
+    return path
+
+
+def call(*args):
+    return subprocess.run(args, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
+
+
+def make_image(world, name, fstype="ext4", size="24M"):
+    """A file with a file system that has busybox in it."""
+    content, image = world.path(f"content-{name}"), world.path(name)
+    fill_rootfs(content)
+    os.makedirs(os.path.join(content, "data"))
+    if fstype == "ext4":
+        call("truncate", "-s", size, image)
+        call(tool("mkfs.ext4"), "-q", "-d", content, image)
+    elif fstype == "erofs":
+        call(tool("mkfs.erofs"), image, content)
+    else:
+        call(tool("mksquashfs"), content, image, "-quiet", "-no-progress")
+    os.chmod(image, 0o600)
+    return image
+
+
+@contextlib.contextmanager
+def loop_device(image, *options):
+    device = call(tool("losetup"), "--find", "--show", *options, image)
+    try:
+        yield device
+    finally:
+        call(tool("losetup"), "--detach", device)
+
+
+@contextlib.contextmanager
+def mounted(device, place, *options):
+    os.makedirs(place, exist_ok=True)
+    call("mount", *options, device, place)
+    try:
+        yield place
+    finally:
+        call("umount", place)
+
+
+def loops_of(path):
+    return call(tool("losetup"), "--noheadings", "--output", "NAME", "--associated", path)
+
+
+def look(image, path):
+    """A file within an image that nobody uses any more."""
+    return call(tool("debugfs"), "-R", f"cat {path}", image)
+
+
+def use_root(path):
+    def change(document):
+        document["root"]["path"] = path
+    return change
+
+
+def add_mount(bundle, source, destination, *options):
+    change_document(bundle, lambda document: document["mounts"].append(
+        {"destination": destination, "type": "bind", "source": source, "options": ["rbind", *options]}))
+
+
+def change_document(bundle, change):
+    path = os.path.join(bundle, "config.json")
+    with open(path, encoding="utf-8") as file:
+        document = json.load(file)
+    change(document)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+class StorageTest(CliTest):
+    def exec(self, container, script):
+        return self.ok("exec", container, "sh", "-c", script)
+
+
+class NoShareTest(StorageTest):
+    """Guests without a shared directory: disks, and copies."""
+    settings = NO_SHARE
+
+    def test_root_that_is_written(self):
+        image = make_image(self.world, "root.ext4")
+        script = "echo kept > /data/file; grep -c ' / ext4 rw' /proc/mounts; cat /etc/note"
+        bundle = self.world.bundle("sh", "-c", script, rootfs=False, change=use_root(image))
+        write(self.world.path("note"), "a file of the host\n")
+        add_mount(bundle, self.world.path("note"), "/etc/note")
+        self.assertEqual(self.ok("run", "--bundle", bundle, "c1"), "1\na file of the host\n")
+        self.assertEqual(loops_of(image), "")
+        self.assertEqual(look(image, "/data/file"), "kept")
+        call(tool("e2fsck"), "-fn", image)
+
+    def test_device(self):
+        """A device as the root, for its one user: neither the host nor another guest gets it meanwhile."""
+        image = make_image(self.world, "root.ext4")
+        with loop_device(image) as device:
+            bundle = self.world.bundle("sleep", "1000", rootfs=False, change=use_root(device))
+            with mounted(device, self.world.path("mnt")):
+                self.fails("the host has mounted it; unmount it there first", "run", "-d", "--bundle", bundle, "c1")
+            self.ok("run", "-d", "--bundle", bundle, "c1")
+            self.fails("another one has it", "run", "-d", "--bundle", bundle, "c2")
+            result = subprocess.run(["mount", device, self.world.path("mnt")], capture_output=True, check=False)
+            self.assertNotEqual(result.returncode, 0)
+            self.exec("c1", "echo on the device > /data/file")
+            self.ok("delete", "--force", "c1")
+            with mounted(device, self.world.path("mnt"), "-o", "ro") as place:
+                with open(os.path.join(place, "data/file"), encoding="utf-8") as file:
+                    self.assertEqual(file.read(), "on the device\n")
+
+    def test_mount_of_the_host(self):
+        """A directory where the host has mounted a device: taken if nobody can write to it, refused otherwise."""
+        image = make_image(self.world, "root.squashfs", "squashfs")
+        bundle = self.world.bundle("sh", "-c", "grep -c ' / overlay rw' /proc/mounts; echo x > /data/file; cat /data/file",
+                                   rootfs=False)
+        with loop_device(image, "--read-only") as device, mounted(device, os.path.join(bundle, "rootfs"), "-o", "ro"):
+            self.assertEqual(self.ok("run", "--bundle", bundle, "c1"), "1\nx\n")
+        image = make_image(self.world, "other.ext4")
+        with loop_device(image) as device, mounted(device, os.path.join(bundle, "rootfs")):
+            self.fails("give it as a block device or as an image file", "run", "--bundle", bundle, "c1")
+        self.fails("give it as a block device or as an image file", "run", "--bundle", self.world.bundle("true"), "c1")
+
+    def test_bad_images(self):
+        image = self.world.path("empty")
+        call("truncate", "-s", "1M", image)
+        bundle = self.world.bundle("true", rootfs=False, change=use_root(image))
+        self.fails("no file system is found on it", "run", "--bundle", bundle, "c1")
+        change_document(bundle, use_root(self.world.path("missing")))
+        self.fails("No such file or directory", "run", "--bundle", bundle, "c1")
+        change_document(bundle, use_root("/dev/null"))
+        self.fails("give it as a block device", "run", "--bundle", bundle, "c1")
+
+    def test_copies(self):
+        """What config.json mounts comes as a copy, and changes of a projected volume come after it."""
+        volume = self.world.path("volume")
+        os.makedirs(os.path.join(volume, "..1", "deep"))
+        write(os.path.join(volume, "..1", "key"), "first")
+        write(os.path.join(volume, "..1", "deep", "file"), "x" * 3000000)
+        os.symlink("..1", os.path.join(volume, "..data"))
+        os.symlink("..data/key", os.path.join(volume, "key"))
+        os.mkfifo(os.path.join(volume, "left-out"))
+        image = make_image(self.world, "root.erofs", "erofs")
+        bundle = self.world.bundle("sleep", "1000", rootfs=False, change=use_root(image))
+        add_mount(bundle, volume, "/data/volume")
+        self.ok("run", "-d", "--bundle", bundle, "c1")
+        self.assertEqual(self.exec("c1", "cat /data/volume/key; ls /data/volume; wc -c < /data/volume/..data/deep/file"),
+                         "firstkey\n3000000\n")
+        os.makedirs(os.path.join(volume, "..2"))
+        write(os.path.join(volume, "..2", "key"), "second")
+        os.symlink("..2", os.path.join(volume, "..new"))
+        os.rename(os.path.join(volume, "..new"), os.path.join(volume, "..data"))
+        wait_for(lambda: self.exec("c1", "cat /data/volume/key") == "second", "the change to come")
+        self.ok("delete", "--force", "c1")
+        with open(os.path.join(volume, "big"), "w", encoding="utf-8") as file:
+            file.truncate(65 << 20)
+        self.fails("has more than 4096 files or 64 MiB", "run", "-d", "--bundle", bundle, "c1")
+
+
+class DevicesTest(StorageTest):
+    """Disks beside a shared directory."""
+
+    def test_devices(self):
+        """By bind mount and by the list of devices, read-only and not; the guest's numbers are other ones."""
+        images = [self.world.path(f"disk{i}") for i in range(5)]
+        for number, image in enumerate(images):
+            write(image, f"disk {number}\n")
+            os.truncate(image, 1 << 20)
+        with contextlib.ExitStack() as stack:
+            devices = [stack.enter_context(loop_device(image)) for image in images]
+            numbers = [os.stat(device).st_rdev for device in devices]
+
+            def change(document):
+                document["linux"]["devices"] = [{"path": f"/dev/disk{i}", "type": "b", "major": os.major(numbers[i]),
+                                                 "minor": os.minor(numbers[i])} for i in range(3)]
+                document["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}] + [
+                    {"allow": True, "type": "b", "major": os.major(numbers[i]), "minor": os.minor(numbers[i]),
+                     "access": access} for i, access in ((0, "rwm"), (1, "r"), (3, "rw"), (4, "rwm"))]}
+            bundle = self.world.bundle("sleep", "1000", change=change)
+            add_mount(bundle, devices[3], "/mounted")
+            add_mount(bundle, devices[4], "/dev/in-dev", "ro")
+            self.ok("run", "-d", "--bundle", bundle, "c1")
+            # Nobody has asked for the third, as with all others of the host in a privileged container.
+            self.assertEqual(self.exec("c1", "ls /dev | grep disk; head -n 1 /dev/disk0; head -n 1 /dev/disk1;"
+                                             "head -n 1 /mounted; head -n 1 /dev/in-dev"),
+                             "disk0\ndisk1\ndisk 0\ndisk 1\ndisk 3\ndisk 4\n")
+            self.assertEqual(self.exec("c1", "exec 2> /dev/null; echo new > /dev/disk0; echo x > /dev/disk1 || echo kept;"
+                                             "echo x > /dev/in-dev || echo kept;"
+                                             "echo more > /mounted; sync"), "kept\nkept\n")
+            # The owner's end is not the disks'.
+            for path in glob.glob(os.path.join(self.world.root, "s/*/owner.pid")):
+                with open(path, encoding="utf-8") as file:
+                    os.kill(int(file.read()), signal.SIGKILL)
+            self.assertEqual(self.exec("c1", "head -n 1 /dev/in-dev"), "disk 4\n")
+            for number in (0, 3):
+                with self.assertRaises(OSError):
+                    os.close(os.open(devices[number], os.O_RDWR | os.O_EXCL))
+            self.ok("delete", "--force", "c1")
+            for device in devices:
+                os.close(os.open(device, os.O_RDWR | os.O_EXCL))
+        for image, start in zip(images, ("new\n", "disk 1", "disk 2", "more\n", "disk 4")):
+            with open(image, encoding="utf-8", errors="replace") as file:
+                self.assertTrue(file.read(8).startswith(start), image)
+
+
+class RefusingGuestTest(StorageTest):
+    settings = [("hypervisor.qemu", "kernel_params", '"acpiphp.disable=1"')]
+
+    def test_refusal(self):
+        """A guest that takes nothing in: the creation ends with the reason, and the host gets its disk back."""
+        image = make_image(self.world, "root.ext4")
+        with loop_device(image) as device:
+            self.fails("03.0/00", "run", "-d", "--bundle",
+                       self.world.bundle("true", rootfs=False, change=use_root(device)), "c1")
+            wait_for(lambda: not self.world.left_overs(), "everything to go")
+            os.close(os.open(device, os.O_RDWR | os.O_EXCL))
+
+
+if __name__ == "__main__":
+    main(require_guests)
