@@ -4,19 +4,7 @@
 #include <string.h>
 
 #include "common/error.h"
-
-/* In the order they are looked at; who has a key of one kind has the id's of the same. */
-typedef struct {
-  const char *type_key;
-  const char *sandbox_word;
-  const char *id_key;
-} Dialect;
-
-static const Dialect dialects[] = {
-    {"io.kubernetes.cri.container-type", "sandbox", "io.kubernetes.cri.sandbox-id"},
-    {"io.kubernetes.cri-o.ContainerType", "sandbox", "io.kubernetes.cri-o.SandboxID"},
-    {"io.kubernetes.docker.type", "podsandbox", "io.kubernetes.sandbox.id"},
-};
+#include "common/pod.h"
 
 /* Podman and CRI-O name the sandbox by its first container, which may itself have joined another one's. */
 static char *resolve(App *app, const char *id, const char *key, GError **error) {
@@ -27,23 +15,6 @@ static char *resolve(App *app, const char *id, const char *key, GError **error) 
   g_autofree char *shown = error_clean_text(id);
   g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND,
               "config.json: annotations: sandbox '%s', which '%s' names, does not exist", shown, key);
-  return NULL;
-}
-
-static char *find_annotated(App *app, const OciSpec *spec, const Dialect *dialect, const char *type, GError **error) {
-  if (strcmp(type, dialect->sandbox_word) == 0) return NULL;
-  if (strcmp(type, "container") != 0) {
-    g_autofree char *shown = error_clean_text(type);
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
-                "config.json: annotations: '%s' is '%s', neither '%s' nor 'container'", dialect->type_key, shown,
-                dialect->sandbox_word);
-    return NULL;
-  }
-  const char *id = oci_spec_get_annotation(spec, dialect->id_key);
-  if (id != NULL && *id != '\0') return resolve(app, id, dialect->id_key, error);
-  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
-              "config.json: annotations: '%s' is 'container', but '%s' does not say of which sandbox",
-              dialect->type_key, dialect->id_key);
   return NULL;
 }
 
@@ -58,9 +29,8 @@ static char *find_connected(App *app, const OciSpec *spec) {
 }
 
 char *pod_find_sandbox(App *app, const OciSpec *spec, GError **error) {
-  for (gsize i = 0; i < G_N_ELEMENTS(dialects); i++) {
-    const char *type = oci_spec_get_annotation(spec, dialects[i].type_key);
-    if (type != NULL) return find_annotated(app, spec, &dialects[i], type, error);
-  }
-  return find_connected(app, spec);
+  PodPlace place;
+  if (!pod_read_place(spec, &place, error)) return NULL;
+  if (place.role == POD_CONTAINER) return resolve(app, place.sandbox_id, place.id_key, error);
+  return place.role == POD_SANDBOX ? NULL : find_connected(app, spec);
 }
