@@ -11,14 +11,18 @@
 /* A log reader that does not read holds a line up for this long, then loses it. */
 #define LOG_WRITE_PATIENCE_MS 1000
 
+typedef struct {
+  int fd;           /* -1: none */
+  gboolean is_late; /* the reader: waited for once, and not again until he reads */
+} Sink;
+
 static struct {
   GMutex lock;
   gboolean is_writer_set;
-  gboolean is_late; /* the reader: waited for once, and not again until he reads */
-  int fd;
+  Sink sink, copy;
   LogFormat format;
   GLogLevelFlags level;
-} target = {.fd = STDERR_FILENO, .format = LOG_FORMAT_TEXT, .level = G_LOG_LEVEL_WARNING};
+} target = {.sink = {STDERR_FILENO}, .copy = {-1}, .format = LOG_FORMAT_TEXT, .level = G_LOG_LEVEL_WARNING};
 
 static char *format_time(gint64 time_us) {
   time_t seconds = time_us / G_USEC_PER_SEC;
@@ -97,18 +101,18 @@ char *log_format_line(LogFormat format, const char *level, const char *message, 
 }
 
 /* Nothing can be done about a log that cannot be written, so nothing is reported. */
-static void write_line(int fd, const char *line) {
-  gsize length = strlen(line);
+static void write_line(Sink *sink, const char *line) {
+  gsize length = sink->fd >= 0 ? strlen(line) : 0;
   while (length > 0) {
-    ssize_t written = write(fd, line, length);
+    ssize_t written = write(sink->fd, line, length);
     if (written >= 0) {
       line += written;
       length -= written;
     } else if (errno == EAGAIN) {
-      struct pollfd wait = {.fd = fd, .events = POLLOUT};
-      int patience_ms = target.is_late ? 0 : LOG_WRITE_PATIENCE_MS;
-      target.is_late = poll(&wait, 1, patience_ms) == 0;
-      if (target.is_late) return;
+      struct pollfd wait = {.fd = sink->fd, .events = POLLOUT};
+      int patience_ms = sink->is_late ? 0 : LOG_WRITE_PATIENCE_MS;
+      sink->is_late = poll(&wait, 1, patience_ms) == 0;
+      if (sink->is_late) return;
     } else if (errno != EINTR) {
       return;
     }
@@ -119,7 +123,8 @@ static void write_message(const char *level, const char *message) {
   int saved_errno = errno;
   g_mutex_lock(&target.lock);
   g_autofree char *line = log_format_line(target.format, level, message, g_get_real_time());
-  write_line(target.fd, line);
+  write_line(&target.sink, line);
+  write_line(&target.copy, line);
   g_mutex_unlock(&target.lock);
   errno = saved_errno;
 }
@@ -152,8 +157,7 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
 
 void log_open(int fd, LogFormat format, GLogLevelFlags level) {
   g_mutex_lock(&target.lock);
-  target.fd = fd;
-  target.is_late = FALSE;
+  target.sink = (Sink){.fd = fd};
   target.format = format;
   target.level = level;
   gboolean must_set = !target.is_writer_set;
@@ -161,6 +165,12 @@ void log_open(int fd, LogFormat format, GLogLevelFlags level) {
   g_mutex_unlock(&target.lock);
   /* GLib aborts when the writer is set a second time. */
   if (must_set) g_log_set_writer_func(write_log, NULL, NULL);
+}
+
+void log_copy_to(int fd) {
+  g_mutex_lock(&target.lock);
+  target.copy = (Sink){.fd = fd};
+  g_mutex_unlock(&target.lock);
 }
 
 void log_error(const char *message) { write_message("error", message); }

@@ -13,6 +13,9 @@ typedef enum { LOG_FORMAT_TEXT, LOG_FORMAT_JSON } LogFormat;
 /* fd stays the caller's and must outlive the log; level: lines less grave are dropped. */
 void log_open(int fd, LogFormat format, GLogLevelFlags level);
 
+/* Every line also goes to fd, which must outlive the log; what its reader does not take in time is lost. */
+void log_copy_to(int fd);
+
 /* One line of level "error", whatever log_open() was told. */
 void log_error(const char *message);
 
