@@ -255,7 +255,9 @@ static gboolean open_process(Creation *creation, const Containerd__Task__V2__Cre
                             .terminal = creation->spec->process->terminal,
                             .stdin_uri = request->stdin,
                             .stdout_uri = request->stdout,
-                            .stderr_uri = request->stderr};
+                            .stderr_uri = request->stderr,
+                            .namespace_ = creation->sandbox->namespace_,
+                            .publisher = creation->sandbox->publisher};
   if (!read_options(request, &options.host_pid, &creation->bound, error)) return FALSE;
   creation->process = process_new(&options, sandbox_on_process_ended, creation->sandbox, error);
   return creation->process != NULL;

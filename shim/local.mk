@@ -2,7 +2,7 @@
 bin_PROGRAMS += shim/containerd-shim-kata-v2
 shim_containerd_shim_kata_v2_SOURCES = \
 	shim/main.c shim/options.c shim/options.h \
-	shim/start.c shim/start.h shim/serve.c shim/serve.h \
+	shim/start.c shim/start.h shim/start-input.c shim/start-input.h shim/containerd.c shim/containerd.h shim/delete.c shim/serve.c shim/serve.h \
 	shim/service.c shim/service.h shim/task-service.c shim/sandbox-service.c shim/owner-service.c \
 	shim/sandbox.c shim/sandbox.h shim/sandbox-dir.c shim/sandbox-dir.h \
 	shim/boot-slot.c shim/boot-slot.h \
@@ -11,7 +11,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/launch.c shim/launch.h shim/timeline.c shim/timeline.h \
 	shim/block.c shim/block.h shim/copy-tree.c shim/copy-tree.h shim/volumes.c shim/volumes.h shim/volumes-plan.c shim/volumes-private.h \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
-	shim/process.c shim/process.h shim/stream.c shim/stream.h \
+	shim/process.c shim/process.h shim/stream.c shim/stream.h shim/stream-binary.c shim/stream-binary.h \
 	shim/sandbox-network.c shim/sandbox-network.h shim/net-guest.c \
 	shim/hooks.c shim/hooks.h shim/events.c shim/events.h shim/resize.c shim/resize.h shim/cgroup.c shim/cgroup.h \
 	shim/cgroup-limits.c shim/cgroup-limits.h shim/cgroup-systemd.c shim/cgroup-systemd.h shim/limits.c shim/limits.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \

@@ -16,9 +16,10 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (options.version) {
-    printf("containerd-shim-kata-v2:\n  Version:  %s\n", KATA_VERSION);
+    printf("containerd-shim-kata-v2:\n  Version:  %s\n  Revision: %s\n", KATA_VERSION, KATA_VERSION);
     return 0;
   }
+  if (options.info) return action_info(&options);
   if (options.warm_cache) return action_warm_cache();
   if (g_strcmp0(options.action, "start") == 0) return action_start(&options);
   if (g_strcmp0(options.action, "delete") == 0) return action_delete(&options);

@@ -25,6 +25,7 @@ static const Flag flags[] = {
     {"adopt", G_STRUCT_OFFSET(ShimOptions, adopt), TRUE, FALSE, "start: take over a guest whose owner is gone"},
     {"debug", G_STRUCT_OFFSET(ShimOptions, debug), TRUE, FALSE, "log debug lines"},
     {"warm-cache", G_STRUCT_OFFSET(ShimOptions, warm_cache), TRUE, FALSE, "fill libvirt's capability cache and end"},
+    {"info", G_STRUCT_OFFSET(ShimOptions, info), TRUE, FALSE, "print what the runtime is (protobuf)"},
     {"v", G_STRUCT_OFFSET(ShimOptions, version), TRUE, FALSE, "print the version"},
     {"version", G_STRUCT_OFFSET(ShimOptions, version), TRUE, FALSE, "print the version"},
     {"h", G_STRUCT_OFFSET(ShimOptions, help), TRUE, FALSE, "print this text"},

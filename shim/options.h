@@ -13,6 +13,7 @@ typedef struct {
   gboolean adopt;
   gboolean debug;
   gboolean version;
+  gboolean info;
   gboolean help;
   gboolean warm_cache;
   char *action; /* "start", "delete", or NULL */

@@ -2,6 +2,7 @@
 #include "shim/process.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,15 @@
 #include "proto/shim-task.pb-c.h"
 #include "shim/agent-link.h"
 #include "shim/host-watch.h"
+#include "shim/stream-binary.h"
 #include "shim/times.h"
 
 /* One request's worth of stream data: large enough that the round trip does not count, far below TTRPC_MAX_BODY. */
 #define STREAM_CHUNK (256u * 1024u)
 /* See process_expect_end(). */
 #define DRAIN_AFTER_KILL_SECONDS 2
+/* What a process that is killed may take to close its descriptors. */
+#define WRITER_CHECK_MS 100
 
 struct Process {
   gatomicrefcount refs;
@@ -29,6 +33,7 @@ struct Process {
   char *uris[3];
   Stream *streams[3];
   guint32 host_pid;
+  Publisher *publisher;
   ProcessEndedFunc ended;
   gpointer user_data;
 
@@ -66,17 +71,24 @@ static Process *process_alloc(const char *container_id, const char *exec_id, Pro
   return process;
 }
 
+/* One program takes both kinds of output. */
+static gboolean open_streams(Process *process, const char *namespace_, GError **error) {
+  gboolean is_binary = stream_is_binary(process->uris[1]);
+  for (int i = 0; i < 3; i++)
+    if ((i == 0 || !is_binary) && !stream_open(process->uris[i], i == 0, &process->streams[i], error)) return FALSE;
+  return !is_binary || stream_binary_open(process->uris[1], process_get_agent_id(process), namespace_,
+                                          &process->streams[1], &process->streams[2], error);
+}
+
 Process *process_new(const ProcessOptions *options, ProcessEndedFunc ended, gpointer user_data, GError **error) {
   g_autoptr(Process) process = process_alloc(options->container_id, options->exec_id, ended, user_data);
   const char *uris[3] = {options->stdin_uri, options->stdout_uri, options->stderr_uri};
   process->terminal = options->terminal;
   process->host_pid = options->host_pid;
+  process->publisher = options->publisher;
   process->process_json = g_strdup(options->process_json);
-  for (int i = 0; i < 3; i++) {
-    process->uris[i] = g_strdup(uris[i] != NULL ? uris[i] : "");
-    if (!stream_open(process->uris[i], i == 0, &process->streams[i], error)) return NULL;
-  }
-  return g_steal_pointer(&process);
+  for (int i = 0; i < 3; i++) process->uris[i] = g_strdup(uris[i] != NULL ? uris[i] : "");
+  return open_streams(process, options->namespace_, error) ? g_steal_pointer(&process) : NULL;
 }
 
 /* Opens what the URI names if it is still what it was. */
@@ -336,13 +348,24 @@ static void send_rest_of_input(Process *process, char *buffer) {
       return;
 }
 
+/* Whoever has written is gone: with him the input ends, unless it was a containerd that dies and will be back. Its
+ * descriptors are closed one after the other, so what is heard of it at first may be its last. */
+static gboolean writer_will_be_back(Process *process) {
+  if (process->publisher == NULL || g_atomic_int_get(&process->input_ended)) return FALSE;
+  struct pollfd woken = {.fd = process->wake_input, .events = POLLIN};
+  if (poll(&woken, 1, WRITER_CHECK_MS) != 0) return FALSE;
+  return !publisher_is_heard(process->publisher) && stream_hold_open(process->streams[0]);
+}
+
 static gpointer copy_stdin_thread(gpointer user_data) {
   Process *process = user_data;
   const char *id = process_get_agent_id(process);
   Stream *stream = process->streams[0];
   g_autofree char *buffer = g_malloc(STREAM_CHUNK);
   gssize got;
-  while (stream != NULL && (got = stream_read(stream, process->wake_input, buffer, STREAM_CHUNK)) > 0) {
+  while (stream != NULL && ((got = stream_read(stream, process->wake_input, buffer, STREAM_CHUNK)) > 0 ||
+                            (got == 0 && writer_will_be_back(process)))) {
+    if (got == 0) continue;
     g_autoptr(GError) error = NULL;
     if (agent_write_stdin(process->agent, process->container_id, id, buffer, (gsize)got, &error)) continue;
     g_debug("container '%s': input ends: %s", process->container_id, error->message);

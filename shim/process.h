@@ -6,6 +6,7 @@
 
 #include "common/ttrpc.h"
 #include "proto/kata-state.pb-c.h"
+#include "shim/publisher.h"
 #include "shim/stream.h"
 
 typedef enum { PROCESS_CREATED, PROCESS_RUNNING, PROCESS_STOPPED } ProcessStatus;
@@ -23,7 +24,9 @@ typedef struct {
   const char *exec_id; /* "" for init */
   gboolean terminal;
   const char *stdin_uri, *stdout_uri, *stderr_uri;
-  guint32 host_pid; /* 0: none */
+  const char *namespace_; /* containerd's, for programs that take output */
+  Publisher *publisher;   /* to containerd, or NULL */
+  guint32 host_pid;       /* 0: none */
   const char *process_json;
 } ProcessOptions;
 

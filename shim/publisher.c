@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "common/fds.h"
 #include "common/ttrpc.h"
 #include "proto/shim-publish.pb-c.h"
 #include "shim/times.h"
@@ -161,4 +162,9 @@ gboolean publisher_flush(Publisher *publisher, guint timeout_ms) {
   gboolean done = !publisher->sending && g_queue_is_empty(&publisher->items);
   g_mutex_unlock(&publisher->lock);
   return done;
+}
+
+gboolean publisher_is_heard(Publisher *publisher) {
+  autofd int fd = publisher != NULL ? ttrpc_dial(publisher->address, 0, NULL) : -1;
+  return fd >= 0;
 }

@@ -16,5 +16,8 @@ Publisher *publisher_new(const char *address, const char *namespace_);
 /* The event's type is its message's name. */
 void publisher_send(Publisher *publisher, const char *topic, const ProtobufCMessage *event);
 
+/* Whether containerd is there, which it is not while it restarts. FALSE for NULL. */
+gboolean publisher_is_heard(Publisher *publisher);
+
 /* Waits until all is sent, or timeout_ms are over; FALSE: something is still there. */
 gboolean publisher_flush(Publisher *publisher, guint timeout_ms);

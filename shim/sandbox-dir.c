@@ -148,6 +148,12 @@ int sandbox_dir_lock(const char *sandbox_dir, GError **error) {
   return -1;
 }
 
+pid_t sandbox_dir_read_owner(const char *sandbox_dir) {
+  g_autofree char *path = g_build_filename(sandbox_dir, PATHS_OWNER_PID, NULL);
+  g_autofree char *text = safe_read_file(path, 64, NULL, NULL);
+  return text != NULL ? (pid_t)g_ascii_strtoll(text, NULL, 10) : 0;
+}
+
 gboolean sandbox_dir_link(const char *root, const char *sandbox_dir, const char *container_id, GError **error) {
   g_autofree char *link = paths_container_link(root, container_id);
   g_autofree char *key = g_path_get_basename(sandbox_dir);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 /* Makes ROOT, ROOT/s, ROOT/c and the sandbox's directory. Returns its path, NULL with KATA_ERR_ALREADY_EXISTS if it is
  * there. Where QEMU's user cannot pass through ROOT, as engines have theirs, it lies below PATHS_OUTSIDE and a link to
@@ -19,6 +20,9 @@ gboolean sandbox_dir_remove(const char *root, const char *sandbox_dir, GError **
 /* Opens and locks owner.pid; the lock lives as long as the descriptor and its copies. -1 with
  * KATA_ERR_ALREADY_EXISTS when an owner holds it. */
 int sandbox_dir_lock(const char *sandbox_dir, GError **error);
+
+/* The process that has locked it last, 0 if none has. */
+pid_t sandbox_dir_read_owner(const char *sandbox_dir);
 
 /* ROOT/c/ID -> the sandbox's directory. KATA_ERR_ALREADY_EXISTS if the id is in use. */
 gboolean sandbox_dir_link(const char *root, const char *sandbox_dir, const char *container_id, GError **error);

@@ -17,6 +17,8 @@
 
 /* A starter that dies before its first call leaves an owner nobody knows of. */
 #define FIRST_CALL_TIMEOUT_SECONDS 10
+/* How long the end of this program waits for containerd to take its last events. */
+#define EVENTS_TIMEOUT_MS 3000
 
 static gboolean on_no_call(gpointer user_data) {
   Owner *owner = user_data;
@@ -142,5 +144,7 @@ int serve(Sandbox *sandbox, int listen_fd, const Kata__V1__SandboxState *state) 
   }
   ttrpc_server_listen(owner->server, listen_fd, TRUE);
   g_main_loop_run(owner->loop);
+  /* The last word is containerd's only news of it; one that is away asks "delete" when it is back. */
+  publisher_flush(sandbox->publisher, EVENTS_TIMEOUT_MS);
   return 0;
 }

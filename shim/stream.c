@@ -15,6 +15,7 @@
 
 struct Stream {
   int fd;
+  int holder; /* of stream_hold_open(), or -1 */
   gboolean is_socket;
   char *identity;
 };
@@ -56,14 +57,24 @@ static int open_fifo(const char *path, gboolean input, const char *uri, GError *
   return open_path(path, (input ? O_RDONLY : O_RDWR) | O_NONBLOCK, uri, error);
 }
 
+static int open_file(const char *path, const char *uri, GError **error) {
+  g_autofree char *directory = g_path_get_dirname(path);
+  if (g_mkdir_with_parents(directory, 0755) < 0) {
+    error_set_errno(error, errno, "cannot make the directory of the stream '%s'", uri);
+    return -1;
+  }
+  return open_path(path, O_WRONLY | O_CREAT | O_APPEND, uri, error);
+}
+
 static int open_uri(const char *uri, gboolean input, GError **error) {
   if (g_str_has_prefix(uri, "pidfd://")) return open_pidfd_uri(uri + strlen("pidfd://"), uri, error);
   if (g_str_has_prefix(uri, "fifo://")) return open_fifo(uri + strlen("fifo://"), input, uri, error);
-  if (g_str_has_prefix(uri, "file:///") && !input)
-    return open_path(uri + strlen("file://"), O_WRONLY | O_CREAT | O_APPEND, uri, error);
+  if (g_str_has_prefix(uri, "file:///") && !input) return open_file(uri + strlen("file://"), uri, error);
   if (uri[0] == '/') return open_fifo(uri, input, uri, error);
   g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
-              "cannot open the stream '%s': only pidfd://, fifo://, file:// and paths of named pipes are known", uri);
+              "cannot open the stream '%s': only pidfd://, fifo://, file:// and binary:// (for output) and paths of "
+              "named pipes are known",
+              uri);
   return -1;
 }
 
@@ -75,6 +86,16 @@ static void make_private(int *fd, mode_t mode, gboolean input) {
   if (own < 0) return; /* a pipe whose other end is gone: the caller's descriptor shows that just as well */
   fd_clear(fd);
   *fd = own;
+}
+
+static Stream *make_stream(int fd, const struct stat *st) {
+  Stream *stream = g_new0(Stream, 1);
+  stream->fd = fd;
+  stream->holder = -1;
+  stream->is_socket = S_ISSOCK(st->st_mode);
+  stream->identity =
+      g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)st->st_dev, (guint64)st->st_ino);
+  return stream;
 }
 
 gboolean stream_open(const char *uri, gboolean input, Stream **ret, GError **error) {
@@ -90,18 +111,21 @@ gboolean stream_open(const char *uri, gboolean input, Stream **ret, GError **err
     return FALSE;
   }
   if (g_str_has_prefix(uri, "pidfd://")) make_private(&fd, st.st_mode, input);
-  Stream *stream = g_new0(Stream, 1);
-  stream->is_socket = S_ISSOCK(st.st_mode);
-  stream->identity =
-      g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)st.st_dev, (guint64)st.st_ino);
-  stream->fd = fd_steal(&fd);
-  *ret = stream;
+  *ret = make_stream(fd_steal(&fd), &st);
   return TRUE;
+}
+
+Stream *stream_new(int fd) {
+  struct stat st = {0};
+  fstat(fd, &st);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  return make_stream(fd, &st);
 }
 
 void stream_free(Stream *stream) {
   if (stream == NULL) return;
   fd_clear(&stream->fd);
+  fd_clear(&stream->holder);
   g_free(stream->identity);
   g_free(stream);
 }
@@ -129,6 +153,14 @@ gssize stream_read(Stream *stream, int cancel_fd, void *buffer, gsize size) {
     if (errno == EIO) return 0; /* a terminal whose other side is closed */
     if (errno != EAGAIN && errno != EINTR) return -1;
   }
+}
+
+gboolean stream_hold_open(Stream *stream) {
+  struct stat st;
+  if (stream->holder >= 0 || fstat(stream->fd, &st) < 0 || !S_ISFIFO(st.st_mode)) return FALSE;
+  g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", stream->fd);
+  stream->holder = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  return stream->holder >= 0;
 }
 
 gssize stream_read_ready(Stream *stream, void *buffer, gsize size) {

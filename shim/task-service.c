@@ -8,6 +8,7 @@
 #include "common/ids.h"
 #include "common/oci.h"
 #include "proto/kata-v1.pb-c.h"
+#include "proto/shim-runc-options.pb-c.h"
 #include "proto/shim-task-v3.pb-c.h"
 #include "proto/shim-task.pb-c.h"
 #include "shim/agent-link.h"
@@ -216,7 +217,8 @@ static void task_delete(ServiceJob *job) {
     return;
   }
   if (process == container->init) task_event_delete(sandbox, process, pid);
-  Google__Protobuf__Timestamp when = time_to_message(process_get_exited_at(process));
+  gint64 exited_at = process_get_exited_at(process);
+  Google__Protobuf__Timestamp when = exited_at != 0 ? time_to_message(exited_at) : time_never();
   Containerd__Task__V2__DeleteResponse reply = CONTAINERD__TASK__V2__DELETE_RESPONSE__INIT;
   reply.pid = pid;
   reply.exit_status = process_get_exit_status(process);
@@ -272,7 +274,9 @@ static gboolean add_exec(ServiceJob *job, Container *container, const Containerd
                             .terminal = request->terminal,
                             .stdin_uri = request->stdin,
                             .stdout_uri = request->stdout,
-                            .stderr_uri = request->stderr};
+                            .stderr_uri = request->stderr,
+                            .namespace_ = job->owner->sandbox->namespace_,
+                            .publisher = job->owner->sandbox->publisher};
   g_autofree char *json = NULL;
   if (!id_check(request->exec_id, "exec", error) || !check_exec(container, error) ||
       !read_exec_spec(request->spec, &options, &json, error))
@@ -492,12 +496,45 @@ static void task_state(ServiceJob *job) {
   reply.stderr = (char *)process_get_stream_uri(process, 2);
   reply.terminal = process_has_terminal(process);
   reply.exit_status = process_get_exit_status(process);
-  Google__Protobuf__Timestamp when = time_to_message(process_get_exited_at(process));
-  if (reply.status == CONTAINERD__TASK__V2__STATUS__STOPPED) reply.exited_at = &when;
+  gint64 exited_at = process_get_exited_at(process);
+  Google__Protobuf__Timestamp when = exited_at != 0 ? time_to_message(exited_at) : time_never();
+  reply.exited_at = &when;
   ttrpc_call_reply(job->call, &reply.base);
 }
 
-/* The pids are the guest's. Where nobody can list them, it is the task's own. */
+/* Which exec a process was begun by, as containerd's own shim tells it. */
+static void set_details(Containerd__Task__V2__ProcessInfo *info, Google__Protobuf__Any *any, const char *exec_id) {
+  if (*exec_id == '\0') return;
+  Containerd__Runc__V1__ProcessDetails details = CONTAINERD__RUNC__V1__PROCESS_DETAILS__INIT;
+  details.exec_id = (char *)exec_id;
+  google__protobuf__any__init(any);
+  any->type_url = (char *)"containerd.runc.v1.ProcessDetails";
+  any->value.len = containerd__runc__v1__process_details__get_packed_size(&details);
+  any->value.data = g_malloc(any->value.len);
+  containerd__runc__v1__process_details__pack(&details, any->value.data);
+  info->info = any;
+}
+
+static void reply_pids(TtrpcCall *call, const Kata__V1__ListProcessesResponse *list, guint32 other_pid) {
+  gsize n_listed = list != NULL ? list->n_processes : 0, n_processes = n_listed > 0 ? n_listed : other_pid != 0;
+  g_autofree Containerd__Task__V2__ProcessInfo *infos = g_new(Containerd__Task__V2__ProcessInfo, n_processes + 1);
+  g_autofree Containerd__Task__V2__ProcessInfo **pointers = g_new(Containerd__Task__V2__ProcessInfo *, n_processes + 1);
+  g_autofree Google__Protobuf__Any *anys = g_new0(Google__Protobuf__Any, n_processes + 1);
+  for (gsize i = 0; i < n_processes; i++) {
+    containerd__task__v2__process_info__init(&infos[i]);
+    infos[i].pid = n_listed > 0 ? list->processes[i]->pid : other_pid;
+    if (n_listed > 0) set_details(&infos[i], &anys[i], list->processes[i]->exec_id);
+    pointers[i] = &infos[i];
+  }
+  Containerd__Task__V2__PidsResponse reply = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
+  reply.processes = pointers;
+  reply.n_processes = n_processes;
+  ttrpc_call_reply(call, &reply.base);
+  for (gsize i = 0; i < n_processes; i++) g_free(anys[i].value.data);
+}
+
+/* The pids are the guest's. Where nobody can list them, and for a container that has ended, it is the task's own: a
+ * containerd that comes back takes a container without any for a leak, and would forget how it ended. */
 static void task_pids(ServiceJob *job) {
   const Containerd__Task__V2__PidsRequest *request = (const void *)job->request;
   g_autoptr(Container) container = NULL;
@@ -506,23 +543,13 @@ static void task_pids(ServiceJob *job) {
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(job->owner->sandbox, NULL);
   g_autoptr(GError) error = NULL;
   Kata__V1__ListProcessesResponse *list = agent != NULL ? agent_list_processes(agent, request->id, &error) : NULL;
-  if (error != NULL && error->code != KATA_ERR_UNSUPPORTED) {
+  gboolean has_ended = process_get_status(init) == PROCESS_STOPPED;
+  if (error != NULL && error->code != KATA_ERR_UNSUPPORTED && !has_ended) {
     fail(job, error);
     return;
   }
-  gsize n_processes = list != NULL ? list->n_processes : 1;
-  g_autofree Containerd__Task__V2__ProcessInfo *infos = g_new(Containerd__Task__V2__ProcessInfo, n_processes + 1);
-  g_autofree Containerd__Task__V2__ProcessInfo **pointers = g_new(Containerd__Task__V2__ProcessInfo *, n_processes + 1);
-  for (gsize i = 0; i < n_processes; i++) {
-    containerd__task__v2__process_info__init(&infos[i]);
-    infos[i].pid = list != NULL ? list->processes[i]->pid : task_pid(job->owner->sandbox, init);
-    pointers[i] = &infos[i];
-  }
-  if (list == NULL && infos[0].pid == 0) n_processes = 0;
-  Containerd__Task__V2__PidsResponse reply = CONTAINERD__TASK__V2__PIDS_RESPONSE__INIT;
-  reply.processes = pointers;
-  reply.n_processes = n_processes;
-  ttrpc_call_reply(job->call, &reply.base);
+  guint32 own_pid = task_pid(job->owner->sandbox, init);
+  reply_pids(job->call, list, own_pid != 0 ? own_pid : job->owner->sandbox->machine_pid);
   if (list != NULL) protobuf_c_message_free_unpacked(&list->base, NULL);
 }
 

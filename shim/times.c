@@ -10,6 +10,12 @@ Google__Protobuf__Timestamp time_to_message(gint64 real_time_us) {
   return message;
 }
 
+Google__Protobuf__Timestamp time_never(void) {
+  Google__Protobuf__Timestamp message = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+  message.seconds = -62135596800;
+  return message;
+}
+
 Google__Protobuf__Timestamp *time_new_message(gint64 real_time_us) {
   if (real_time_us == 0) return NULL;
   Google__Protobuf__Timestamp *message = malloc(sizeof *message);

@@ -7,6 +7,8 @@
 #include "proto/google-protobuf.pb-c.h"
 
 Google__Protobuf__Timestamp time_to_message(gint64 real_time_us);
+/* The moment Go programs take for "never": the year 1. */
+Google__Protobuf__Timestamp time_never(void);
 /* Allocated with malloc(), so that a message may own it; NULL for 0. */
 Google__Protobuf__Timestamp *time_new_message(gint64 real_time_us);
 /* 0 for NULL. */

@@ -3,6 +3,7 @@
 ENGINE_TESTS = \
 	tests/engines/test-buildah.py \
 	tests/engines/test-conmon.py \
+	tests/engines/test-containerd-kata.py \
 	tests/engines/test-containerd.py \
 	tests/engines/test-docker.py \
 	tests/engines/test-networks.py \
@@ -10,4 +11,4 @@ ENGINE_TESTS = \
 	tests/engines/test-volumes.py
 dist_check_SCRIPTS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
-EXTRA_DIST += tests/engines/engines.py
+EXTRA_DIST += tests/engines/engines.py tests/engines/containerd.py
