@@ -13,12 +13,13 @@ lib_libcore_la_SOURCES = \
 	lib/domain-xml-devices.c lib/domain-xml-devices.h \
 	lib/domain-xml-disk.c lib/domain-xml-disk.h \
 	lib/domain-xml-writer.c lib/domain-xml-writer.h \
+	lib/events.c \
 	lib/host.c lib/host-api.c lib/host-check.c lib/host.h \
 	lib/owner-client.c lib/owner-client.h \
 	lib/owner-start.c lib/owner-start.h \
 	lib/paths.c lib/paths.h \
 	lib/process.c \
-	lib/sandbox.c lib/sandbox-agent.c lib/sandbox.h \
+	lib/sandbox.c lib/sandbox-agent.c lib/sandbox-machine.c lib/sandbox.h \
 	lib/settings.c lib/settings-api.c lib/settings.h \
 	lib/settings-file.c lib/settings-file.h \
 	lib/settings-table.c lib/settings-table.h \
@@ -50,6 +51,6 @@ lib_libkata_la_DEPENDENCIES = lib/libcore.la lib/libkata.syms
 katadir = $(includedir)/kata
 kata_HEADERS = \
 	include/kata/agent.h include/kata/container.h include/kata/context.h include/kata/domain.h \
-	include/kata/error.h include/kata/kata.h include/kata/process.h include/kata/sandbox.h include/kata/settings.h
+	include/kata/error.h include/kata/event.h include/kata/kata.h include/kata/process.h include/kata/sandbox.h include/kata/settings.h
 nodist_kata_HEADERS = include/kata/version.h
 EXTRA_DIST += lib/libkata.syms

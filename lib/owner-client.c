@@ -48,8 +48,7 @@ static gboolean nobody_answers(const GError *error) {
          g_error_matches(error, KATA_ERROR, KATA_ERR_UNAVAILABLE);
 }
 
-/* Connects to the owner, or to a new one that takes over from one that is gone. Returns a descriptor or -1. */
-static int connect_owner(const kata_context *ctx, const char *sandbox_id, GError **error) {
+int owner_connect(const kata_context *ctx, const char *sandbox_id, GError **error) {
   if (!owner_exists(ctx, sandbox_id)) return set_no_sandbox(sandbox_id, error), -1;
   g_autofree char *directory = paths_sandbox_dir(ctx->root, sandbox_id);
   g_autofree char *address = g_strconcat("unix://", directory, "/", PATHS_OWNER_SOCKET, NULL);
@@ -68,7 +67,7 @@ static int connect_owner(const kata_context *ctx, const char *sandbox_id, GError
 gboolean owner_call(const kata_context *ctx, const char *sandbox_id, const ProtobufCServiceDescriptor *service,
                     const char *method, const ProtobufCMessage *request, gint64 timeout_ms, OwnerReply **ret_reply,
                     GError **error) {
-  int fd = connect_owner(ctx, sandbox_id, error);
+  int fd = owner_connect(ctx, sandbox_id, error);
   if (fd < 0) return FALSE;
   g_autoptr(TtrpcClient) client = ttrpc_client_new(fd, TTRPC_STREAM_SOCKET);
   return ttrpc_client_invoke(client, service, method, request, timeout_ms, ret_reply, error);

@@ -24,6 +24,9 @@ gboolean owner_exists(const kata_context *ctx, const char *sandbox_id);
 /* Starts the owner of a new sandbox. overrides: set over the settings file's, or NULL. */
 gboolean owner_start(const kata_context *ctx, const char *sandbox_id, const kata_settings *overrides, GError **error);
 
+/* Connects to the owner, or to a new one that takes over from one that is gone. Returns a descriptor or -1. */
+int owner_connect(const kata_context *ctx, const char *sandbox_id, GError **error);
+
 /* One call. An owner that was killed is replaced first, if its guest still runs.
  * timeout_ms: 0: none. ret_reply: may be NULL. No such sandbox: KATA_ERR_NOT_FOUND. */
 gboolean owner_call(const kata_context *ctx, const char *sandbox_id, const ProtobufCServiceDescriptor *service,

@@ -230,13 +230,22 @@ int kata_sandbox_wait(kata_sandbox *sandbox, uint32_t timeout_ms, uint32_t flags
 
 /* ---- status and end ---- */
 
+/* containerd knows no such state. */
+static gboolean is_paused(const Containerd__Runtime__Sandbox__V1__SandboxStatusResponse *status) {
+  for (gsize i = 0; i < status->n_info; i++) {
+    if (strcmp(status->info[i]->key, "status") == 0) return strcmp(status->info[i]->value, "paused") == 0;
+  }
+  return FALSE;
+}
+
 /* -1: an error. */
 static int get_status(const kata_sandbox *sandbox, GError **error) {
   g_autoptr(OwnerReply) reply = NULL;
   if (!get_reply(sandbox->ctx, sandbox->id, &reply, error)) return -1;
   const Containerd__Runtime__Sandbox__V1__SandboxStatusResponse *status =
       (Containerd__Runtime__Sandbox__V1__SandboxStatusResponse *)reply;
-  if (strcmp(status->state, "SANDBOX_READY") == 0) return KATA_SANDBOX_RUNNING;
+  if (strcmp(status->state, "SANDBOX_READY") == 0)
+    return is_paused(status) ? KATA_SANDBOX_PAUSED : KATA_SANDBOX_RUNNING;
   return status->exited_at != NULL && status->exited_at->seconds != 0 ? KATA_SANDBOX_STOPPED : KATA_SANDBOX_CREATED;
 }
 
@@ -257,7 +266,7 @@ static gboolean delete_sandbox(const kata_sandbox *sandbox, gboolean force, GErr
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
   }
-  if (status == KATA_SANDBOX_RUNNING && !force) {
+  if ((status == KATA_SANDBOX_RUNNING || status == KATA_SANDBOX_PAUSED) && !force) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
                 "cannot delete sandbox '%s' while it runs: stop it first, or force it", sandbox->id);
     return FALSE;

@@ -12,7 +12,7 @@ TOP = os.environ.get("top_srcdir", os.path.join(os.path.dirname(os.path.abspath(
 
 # Call -> why the language does without it.
 COUNTED = {f"kata_{kind}_ref": "the binding counts the holders of an object itself"
-           for kind in ("agent", "container", "context", "process", "sandbox", "settings")}
+           for kind in ("agent", "container", "events", "context", "process", "sandbox", "settings")}
 NOT_IN_PYTHON = {**COUNTED}
 NOT_IN_GO = {**COUNTED}
 
@@ -87,7 +87,7 @@ def check_python(calls, constants):
     for name, value in constants.items():
         if name == "KATA_ERR_NONE":
             continue
-        short = re.sub(r"^KATA_(ERR_|SANDBOX_|CONTAINER_)?", "", name)
+        short = re.sub(r"^KATA_(ERR_|SANDBOX_|CONTAINER_|EVENTS_)?", "", name)
         wanted = rf"^    code, name = {value}, \"{short.lower().replace('_', '-')}\"" if name.startswith("KATA_ERR_") \
             else rf"^ *{short} = ({value}|1 << {value.bit_length() - 1})$"
         if not re.search(wanted, source, flags=re.M):

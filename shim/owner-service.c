@@ -132,10 +132,18 @@ static void owner_next_event(ServiceJob *job) {
 }
 
 static const ServiceMethod methods[] = {
-    {"NextEvent", owner_next_event},       {"DomainXml", owner_domain_xml},
-    {"BootTimeline", owner_boot_timeline}, {"Containers", owner_containers},
-    {"AgentStats", owner_agent_stats},     {"Processes", owner_processes},
-    {"AgentCall", owner_agent_call},       {NULL, NULL},
+    {"NextEvent", owner_next_event},
+    {"DomainXml", owner_domain_xml},
+    {"BootTimeline", owner_boot_timeline},
+    {"Containers", owner_containers},
+    {"AgentStats", owner_agent_stats},
+    {"Processes", owner_processes},
+    {"AgentCall", owner_agent_call},
+    {"PauseSandbox", owner_pause_sandbox},
+    {"ResizeSandbox", owner_resize_sandbox},
+    {"SandboxStats", owner_sandbox_stats},
+    {"Console", owner_console},
+    {NULL, NULL},
 };
 
 void owner_service_add(Owner *owner) { service_add(owner, &kata__v1__owner__descriptor, methods); }

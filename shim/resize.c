@@ -92,6 +92,44 @@ static gboolean tell_guest(Sandbox *sandbox, GError **error) {
   return agent != NULL && agent_call_online_cpu_mem(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
 }
 
+/* What the machine was not made for cannot be plugged in. */
+static gboolean check_target(const Sandbox *sandbox, const VmSize *target, GError **error) {
+  VmSize limit = get_limit(sandbox);
+  if (target->vcpus < sandbox->size.vcpus || target->memory_mib < sandbox->size.memory_mib) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "it has %u CPUs and %" G_GUINT64_FORMAT " MiB, and does not shrink", sandbox->size.vcpus,
+                sandbox->size.memory_mib);
+    return FALSE;
+  }
+  if (is_static(sandbox) && (target->vcpus > sandbox->size.vcpus || target->memory_mib > sandbox->size.memory_mib)) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "its size is fixed: the setting static_sandbox_resource_mgmt must be false when it starts");
+    return FALSE;
+  }
+  if (target->vcpus <= MAX(limit.vcpus, sandbox->size.vcpus) && target->memory_mib <= limit.memory_mib) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+              "it may have at most %u CPUs (setting default_maxvcpus) and %" G_GUINT64_FORMAT " MiB (as the host)",
+              MAX(limit.vcpus, sandbox->size.vcpus), limit.memory_mib);
+  return FALSE;
+}
+
+gboolean resize_to(Sandbox *sandbox, VmSize *size, GError **error) {
+  g_mutex_lock(&sandbox->resizing);
+  VmSize before = sandbox->size;
+  VmSize target = {size->vcpus != 0 ? size->vcpus : before.vcpus,
+                   size->memory_mib != 0 ? size->memory_mib : before.memory_mib};
+  gboolean done = sandbox_check_running(sandbox, error) && check_target(sandbox, &target, error) &&
+                  grow(sandbox, &target, error);
+  gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib;
+  if (done && changed) done = tell_guest(sandbox, error) && store_save(sandbox, error);
+  *size = sandbox->size;
+  g_mutex_unlock(&sandbox->resizing);
+  if (!done)
+    g_prefix_error(error, "cannot let sandbox '%s' grow to %u CPUs and %" G_GUINT64_FORMAT " MiB: ", sandbox->id,
+                   target.vcpus, target.memory_mib);
+  return done;
+}
+
 gboolean resize_follow(Sandbox *sandbox, const VmDemand *extra, GError **error) {
   if (is_static(sandbox)) return TRUE;
   g_mutex_lock(&sandbox->resizing);

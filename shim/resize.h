@@ -20,6 +20,9 @@ void resize_decide(Sandbox *sandbox, VmConfig *config);
 /* Returns what a container asked for until now; demand: from now on, NULL: no change. */
 VmDemand resize_exchange_demand(Sandbox *sandbox, Container *container, const VmDemand *demand);
 
+/* Lets a running machine grow to a size, in which 0 is as it is; *size: what it has then. */
+gboolean resize_to(Sandbox *sandbox, VmSize *size, GError **error);
+
 /* Lets a running machine grow to what its containers and one more (extra, may be NULL) ask for. It never shrinks. With
  * static sizes: nothing to do. */
 gboolean resize_follow(Sandbox *sandbox, const VmDemand *extra, GError **error);

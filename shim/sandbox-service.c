@@ -100,7 +100,7 @@ static void sandbox_status(ServiceJob *job) {
       CONTAINERD__RUNTIME__SANDBOX__V1__SANDBOX_STATUS_RESPONSE__INFO_ENTRY__INIT;
   Containerd__Runtime__Sandbox__V1__SandboxStatusResponse__InfoEntry *info[] = {&entry};
   entry.key = "status";
-  entry.value = (char *)words[status];
+  entry.value = (char *)(sandbox_is_paused(sandbox) ? "paused" : words[status]);
   Containerd__Runtime__Sandbox__V1__SandboxStatusResponse reply =
       CONTAINERD__RUNTIME__SANDBOX__V1__SANDBOX_STATUS_RESPONSE__INIT;
   reply.sandbox_id = sandbox->id;

@@ -111,14 +111,48 @@ SandboxStatus sandbox_get_status(Sandbox *sandbox) {
 
 TtrpcClient *sandbox_get_agent(Sandbox *sandbox, GError **error) {
   g_mutex_lock(&sandbox->lock);
-  TtrpcClient *agent = sandbox->agent != NULL ? ttrpc_client_ref(sandbox->agent) : NULL;
+  gboolean is_paused = sandbox->is_paused;
+  TtrpcClient *agent = sandbox->agent != NULL && !is_paused ? ttrpc_client_ref(sandbox->agent) : NULL;
   SandboxStatus status = sandbox->status;
   g_mutex_unlock(&sandbox->lock);
   if (agent == NULL)
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
-                status == SANDBOX_STOPPED ? "the guest of sandbox '%s' has ended" : "sandbox '%s' has not been started",
+                status == SANDBOX_STOPPED ? "the guest of sandbox '%s' has ended"
+                : is_paused               ? "sandbox '%s' is paused: resume it first"
+                                          : "sandbox '%s' has not been started",
                 sandbox->id);
   return agent;
+}
+
+gboolean sandbox_is_paused(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean is_paused = sandbox->is_paused && sandbox->status == SANDBOX_RUNNING;
+  g_mutex_unlock(&sandbox->lock);
+  return is_paused;
+}
+
+gboolean sandbox_check_running(Sandbox *sandbox, GError **error) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  return agent != NULL;
+}
+
+/* Not beside a change of its size, which asks the guest; that lock also keeps the machine. */
+gboolean sandbox_set_paused(Sandbox *sandbox, gboolean paused, GError **error) {
+  g_mutex_lock(&sandbox->resizing);
+  gboolean is_paused = sandbox_is_paused(sandbox), done = FALSE;
+  if (is_paused == paused && is_paused)
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "sandbox '%s' is paused already", sandbox->id);
+  else if (is_paused == paused && sandbox_check_running(sandbox, error))
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "sandbox '%s' is not paused", sandbox->id);
+  else if (is_paused != paused && (is_paused || sandbox_check_running(sandbox, error)))
+    done = paused ? vm_suspend(sandbox->vm, error) : vm_resume(sandbox->vm, error);
+  if (done) {
+    g_mutex_lock(&sandbox->lock);
+    sandbox->is_paused = paused;
+    g_mutex_unlock(&sandbox->lock);
+  }
+  g_mutex_unlock(&sandbox->resizing);
+  return done;
 }
 
 guint32 sandbox_get_hypervisor_pid(Sandbox *sandbox) {

@@ -51,6 +51,7 @@ typedef struct {
   GCond changed;
   SandboxStatus status;
   gboolean cancelled;
+  gboolean is_paused;
   gint64 exited_at;
   TtrpcClient *agent;
   GHashTable *containers; /* id -> Container */
@@ -101,6 +102,13 @@ void sandbox_remove(Sandbox *sandbox);
 /* A new reference to the agent's connection; NULL with an error if there is none. */
 TtrpcClient *sandbox_get_agent(Sandbox *sandbox, GError **error);
 guint32 sandbox_get_hypervisor_pid(Sandbox *sandbox);
+
+/* KATA_ERR_INVALID_STATE unless the guest runs, and is not paused. */
+gboolean sandbox_check_running(Sandbox *sandbox, GError **error);
+gboolean sandbox_is_paused(Sandbox *sandbox);
+/* Stops the machine's processors, or lets them go on; KATA_ERR_INVALID_STATE if they do so already. While they are
+ * stopped nobody gets the agent. */
+gboolean sandbox_set_paused(Sandbox *sandbox, gboolean paused, GError **error);
 
 Container *sandbox_find_container(Sandbox *sandbox, const char *id, GError **error);
 void sandbox_add_container(Sandbox *sandbox, Container *container);

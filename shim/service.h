@@ -54,6 +54,12 @@ void owner_agent_call(ServiceJob *job);
 gboolean service_was_called(Owner *owner);
 void service_set_called(Owner *owner);
 
+/* kata.v1.Owner: the machine while it runs, in a file of their own. */
+void owner_pause_sandbox(ServiceJob *job);
+void owner_resize_sandbox(ServiceJob *job);
+void owner_sandbox_stats(ServiceJob *job);
+void owner_console(ServiceJob *job);
+
 /* Answers Empty. */
 void service_reply_empty(TtrpcCall *call);
 

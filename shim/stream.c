@@ -175,6 +175,11 @@ static gssize write_once(Stream *stream, const void *data, gsize size) {
   return write(stream->fd, data, size);
 }
 
+gboolean stream_is_broken(const Stream *stream) {
+  struct pollfd fd = {.fd = stream->fd};
+  return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 gboolean stream_write(Stream *stream, int cancel_fd, const void *data, gsize size) {
   const char *at = data;
   while (size > 0) {

@@ -35,6 +35,9 @@ gboolean stream_hold_open(Stream *stream);
 /* What can be read without waiting; 0 when there is nothing. */
 gssize stream_read_ready(Stream *stream, void *buffer, gsize size);
 
+/* Nobody reads any more. */
+gboolean stream_is_broken(const Stream *stream);
+
 /* Writes all of it; FALSE with errno when that failed (EPIPE: nobody reads any more) or cancel_fd became readable
  * (ECANCELED). */
 gboolean stream_write(Stream *stream, int cancel_fd, const void *data, gsize size);

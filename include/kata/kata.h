@@ -25,6 +25,7 @@
 #include <kata/context.h>
 #include <kata/domain.h>
 #include <kata/error.h>
+#include <kata/event.h>
 #include <kata/process.h>
 #include <kata/sandbox.h>
 #include <kata/settings.h>

@@ -24,7 +24,8 @@ typedef struct kata_sandbox kata_sandbox;
 typedef enum kata_sandbox_status {
   KATA_SANDBOX_CREATED = 1, /* there is an owner, no virtual machine yet */
   KATA_SANDBOX_RUNNING = 2, /* the guest answers */
-  KATA_SANDBOX_STOPPED = 3  /* the virtual machine has ended */
+  KATA_SANDBOX_STOPPED = 3, /* the virtual machine has ended */
+  KATA_SANDBOX_PAUSED = 4   /* the virtual machine stands still */
 } kata_sandbox_status;
 
 /**
@@ -154,6 +155,51 @@ char *kata_sandbox_get_domain_xml(kata_sandbox *sandbox, uint32_t flags, kata_er
  * owner was asked to start, to be released with kata_free(), or NULL. Since: 0.1
  */
 char *kata_sandbox_get_boot_timeline(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_pause: stops the virtual machine's processors: nothing runs in the guest until kata_sandbox_resume(), and
+ * calls that need the guest are KATA_ERR_INVALID_STATE. It can be stopped and deleted. If its owner is killed meanwhile,
+ * the next one resumes it.
+ * @flags: 0.
+ * Returns: 0 or -1. Errors: KATA_ERR_INVALID_STATE unless it runs. Since: 0.1
+ */
+int kata_sandbox_pause(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/** kata_sandbox_resume: lets it go on. @flags: 0. Errors: KATA_ERR_INVALID_STATE unless paused. Since: 0.1 */
+int kata_sandbox_resume(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_resize: lets a running virtual machine grow, by plugging CPUs and memory in. It never shrinks.
+ * @vcpus: how many it shall have; 0: as it has.
+ * @memory_mib: how much memory in MiB, rounded up to what the guest takes (128 MiB); 0: as it has.
+ * @flags: 0.
+ * Returns: 0 or -1.
+ * Errors: KATA_ERR_UNSUPPORTED when the setting static_sandbox_resource_mgmt was true at its start;
+ * KATA_ERR_INVALID_ARGUMENT for less than it has, or more than default_maxvcpus or the host's memory;
+ * KATA_ERR_INVALID_STATE unless it runs. Since: 0.1
+ */
+int kata_sandbox_resize(kata_sandbox *sandbox, uint32_t vcpus, uint64_t memory_mib, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_get_stats: the virtual machine's size, and what it costs the host.
+ * @flags: 0.
+ * Returns: JSON, an object with vcpus, memory_mib, containers (how many there are) and processes, an array of {"name":
+ * "hypervisor", "virtiofsd" or "owner", "pid", "cpu_us": time it has used, "resident_bytes"}; to be released with
+ * kata_free(), or NULL. Errors: KATA_ERR_INVALID_STATE unless it runs. Since: 0.1
+ */
+char *kata_sandbox_get_stats(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_attach_console: has what the guest writes to its serial console written to a descriptor, from the oldest
+ * that is kept (the last MiB or so) on, until the virtual machine ends or nobody reads any more.
+ * @fd: the writing end of a pipe, a socket or a terminal; stays the caller's: the owner duplicates it, so that the
+ * reader sees the end once the caller has closed his.
+ * @flags: 0.
+ * Returns: 0 or -1.
+ * Errors: KATA_ERR_NOT_FOUND before the start; KATA_ERR_INVALID_ARGUMENT; KATA_ERR_RESOURCE_EXHAUSTED above 16 readers.
+ * Since: 0.1
+ */
+int kata_sandbox_attach_console(kata_sandbox *sandbox, int fd, uint32_t flags, kata_error **err);
 
 /**
  * kata_sandbox_call_agent: one call to the agent in a running sandbox's guest, past all that the library knows: what it

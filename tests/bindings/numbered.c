@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The numbered tests of README.md in C, with the public headers alone; see there for what each shows. */
 #include <kata/kata.h>
+#include <poll.h>
 #include <pthread.h>
 #include <pty.h>
 #include <signal.h>
@@ -151,6 +152,8 @@ static void test_010_version(void) {
   CHECK(strcmp(kata_version(), KATA_VERSION) == 0);
   int major = -1, minor = -1, patch = -1;
   CHECK(sscanf(kata_version(), "%d.%d.%d", &major, &minor, &patch) == 3);
+  CHECK(KATA_CHECK_VERSION(0, 1, 0) && !KATA_CHECK_VERSION(KATA_VERSION_MAJOR, KATA_VERSION_MINOR + 1, 0));
+  CHECK(kata_has_feature("events") == 1 && kata_has_feature("flying") == 0 && kata_has_feature(NULL) == 0);
   CHECK(major == KATA_VERSION_MAJOR && minor == KATA_VERSION_MINOR && patch == KATA_VERSION_PATCH);
 }
 
@@ -230,6 +233,49 @@ static void test_120_agent(void) {
   CHECK(has(reply, "SERVING"));
   FAILS(KATA_ERR_NOT_FOUND, "Nothing",
         kata_sandbox_call_agent(sandbox, "AgentService.Nothing", NULL, PATIENCE_MS, 0, NULL, &err) == 0);
+}
+
+static void test_130_pause(void) {
+  OK(kata_sandbox_pause(sandbox, 0, &err) == 0);
+  CHECK(kata_sandbox_get_status(sandbox, NULL) == KATA_SANDBOX_PAUSED);
+  FAILS(KATA_ERR_INVALID_STATE, "paused", kata_sandbox_pause(sandbox, 0, &err) == 0);
+  FAILS(KATA_ERR_INVALID_STATE, "paused",
+        kata_sandbox_call_agent(sandbox, "Health.Check", NULL, PATIENCE_MS, 0, NULL, &err) == 0);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_delete(sandbox, 0, &err) == 0);
+  OK(kata_sandbox_resume(sandbox, 0, &err) == 0);
+  CHECK(kata_sandbox_get_status(sandbox, NULL) == KATA_SANDBOX_RUNNING);
+  FAILS(KATA_ERR_INVALID_STATE, "not paused", kata_sandbox_resume(sandbox, 0, &err) == 0);
+  OK(kata_sandbox_call_agent(sandbox, "Health.Check", NULL, PATIENCE_MS, 0, NULL, &err) == 0);
+}
+
+static unsigned long get_memory(void) {
+  char *stats = NULL;
+  OK((stats = kata_sandbox_get_stats(sandbox, 0, &err)) != NULL);
+  const char *member = strstr(stats, "\"memory_mib\": ");
+  CHECK(member != NULL && strstr(stats, "\"hypervisor\"") != NULL && strstr(stats, "\"virtiofsd\"") != NULL);
+  unsigned long mib = strtoul(member + strlen("\"memory_mib\": "), NULL, 10);
+  kata_free(stats);
+  return mib;
+}
+
+static void test_140_size(void) {
+  unsigned long before = get_memory();
+  OK(kata_sandbox_resize(sandbox, 0, before + 1, 0, &err) == 0);
+  CHECK(get_memory() == before + 128);
+  FAILS(KATA_ERR_INVALID_ARGUMENT, "shrink", kata_sandbox_resize(sandbox, 0, 64, 0, &err) == 0);
+  FAILS(KATA_ERR_INVALID_ARGUMENT, "at most", kata_sandbox_resize(sandbox, 10000, 0, 0, &err) == 0);
+}
+
+static void test_150_console(void) {
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  OK(kata_sandbox_attach_console(sandbox, ends[1], 0, &err) == 0);
+  close(ends[1]);
+  char text[TEXT_MAX] = "";
+  CHECK(read(ends[0], text, sizeof text - 1) > 0);
+  CHECK(strstr(text, "kata-agent") != NULL);
+  close(ends[0]);
+  FAILS(KATA_ERR_INVALID_ARGUMENT, "-1", kata_sandbox_attach_console(sandbox, -1, 0, &err) == 0);
 }
 
 /* ---- containers ---- */
@@ -334,6 +380,28 @@ static void test_280_events(void) {
     CHECK(has(event, wanted[i]));
   }
   finish(container);
+}
+
+static void test_290_watch(void) {
+  kata_events *events = NULL;
+  OK((events = kata_events_open(sandbox, 0, 0, &err)) != NULL);
+  for (char *past = NULL; (past = kata_events_next(events, 0, KATA_EVENTS_NEXT_DONT_WAIT, NULL)) != NULL;)
+    kata_free(past);
+  struct pollfd fd = {kata_events_get_fd(events), POLLIN, 0};
+  kata_container *container = create("watch", "sleep");
+  FAILS(KATA_ERR_TIMEOUT, "", kata_events_next(events, 0, KATA_EVENTS_NEXT_DONT_WAIT, &err) != NULL);
+  FAILS(KATA_ERR_TIMEOUT, "20 ms", kata_events_next(events, 20, 0, &err) != NULL);
+  OK(kata_container_start(container, 0, &err) == 0);
+  CHECK(poll(&fd, 1, PATIENCE_MS) == 1);
+  char *event = NULL;
+  OK((event = kata_events_next(events, PATIENCE_MS, 0, &err)) != NULL);
+  CHECK(strstr(event, new_id("watch")) != NULL);
+  CHECK(has(event, "\"start\""));
+  OK(kata_container_kill(container, SIGKILL, 0, &err) == 0);
+  OK((event = kata_events_next(events, PATIENCE_MS, 0, &err)) != NULL);
+  CHECK(has(event, "137"));
+  finish(container);
+  kata_events_unref(events);
 }
 
 /* ---- processes ---- */
@@ -472,6 +540,9 @@ static const struct {
     TEST(100, sandbox),
     TEST(110, owner),
     TEST(120, agent),
+    TEST(130, pause),
+    TEST(140, size),
+    TEST(150, console),
     TEST(200, streams),
     TEST(210, life),
     TEST(220, kill),
@@ -481,6 +552,7 @@ static const struct {
     TEST(260, update),
     TEST(270, stats),
     TEST(280, events),
+    TEST(290, watch),
     TEST(300, exec),
     TEST(310, exec_input),
     TEST(320, exec_missing),

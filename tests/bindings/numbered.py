@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The numbered tests of README.md in Python; see there for what each shows."""
+import asyncio
 import os
 import pickle
+import select
 import signal
 import sys
 import threading
@@ -25,6 +27,8 @@ def new_id(name):
 class Offline(unittest.TestCase):
     def test_010_version(self):
         self.assertRegex(kata.version(), r"^\d+\.\d+\.\d+$")
+        self.assertTrue(kata.has_feature("events"))
+        self.assertFalse(kata.has_feature("flying"))
 
     def test_020_errors(self):
         with self.assertRaises(kata.NotFound) as caught, kata.Context() as ctx:
@@ -114,6 +118,31 @@ class InGuest(unittest.TestCase):
         with self.assertRaises(kata.NotFound):
             self.sandbox.call_agent("AgentService.Nothing")
 
+    def test_130_pause(self):
+        self.sandbox.pause()
+        self.assertEqual(self.sandbox.status, kata.SandboxStatus.PAUSED)
+        self.assertRaises(kata.InvalidState, self.sandbox.pause)
+        with self.assertRaisesRegex(kata.InvalidState, "paused"):
+            self.sandbox.call_agent("Health.Check")
+        self.sandbox.resume()
+        self.assertEqual(self.sandbox.status, kata.SandboxStatus.RUNNING)
+        self.assertRaises(kata.InvalidState, self.sandbox.resume)
+        self.assertEqual(self.sandbox.call_agent("Health.Check")["status"], "SERVING")
+
+    def test_140_size(self):
+        before = self.sandbox.stats()
+        self.assertEqual({process["name"] for process in before["processes"]}, {"hypervisor", "virtiofsd", "owner"})
+        for process in before["processes"]:
+            self.assertTrue(process["pid"] > 1 and process["resident_bytes"] > 1 << 20, process)
+        self.sandbox.resize(memory_mib=before["memory_mib"] + 1)
+        self.assertEqual(self.sandbox.stats()["memory_mib"], before["memory_mib"] + 128)
+        self.assertRaises(kata.InvalidArgument, self.sandbox.resize, memory_mib=64)
+        self.assertRaises(kata.InvalidArgument, self.sandbox.resize, vcpus=10000)
+
+    def test_150_console(self):
+        with self.sandbox.console() as console:
+            self.assertIn(b"kata-agent", console.readline())
+
     def test_200_streams(self):
         done = self.sandbox.run(bundle("talk"), input=b"from python\n", timeout=PATIENCE)
         self.assertEqual(done, (9, b"got from python\n", b"oops\n"))
@@ -192,6 +221,26 @@ class InGuest(unittest.TestCase):
                 if event.type == "exit":
                     break
         self.assertEqual(seen, [("start", None), ("pause", None), ("resume", None), ("exit", 137)])
+
+    def test_290_watch(self):
+        with self.sandbox.watch() as events:
+            try:
+                while True:
+                    last = events.next(wait=False)
+            except kata.TimeoutExpired:
+                pass
+        with self.sandbox.watch(after=last.number) as events, self.create("watch") as container:
+            self.assertRaises(kata.TimeoutExpired, events.next, wait=False)
+            container.start()
+            self.assertEqual(select.select([events], [], [], PATIENCE)[0], [events])
+            self.assertEqual(events.next(PATIENCE)[::3], ("start", new_id("watch")))
+            container.kill(signal.SIGKILL)
+
+            async def first():
+                async for event in events:
+                    return event
+
+            self.assertEqual(asyncio.run(first())[3:], (new_id("watch"), 137))
 
     def test_300_exec(self):
         code, out, err = self.shared.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout=PATIENCE)

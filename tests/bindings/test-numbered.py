@@ -26,7 +26,7 @@ def numbers_of_list():
 class Numbered(kata_cli.Assertions):
     @classmethod
     def setUpClass(cls):
-        world = cls.world = kata_cli.World()
+        world = cls.world = kata_cli.World([("runtime", "static_sandbox_resource_mgmt", "false")])
         cls.addClassCleanup(world.close)
         bundles = world.path("bundles")
         os.mkdir(bundles)

@@ -49,6 +49,10 @@ static void other_values_never_change(void **state) {
   assert_int_equal(KATA_SANDBOX_CREATED, 1);
   assert_int_equal(KATA_SANDBOX_RUNNING, 2);
   assert_int_equal(KATA_SANDBOX_STOPPED, 3);
+  assert_int_equal(KATA_SANDBOX_PAUSED, 4);
+  assert_int_equal(KATA_SANDBOX_CREATE_BOUND, 1);
+  assert_int_equal(KATA_CONTAINER_CREATE_BOUND, 1);
+  assert_int_equal(KATA_EVENTS_NEXT_DONT_WAIT, 1);
   assert_int_equal(KATA_CONTAINER_CREATED, 1);
   assert_int_equal(KATA_CONTAINER_RUNNING, 2);
   assert_int_equal(KATA_CONTAINER_STOPPED, 3);
@@ -172,6 +176,16 @@ static void a_null_handle_is_an_error(void **state) {
   assert_refused(-1, kata_process_resize(NULL, 80, 24, err));
   assert_refused(-1, kata_process_close_stdin(NULL, err));
   assert_refused(NULL, kata_agent_connect(NULL, 0, 0, err));
+  assert_refused(-1, kata_sandbox_pause(NULL, 0, err));
+  assert_refused(-1, kata_sandbox_resume(NULL, 0, err));
+  assert_refused(-1, kata_sandbox_resize(NULL, 1, 0, 0, err));
+  assert_refused(NULL, kata_sandbox_get_stats(NULL, 0, err));
+  assert_refused(-1, kata_sandbox_attach_console(NULL, 1, 0, err));
+  assert_refused(NULL, kata_events_open(NULL, 0, 0, err));
+  assert_refused(NULL, kata_events_next(NULL, 0, 0, err));
+  assert_int_equal(kata_events_get_fd(NULL), -1);
+  kata_events_unref(NULL);
+  assert_null(kata_events_ref(NULL));
   assert_refused(-1, kata_agent_call(NULL, "Health.Check", NULL, 0, 0, &text, err));
   assert_refused(-1, kata_sandbox_call_agent(NULL, "Health.Check", NULL, 0, 0, &text, err));
   assert_refused(NULL, kata_agent_describe_message(NULL, 0, err));

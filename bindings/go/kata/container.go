@@ -236,13 +236,6 @@ func (c *Container) Processes(ctx context.Context) ([]ProcessInfo, error) {
 	}))
 }
 
-// Event is something that happened to a container.
-type Event struct {
-	Type       string    `json:"type"` // start, exit, oom, pause, resume
-	Time       time.Time `json:"time"`
-	ExitStatus int       `json:"exit_status"` // of exit
-}
-
 // NextEvent waits for something to happen to the container. position: 0 for the oldest event that is remembered; moved
 // behind the one that is returned.
 func (c *Container) NextEvent(ctx context.Context, position *uint64) (Event, error) {
@@ -264,6 +257,7 @@ func (c *Container) NextEvent(ctx context.Context, position *uint64) (Event, err
 		if err == nil {
 			err = json.Unmarshal([]byte(text), &event)
 		}
+		event.Number, event.ContainerID = uint64(at), c.id
 		return found{event, uint64(at)}, err
 	})
 	if err == nil {

@@ -39,6 +39,13 @@ const slice = time.Second
 // Version is the version of libkata at run time, such as "0.1.0".
 func Version() string { return C.GoString(C.kata_version()) }
 
+// HasFeature tells whether the library at run time knows something, such as "events"; kata_has_feature() lists the names.
+func HasFeature(name string) bool {
+	cname, free := cString(name)
+	defer free()
+	return C.kata_has_feature(cname) != 0
+}
+
 // HeaderVersion is the version of the headers this program was built with.
 const HeaderVersion = C.KATA_VERSION
 
@@ -142,6 +149,10 @@ func askJSON[T any](ctx context.Context, h *handle, f func(unsafe.Pointer) (stri
 
 // await repeats a wait of the library, which takes milliseconds, until it ends or the context does.
 func await(ctx context.Context, wait func(C.uint32_t) error) error {
+	return awaitSlices(ctx, slice, wait)
+}
+
+func awaitSlices(ctx context.Context, slice time.Duration, wait func(C.uint32_t) error) error {
 	if ctx.Done() == nil {
 		return wait(0)
 	}

@@ -109,6 +109,8 @@ func (g *guest) start(name string) *kata.Container {
 
 func Test010Version(t *testing.T) {
 	same(t, kata.Version(), kata.HeaderVersion)
+	same(t, kata.HasFeature("events"), true)
+	same(t, kata.HasFeature("flying"), false)
 	if !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(kata.Version()) {
 		t.Fatal(kata.Version())
 	}
@@ -261,6 +263,55 @@ func Test120Agent(t *testing.T) {
 	fails(t, err, kata.ErrNotFound, "Nothing")
 }
 
+func Test130PauseSandbox(t *testing.T) {
+	g := begin(t)
+	ok(t, g.sandbox.Pause(g.ctx))
+	status, err := g.sandbox.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.SandboxPaused)
+	fails(t, g.sandbox.Pause(g.ctx), kata.ErrInvalidState, "paused")
+	_, err = g.sandbox.CallAgent(g.ctx, "Health.Check", nil)
+	fails(t, err, kata.ErrInvalidState, "paused")
+	ok(t, g.sandbox.Resume(g.ctx))
+	status, err = g.sandbox.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.SandboxRunning)
+	fails(t, g.sandbox.Resume(g.ctx), kata.ErrInvalidState, "not paused")
+	_, err = g.sandbox.CallAgent(g.ctx, "Health.Check", nil)
+	ok(t, err)
+}
+
+func Test140Size(t *testing.T) {
+	g := begin(t)
+	before, err := g.sandbox.Stats(g.ctx)
+	ok(t, err)
+	same(t, len(before.Processes), 3)
+	for _, process := range before.Processes {
+		if process.Pid <= 1 || process.ResidentBytes <= 1<<20 {
+			t.Fatal(process)
+		}
+	}
+	ok(t, g.sandbox.Resize(g.ctx, 0, before.MemoryMiB+1))
+	after, err := g.sandbox.Stats(g.ctx)
+	ok(t, err)
+	same(t, after.MemoryMiB, before.MemoryMiB+128)
+	fails(t, g.sandbox.Resize(g.ctx, 0, 64), kata.ErrInvalidArgument, "shrink")
+	fails(t, g.sandbox.Resize(g.ctx, 10000, 0), kata.ErrInvalidArgument, "at most")
+}
+
+func Test150Console(t *testing.T) {
+	g := begin(t)
+	console, err := g.sandbox.Console(g.ctx)
+	ok(t, err)
+	defer console.Close()
+	text := make([]byte, 500)
+	n, err := console.Read(text)
+	ok(t, err)
+	if !strings.Contains(string(text[:n]), "kata-agent") {
+		t.Fatal(string(text[:n]))
+	}
+}
+
 func Test200Streams(t *testing.T) {
 	g := begin(t)
 	var out, errs bytes.Buffer
@@ -401,6 +452,34 @@ func Test280Events(t *testing.T) {
 		same(t, event.Type, wanted)
 		same(t, event.ExitStatus, map[bool]int{true: 137}[wanted == "exit"])
 	}
+}
+
+func Test290Watch(t *testing.T) {
+	g := begin(t)
+	events, err := g.sandbox.Watch(g.ctx, 0)
+	ok(t, err)
+	defer events.Close()
+	for err == nil {
+		_, err = events.Next(g.ctx, false)
+	}
+	fails(t, err, kata.ErrTimeout, "")
+	container := g.create("watch")
+	_, err = events.Next(g.ctx, false)
+	fails(t, err, kata.ErrTimeout, "")
+	ok(t, container.Start(g.ctx))
+	var readable syscall.FdSet
+	fd := events.Fd()
+	readable.Bits[fd/64] |= 1 << (fd % 64)
+	n, err := syscall.Select(fd+1, &readable, nil, nil, &syscall.Timeval{Sec: int64(patience / time.Second)})
+	ok(t, err)
+	same(t, n, 1)
+	event, err := events.Next(g.ctx, true)
+	ok(t, err)
+	same(t, event.Type+" "+event.ContainerID, "start "+newID("watch"))
+	ok(t, container.Kill(g.ctx, syscall.SIGKILL))
+	event, err = events.Next(g.ctx, true)
+	ok(t, err)
+	same(t, event.ExitStatus, 137)
 }
 
 func Test300Exec(t *testing.T) {

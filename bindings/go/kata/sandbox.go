@@ -9,6 +9,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"os"
 	"time"
 	"unsafe"
 )
@@ -28,6 +30,7 @@ const (
 	SandboxCreated SandboxStatus = C.KATA_SANDBOX_CREATED // there is an owner, no virtual machine yet
 	SandboxRunning SandboxStatus = C.KATA_SANDBOX_RUNNING // the guest answers
 	SandboxStopped SandboxStatus = C.KATA_SANDBOX_STOPPED // the virtual machine has ended
+	SandboxPaused  SandboxStatus = C.KATA_SANDBOX_PAUSED  // the virtual machine stands still
 )
 
 // String is the state as a word.
@@ -39,6 +42,8 @@ func (s SandboxStatus) String() string {
 		return "running"
 	case SandboxStopped:
 		return "stopped"
+	case SandboxPaused:
+		return "paused"
 	}
 	return "unknown"
 }
@@ -119,6 +124,70 @@ func (s *Sandbox) Wait(ctx context.Context) error {
 	})
 }
 
+// Pause stops the virtual machine's processors: nothing runs in the guest until Resume.
+func (s *Sandbox) Pause(ctx context.Context) error {
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		return C.kata_sandbox_pause(pointer, 0, cerr)
+	})
+}
+
+// Resume lets it go on.
+func (s *Sandbox) Resume(ctx context.Context) error {
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		return C.kata_sandbox_resume(pointer, 0, cerr)
+	})
+}
+
+// Resize lets a running virtual machine grow; 0 is as it is. It needs static_sandbox_resource_mgmt = false.
+func (s *Sandbox) Resize(ctx context.Context, vcpus uint32, memoryMiB uint64) error {
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		return C.kata_sandbox_resize(pointer, C.uint32_t(vcpus), C.uint64_t(memoryMiB), 0, cerr)
+	})
+}
+
+// HostProcess is a process of the host that a sandbox needs.
+type HostProcess struct {
+	Name          string `json:"name"` // hypervisor, virtiofsd, owner
+	Pid           int    `json:"pid"`
+	CPUUS         uint64 `json:"cpu_us"` // microseconds it has used
+	ResidentBytes uint64 `json:"resident_bytes"`
+}
+
+// SandboxStats is the virtual machine's size, and what it costs the host.
+type SandboxStats struct {
+	VCPUs      uint32        `json:"vcpus"`
+	MemoryMiB  uint64        `json:"memory_mib"`
+	Containers int           `json:"containers"`
+	Processes  []HostProcess `json:"processes"`
+}
+
+// Stats is the virtual machine's size, and what it costs the host.
+func (s *Sandbox) Stats(ctx context.Context) (SandboxStats, error) {
+	return askJSON[SandboxStats](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
+		var cerr *C.kata_error
+		text := C.kata_sandbox_get_stats((*C.kata_sandbox)(pointer), 0, &cerr)
+		return takeText(text, cerr)
+	})
+}
+
+// Console is what the guest writes to its console, from the oldest that is kept, until the virtual machine ends.
+func (s *Sandbox) Console(ctx context.Context) (io.ReadCloser, error) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	err = tell(ctx, s.handle, func(pointer unsafe.Pointer) error {
+		defer writer.Close()
+		var cerr *C.kata_error
+		return takeStatus(C.kata_sandbox_attach_console((*C.kata_sandbox)(pointer), C.int(writer.Fd()), 0, &cerr), cerr)
+	})
+	if err != nil {
+		reader.Close()
+		return nil, err
+	}
+	return reader, nil
+}
+
 // DomainXML is the libvirt domain XML the guest was started from.
 func (s *Sandbox) DomainXML(ctx context.Context) (string, error) {
 	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
@@ -155,17 +224,17 @@ func (s *Sandbox) CallAgent(ctx context.Context, method string, request any) (js
 }
 
 // CreateContainer makes a container from an OCI bundle; its Start lets its process run.
-func (s *Sandbox) CreateContainer(ctx context.Context, id, bundle string, io IO) (*Container, error) {
-	return s.createContainer(ctx, id, bundle, io, 0)
+func (s *Sandbox) CreateContainer(ctx context.Context, id, bundle string, streams IO) (*Container, error) {
+	return s.createContainer(ctx, id, bundle, streams, 0)
 }
 
-// CreateBoundContainer is CreateContainer for one that is removed when the process io.HostPid ends.
-func (s *Sandbox) CreateBoundContainer(ctx context.Context, id, bundle string, io IO) (*Container, error) {
-	return s.createContainer(ctx, id, bundle, io, C.KATA_CONTAINER_CREATE_BOUND)
+// CreateBoundContainer is CreateContainer for one that is removed when the process streams.HostPid ends.
+func (s *Sandbox) CreateBoundContainer(ctx context.Context, id, bundle string, streams IO) (*Container, error) {
+	return s.createContainer(ctx, id, bundle, streams, C.KATA_CONTAINER_CREATE_BOUND)
 }
 
-func (s *Sandbox) createContainer(ctx context.Context, id, bundle string, io IO, flags C.uint32_t) (*Container, error) {
-	streams, err := openStreams(io)
+func (s *Sandbox) createContainer(ctx context.Context, id, bundle string, want IO, flags C.uint32_t) (*Container, error) {
+	streams, err := openStreams(want)
 	if err != nil {
 		return nil, err
 	}
@@ -183,8 +252,8 @@ func (s *Sandbox) createContainer(ctx context.Context, id, bundle string, io IO,
 }
 
 // Run runs a bundle as a container of this sandbox to its end, and deletes it.
-func (s *Sandbox) Run(ctx context.Context, id, bundle string, io IO) (exitCode int, err error) {
-	container, err := s.CreateContainer(ctx, id, bundle, io)
+func (s *Sandbox) Run(ctx context.Context, id, bundle string, streams IO) (exitCode int, err error) {
+	container, err := s.CreateContainer(ctx, id, bundle, streams)
 	if err != nil {
 		return -1, err
 	}

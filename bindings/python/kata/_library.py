@@ -44,6 +44,7 @@ PROTOTYPES: Dict[str, Tuple[Any, Sequence[Any]]] = {
     "kata_error_free": (NONE, [HANDLE]),
     # version.h
     "kata_version": (c_char_p, []),
+    "kata_has_feature": (c_int, [c_char_p]),
     # context.h
     "kata_context_new": (HANDLE, [c_uint32, ERR]),
     "kata_context_unref": (NONE, [HANDLE]),
@@ -78,7 +79,17 @@ PROTOTYPES: Dict[str, Tuple[Any, Sequence[Any]]] = {
     "kata_sandbox_wait": (STATUS, [HANDLE, c_uint32, c_uint32, ERR]),
     "kata_sandbox_get_domain_xml": (TEXT, [HANDLE, c_uint32, ERR]),
     "kata_sandbox_get_boot_timeline": (TEXT, [HANDLE, c_uint32, ERR]),
+    "kata_sandbox_pause": (STATUS, [HANDLE, c_uint32, ERR]),
+    "kata_sandbox_resume": (STATUS, [HANDLE, c_uint32, ERR]),
+    "kata_sandbox_resize": (STATUS, [HANDLE, c_uint32, c_uint64, c_uint32, ERR]),
+    "kata_sandbox_get_stats": (TEXT, [HANDLE, c_uint32, ERR]),
+    "kata_sandbox_attach_console": (STATUS, [HANDLE, c_int, c_uint32, ERR]),
     "kata_sandbox_call_agent": (STATUS, [HANDLE, c_char_p, c_char_p, c_uint32, c_uint32, POINTER(c_void_p), ERR]),
+    # event.h
+    "kata_events_open": (HANDLE, [HANDLE, c_uint64, c_uint32, ERR]),
+    "kata_events_unref": (NONE, [HANDLE]),
+    "kata_events_get_fd": (c_int, [HANDLE]),
+    "kata_events_next": (TEXT, [HANDLE, c_uint32, c_uint32, ERR]),
     # container.h
     "kata_container_create": (HANDLE, [HANDLE, c_char_p, c_char_p, IO, c_uint32, ERR]),
     "kata_container_open": (HANDLE, [HANDLE, c_char_p, c_uint32, ERR]),
@@ -208,6 +219,11 @@ def to_ms(seconds: Optional[float]) -> int:
 def version() -> str:
     """Version of libkata at run time, such as "0.1.0"."""
     return function("kata_version")().decode()
+
+
+def has_feature(name: str) -> bool:
+    """Whether the library at run time knows something, such as "events"; kata_has_feature() lists the names."""
+    return bool(function("kata_has_feature")(name.encode()))
 
 
 class Handle:

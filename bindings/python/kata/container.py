@@ -6,17 +6,18 @@ import enum
 import json
 import os
 import signal as signals
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ._library import Handle, StrPath, byref, c_uint64, take_text, to_bytes, to_ms
 from .errors import NotFound, TimeoutExpired
+from .events import Event
 from .process import Process, discard_quietly
 from .streams import PIPE, Completed, Streamed, Streams, Target
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
 
-__all__ = ["Container", "ContainerStatus", "Event"]
+__all__ = ["Container", "ContainerStatus"]
 
 CREATE_BOUND = 1 << 0
 KILL_ALL = 1 << 0
@@ -31,20 +32,6 @@ class ContainerStatus(enum.IntEnum):
     RUNNING = 2
     STOPPED = 3
     PAUSED = 4
-
-
-class Event(NamedTuple):
-    """Something that happened to a container.
-
-    type: "start", "exit", "oom", "pause" or "resume"; time: RFC 3339; exit_status: of "exit".
-    number: its place in the row, to go on behind it.
-    """
-
-    type: str
-    time: str
-    number: int
-    container_id: str
-    exit_status: Optional[int] = None
 
 
 class Container(Handle, Streamed):

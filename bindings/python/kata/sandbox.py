@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import uuid
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+from typing import IO, TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from ._library import Handle, StrPath, byref, c_void_p, take_text, to_bytes, to_ms
 from .container import Container
 from .errors import InvalidArgument, NotFound
+from .events import Events
 from .streams import PIPE, Completed, Streams, Target
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class SandboxStatus(enum.IntEnum):
     CREATED = 1
     RUNNING = 2
     STOPPED = 3
+    PAUSED = 4
 
 
 class Sandbox(Handle):
@@ -81,6 +84,39 @@ class Sandbox(Handle):
     def wait(self, timeout: Optional[float] = None) -> None:
         """Waits until the virtual machine has ended."""
         self._call("kata_sandbox_wait", to_ms(timeout), 0)
+
+    def pause(self) -> None:
+        """Stops the virtual machine's processors: nothing runs in the guest until resume()."""
+        self._call("kata_sandbox_pause", 0)
+
+    def resume(self) -> None:
+        """Lets it go on."""
+        self._call("kata_sandbox_resume", 0)
+
+    def resize(self, vcpus: int = 0, memory_mib: int = 0) -> None:
+        """Lets a running virtual machine grow; 0: as it is. Needs static_sandbox_resource_mgmt = false."""
+        self._call("kata_sandbox_resize", vcpus, memory_mib, 0)
+
+    def stats(self) -> Dict[str, Any]:
+        """The virtual machine's size, and what its processes cost the host."""
+        return self._json("kata_sandbox_get_stats", 0)
+
+    def console(self) -> IO[bytes]:
+        """What the guest writes to its console, from the oldest that is kept, until the virtual machine ends: a file
+        to be read and closed."""
+        reader, writer = os.pipe()
+        try:
+            self._call("kata_sandbox_attach_console", writer, 0)
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        return os.fdopen(reader, "rb")
+
+    def watch(self, after: int = 0) -> Events:
+        """Events of this sandbox's containers, from the oldest that is remembered, or behind number `after`."""
+        return Events._open(self, after)
 
     def domain_xml(self) -> str:
         """The libvirt domain XML the guest was started from."""
