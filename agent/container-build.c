@@ -49,7 +49,11 @@ void container_kernel_look(ContainerKernel *kernel) {
   if (has_io_weight < 0) has_io_weight = cgroup_has_file("io.weight") || cgroup_has_file("io.bfq.weight");
   kernel->cpus = cgroup_read("", "cpuset.cpus.effective");
   kernel->mems = cgroup_read("", "cpuset.mems.effective");
-  kernel->kernel = (SpecKernel){.cpus = kernel->cpus, .mems = kernel->mems, .has_io_weight = has_io_weight};
+  kernel->kernel = (SpecKernel){
+      .cpus = kernel->cpus,
+      .mems = kernel->mems,
+      .has_io_weight = has_io_weight,
+  };
 }
 
 void container_kernel_clear(ContainerKernel *kernel) {
@@ -57,12 +61,12 @@ void container_kernel_clear(ContainerKernel *kernel) {
   g_clear_pointer(&kernel->mems, g_free);
 }
 
-static gboolean write_config(Container *container, const Grpc__CreateContainerRequest *request, const char *rootfs,
-                             GError **error) {
+static OciSpec *make_spec(Container *container, const Grpc__CreateContainerRequest *request, const char *rootfs,
+                          GError **error) {
   Sandbox *sandbox = container->sandbox;
-  if (!namespaces_make(sandbox->namespaces, error)) return FALSE;
+  if (!namespaces_make(sandbox->namespaces, error)) return NULL;
   g_autofree char *pid_path = NULL;
-  if (!find_pid_namespace(container, request->sandbox_pidns, &pid_path, error)) return FALSE;
+  if (!find_pid_namespace(container, request->sandbox_pidns, &pid_path, error)) return NULL;
   g_auto(ContainerKernel) kernel = {0};
   container_kernel_look(&kernel);
   SpecPlace place = {
@@ -74,10 +78,12 @@ static gboolean write_config(Container *container, const Grpc__CreateContainerRe
       .network_path = SHARED_NETWORK,
       .pid_path = pid_path,
   };
-  g_autoptr(OciSpec) spec = spec_prepare(request->oci, &place, error);
-  if (!spec || !user_resolve_in(rootfs, request->string_user, spec->process, error)) return FALSE;
+  return spec_prepare(request->oci, &place, error);
+}
+
+static gboolean write_config(Container *container, OciSpec *spec, GError **error) {
   device_spec_apply(container->devices, spec);
-  guest_hooks_add(sandbox->guest_hooks, spec);
+  guest_hooks_add(container->sandbox->guest_hooks, spec);
   container->has_start_hooks = spec->hooks && spec->hooks->n_poststart > 0;
   container->has_stop_hooks = spec->hooks && spec->hooks->n_poststop > 0;
   g_autofree char *text = oci_spec_to_json(spec);
@@ -113,32 +119,54 @@ static gboolean claim_cgroup(Container *container, const Grpc__CreateContainerRe
   return FALSE;
 }
 
-static gboolean make_bundle(Container *container, const Grpc__CreateContainerRequest *request, GError **error) {
-  g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
-  if (mkdir(container->bundle, 0755) < 0 && errno != EEXIST) {
-    error_set_errno(error, errno, "cannot make the bundle '%s'", container->bundle);
-    return FALSE;
-  }
-  return mount_rootfs(container, request->oci->root->path, rootfs, error) &&
-         write_config(container, request, rootfs, error);
-}
-
 typedef struct {
   Container *container;
   const Grpc__CreateContainerRequest *request;
+  OciSpec *spec; /* as crun gets it */
   ContainerFunc func;
   gpointer user_data;
 } Build;
 
+static void build_end(Build *ended, const GError *error) {
+  g_autofree Build *build = ended;
+  oci_spec_free(build->spec);
+  build->func(error, build->user_data);
+}
+
+/* The last step. */
+static void user_found(const GError *user_error, gpointer user_data) {
+  Build *build = user_data;
+  g_autoptr(GError) error = user_error ? g_error_copy(user_error) : NULL;
+  if (!error && build->container->state == CONTAINER_REMOVING)
+    g_set_error(&error, KATA_ERROR, KATA_ERR_CANCELLED, "it is to be removed already");
+  if (!error) write_config(build->container, build->spec, &error);
+  build_end(build, error);
+}
+
+static gboolean make_bundle(Build *build, const char *rootfs, GError **error) {
+  Container *container = build->container;
+  if (mkdir(container->bundle, 0755) < 0 && errno != EEXIST) {
+    error_set_errno(error, errno, "cannot make the bundle '%s'", container->bundle);
+    return FALSE;
+  }
+  if (!mount_rootfs(container, build->request->oci->root->path, rootfs, error)) return FALSE;
+  build->spec = make_spec(container, build->request, rootfs, error);
+  return build->spec != NULL;
+}
+
 static void prepared(const GError *prepare_error, gpointer user_data) {
-  g_autofree Build *build = user_data;
+  Build *build = user_data;
   Container *container = build->container;
   g_autoptr(GError) error = prepare_error ? g_error_copy(prepare_error) : NULL;
+  g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
   container->preparation = NULL;
   if (!error && container->state == CONTAINER_REMOVING)
     g_set_error(&error, KATA_ERROR, KATA_ERR_CANCELLED, "it is to be removed already");
-  if (!error) make_bundle(container, build->request, &error);
-  build->func(error, build->user_data);
+  if (error || !make_bundle(build, rootfs, &error))
+    build_end(build, error);
+  else
+    user_start(container->sandbox->reaper, rootfs, build->request->string_user, build->spec->process, user_found,
+               build);
 }
 
 void container_build(Container *container, const Grpc__CreateContainerRequest *request, ContainerFunc func,
@@ -154,7 +182,7 @@ void container_build(Container *container, const Grpc__CreateContainerRequest *r
     return;
   }
   Build *build = g_new(Build, 1);
-  *build = (Build){container, request, func, user_data};
+  *build = (Build){.container = container, .request = request, .func = func, .user_data = user_data};
   PreparationRequest wanted = {
       .container_id = container->id,
       .devices = request->devices,

@@ -144,36 +144,61 @@ static void exec_done(ContainerRun *run, const GError *crun_error, pid_t pid) {
   run->func(error, run->user_data);
 }
 
-/* What the container sees as its root, with what is mounted in it. */
-static gboolean resolve_user(const Container *container, const Grpc__StringUser *user, OciProcess *process,
-                             GError **error) {
-  g_autofree char *root = g_strdup_printf("/proc/%d/root", (int)container->init->pid);
-  return user_resolve_in(root, user, process, error);
+/* Of one exec, while its user is looked up. */
+typedef struct {
+  Container *container;
+  const Grpc__ExecProcessRequest *request;
+  OciProcess *own; /* as crun gets it */
+  ContainerFunc func;
+  gpointer user_data;
+} Exec;
+
+static void run_exec(Exec *exec) {
+  Container *container = exec->container;
+  Process *process = process_new(container->sandbox->reaper, exec->request->exec_id, exec->own->terminal,
+                                 container_process_ended, container);
+  g_queue_push_tail(&container->execs, process);
+
+  device_spec_apply_to_process(container->devices, exec->own);
+  g_autofree char *document = oci_process_to_json(exec->own);
+  g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
+  g_ptr_array_add(arguments, g_strdup("exec"));
+  g_ptr_array_add(arguments, g_strdup("--detach"));
+  ContainerRun *run = container_run_new(container, exec_done, exec->func, exec->user_data);
+  run->process = process;
+  run->description = g_steal_pointer(&exec->own);
+  container_run_start_process(run, arguments, "--process", document);
+}
+
+/* Much may have happened to the container since. */
+static void user_found(const GError *user_error, gpointer user_data) {
+  g_autofree Exec *exec = user_data;
+  Container *container = exec->container;
+  g_autoptr(GError) error = user_error ? g_error_copy(user_error) : NULL;
+  if (!error && check_exec(container, exec->request->exec_id, exec->request->process, &error))
+    run_exec(exec);
+  else
+    exec->func(error, exec->user_data);
+  oci_process_free(exec->own);
+  container->runs--;
+  container_continue_pause(container);
+  container_continue_removal(container);
 }
 
 void container_exec(Container *container, const Grpc__ExecProcessRequest *request, ContainerFunc func,
                     gpointer user_data) {
-  const char *exec_id = request->exec_id;
-  const OciProcess *description = request->process;
   g_autoptr(GError) error = NULL;
   forget_ended_execs(container);
-  g_autoptr(OciProcess) own =
-      check_exec(container, exec_id, description, &error) ? spec_prepare_process(description, &error) : NULL;
-  if (!own || !resolve_user(container, request->string_user, own, &error)) {
+  gboolean is_fine = check_exec(container, request->exec_id, request->process, &error);
+  OciProcess *own = is_fine ? spec_prepare_process(request->process, &error) : NULL;
+  if (!own) {
     func(error, user_data);
     return;
   }
-  Process *process =
-      process_new(container->sandbox->reaper, exec_id, description->terminal, container_process_ended, container);
-  g_queue_push_tail(&container->execs, process);
-
-  device_spec_apply_to_process(container->devices, own);
-  g_autofree char *document = oci_process_to_json(own);
-  g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
-  g_ptr_array_add(arguments, g_strdup("exec"));
-  g_ptr_array_add(arguments, g_strdup("--detach"));
-  ContainerRun *run = container_run_new(container, exec_done, func, user_data);
-  run->process = process;
-  run->description = g_steal_pointer(&own);
-  container_run_start_process(run, arguments, "--process", document);
+  Exec *exec = g_new(Exec, 1);
+  *exec = (Exec){container, request, own, func, user_data};
+  /* What the container sees as its root, with what is mounted in it. */
+  g_autofree char *root = g_strdup_printf("/proc/%d/root", (int)container->init->pid);
+  container->runs++;
+  user_start(container->sandbox->reaper, root, request->string_user, own, user_found, exec);
 }

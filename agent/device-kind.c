@@ -43,7 +43,8 @@ static gboolean scan(gpointer data, GString *result, GError **error) {
   return TRUE;
 }
 
-static void scanned(const char *result, const GError *error, gpointer user_data) {
+static void scanned(const char *result, const GError *error, gpointer address) {
+  g_free(address);
   if (error) g_warning("cannot look for SCSI disks: %s", error->message);
 }
 
@@ -51,8 +52,9 @@ UeventWait *device_kind_wait(const DeviceKind *kind, const char *address, Uevent
                              guint timeout_ms, UeventFunc func, gpointer user_data) {
   g_autofree char *found = kind->needs_scan ? kind->find(address) : NULL;
   if (kind->needs_scan && !found) {
-    TaskRequest request = {.work = scan, .data = (gpointer)address};
-    task_start(reaper, &request, scanned, NULL);
+    /* The wait may be over first, and the request gone. */
+    TaskRequest request = {.work = scan, .data = g_strdup(address)};
+    task_start(reaper, &request, scanned, request.data);
   }
   return uevent_wait(uevents, kind->what, kind->find, address, timeout_ms, func, user_data);
 }

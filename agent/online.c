@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/task.h"
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/safe-path.h"
@@ -13,8 +14,10 @@
 #define SMALL_FILE_MAX 4096
 
 typedef struct {
+  Reaper *reaper;
   char *system;
   guint n_cpus;
+  gboolean with_memory;
   guint tries;
   OnlineFunc func;
   gpointer user_data;
@@ -65,53 +68,100 @@ static guint bring_all_online(const char *system, const char *kind, guint max) {
   return online;
 }
 
-static void end(Online *online, guint found) {
-  g_autoptr(GError) error = NULL;
-  if (found < online->n_cpus)
-    error = g_error_new(KATA_ERROR, KATA_ERR_INTERNAL, "only %u of %u CPUs are online after %d ms", found,
-                        online->n_cpus, ONLINE_TRIES * ONLINE_RETRY_MS);
+/* Writing may take as long as the kernel wants: never PID 1 itself. Says how many CPUs there are. */
+static gboolean bring_online_in_child(gpointer data, GString *result, GError **error) {
+  const Online *online = data;
+  if (online->with_memory) bring_all_online(online->system, "memory", G_MAXUINT);
+  guint found = online->n_cpus > 0 ? bring_all_online(online->system, "cpu", online->n_cpus) : 0;
+  g_string_append_printf(result, "%u", found);
+  return TRUE;
+}
+
+static gboolean try_now(gpointer user_data);
+
+static void tried(const char *result, const GError *failure, gpointer user_data) {
+  g_autoptr(Online) online = user_data;
+  g_autoptr(GError) error = failure ? g_error_copy(failure) : NULL;
+  guint64 found = result ? g_ascii_strtoull(result, NULL, 10) : 0;
+  online->with_memory = FALSE;
+  if (!error && found < online->n_cpus && ++online->tries < ONLINE_TRIES) {
+    g_timeout_add(ONLINE_RETRY_MS, try_now, g_steal_pointer(&online));
+    return;
+  }
+  if (!error && found < online->n_cpus)
+    g_set_error(&error, KATA_ERROR, KATA_ERR_INTERNAL, "only %u of %u CPUs are online after %d ms", (guint)found,
+                online->n_cpus, ONLINE_TRIES * ONLINE_RETRY_MS);
   online->func(error, online->user_data);
 }
 
-static gboolean try_again(gpointer user_data) {
-  g_autoptr(Online) online = user_data;
-  guint found = bring_all_online(online->system, "cpu", online->n_cpus);
-  if (found < online->n_cpus && ++online->tries < ONLINE_TRIES) {
-    g_steal_pointer(&online);
-    return G_SOURCE_CONTINUE;
-  }
-  end(online, found);
+static gboolean try_now(gpointer user_data) {
+  Online *online = user_data;
+  TaskRequest task = {.work = bring_online_in_child, .data = online};
+  task_start(online->reaper, &task, tried, online);
   return G_SOURCE_REMOVE;
 }
 
-void online_start(const char *system, guint n_cpus, gboolean with_memory, OnlineFunc func, gpointer user_data) {
-  if (with_memory) bring_all_online(system, "memory", G_MAXUINT);
-  g_autoptr(Online) online = g_new0(Online, 1);
-  *online = (Online){.system = g_strdup(system), .n_cpus = n_cpus, .func = func, .user_data = user_data};
-  guint found = n_cpus > 0 ? bring_all_online(system, "cpu", n_cpus) : 0;
-  if (found >= n_cpus)
-    end(online, found);
-  else
-    g_timeout_add(ONLINE_RETRY_MS, try_again, g_steal_pointer(&online));
+void online_start(Reaper *reaper, const char *system, guint n_cpus, gboolean with_memory, OnlineFunc func,
+                  gpointer user_data) {
+  Online *online = g_new0(Online, 1);
+  *online = (Online){
+      .reaper = reaper,
+      .system = g_strdup(system),
+      .n_cpus = n_cpus,
+      .with_memory = with_memory,
+      .func = func,
+      .user_data = user_data,
+  };
+  try_now(online);
 }
 
-gboolean online_probe(const char *system, const guint64 *addresses, gsize n_addresses, GError **error) {
-  g_autofree char *path = g_build_filename(system, "memory", "probe", NULL);
+static gboolean check_probe(const char *path, gsize n_addresses, GError **error) {
   if (n_addresses > ONLINE_PROBES_MAX) {
     g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED, "more than %d addresses to probe", ONLINE_PROBES_MAX);
     return FALSE;
   }
-  if (access(path, F_OK) < 0) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
-                "this kernel finds new memory by itself and has no '%s' to be told of it", path);
-    return FALSE;
-  }
-  for (gsize i = 0; i < n_addresses; i++) {
-    g_autofree char *text = g_strdup_printf("0x%" G_GINT64_MODIFIER "X", addresses[i]);
-    autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (access(path, F_OK) == 0) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+              "this kernel finds new memory by itself and has no '%s' to be told of it", path);
+  return FALSE;
+}
+
+typedef struct {
+  char *path;
+  const guint64 *addresses;
+  gsize n_addresses;
+  OnlineFunc func;
+  gpointer user_data;
+} Probe;
+
+static gboolean probe_in_child(gpointer data, GString *result, GError **error) {
+  const Probe *probe = data;
+  for (gsize i = 0; i < probe->n_addresses; i++) {
+    g_autofree char *text = g_strdup_printf("0x%" G_GINT64_MODIFIER "X", probe->addresses[i]);
+    autofd int fd = open(probe->path, O_WRONLY | O_CLOEXEC);
     if (fd >= 0 && fd_write_all(fd, text, strlen(text))) continue;
     error_set_errno(error, errno, "cannot probe memory at %s", text);
     return FALSE;
   }
   return TRUE;
+}
+
+static void probed(const char *result, const GError *error, gpointer user_data) {
+  g_autofree Probe *probe = user_data;
+  g_free(probe->path);
+  probe->func(error, probe->user_data);
+}
+
+void online_probe(Reaper *reaper, const char *system, const guint64 *addresses, gsize n_addresses, OnlineFunc func,
+                  gpointer user_data) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path = g_build_filename(system, "memory", "probe", NULL);
+  if (!check_probe(path, n_addresses, &error)) {
+    func(error, user_data);
+    return;
+  }
+  Probe *probe = g_new(Probe, 1);
+  *probe = (Probe){g_steal_pointer(&path), addresses, n_addresses, func, user_data};
+  TaskRequest task = {.work = probe_in_child, .data = probe};
+  task_start(reaper, &task, probed, probe);
 }

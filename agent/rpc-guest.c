@@ -2,6 +2,7 @@
 /* kata.v1.Guest: what our owner asks beyond upstream's protocol. */
 #include "agent/process-list.h"
 #include "agent/rpc.h"
+#include "agent/task.h"
 
 static void name_known_process(const Container *container, Kata__V1__GuestProcess *process) {
   process->is_init = container->init && container->init->pid == (pid_t)process->pid;
@@ -13,23 +14,69 @@ static void name_known_process(const Container *container, Kata__V1__GuestProces
   }
 }
 
+/* The arguments of a process are in its memory, which may be a file that somebody serves. */
+#define LIST_TIMEOUT_MS 10000
+
+typedef struct {
+  TtrpcCall *call;
+  Sandbox *sandbox;
+  char *container_id;
+  char *cgroup_path;
+} Listing;
+
+static void listing_free(Listing *listing) {
+  g_free(listing->container_id);
+  g_free(listing->cgroup_path);
+  g_free(listing);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Listing, listing_free)
+
+/* In the helper. Base 64, as a result is text. */
+static gboolean list(gpointer data, GString *result, GError **error) {
+  const Listing *listing = data;
+  Kata__V1__ListProcessesResponse *response = process_list_of_cgroup(listing->cgroup_path, error);
+  if (!response) return FALSE;
+  gsize size = protobuf_c_message_get_packed_size(&response->base);
+  g_autofree guint8 *bytes = g_malloc(size + 1);
+  protobuf_c_message_pack(&response->base, bytes);
+  g_autofree char *text = g_base64_encode(bytes, size);
+  g_string_append(result, text);
+  return TRUE;
+}
+
+static void listed(const char *result, const GError *error, gpointer user_data) {
+  g_autoptr(Listing) listing = user_data;
+  gsize size = 0;
+  g_autofree guint8 *bytes = error ? NULL : g_base64_decode(result, &size);
+  ProtobufCMessage *message =
+      bytes ? protobuf_c_message_unpack(&kata__v1__list_processes_response__descriptor, NULL, size, bytes) : NULL;
+  Kata__V1__ListProcessesResponse *response = (Kata__V1__ListProcessesResponse *)message;
+  if (!response) {
+    if (error)
+      ttrpc_call_fail_error(listing->call, error);
+    else
+      ttrpc_call_fail(listing->call, TTRPC_INTERNAL, "the helper process's list of processes cannot be read");
+    return;
+  }
+  const Container *container = sandbox_find_container(listing->sandbox, listing->container_id);
+  for (gsize i = 0; container && i < response->n_processes; i++) name_known_process(container, response->processes[i]);
+  ttrpc_call_reply(listing->call, message);
+  protobuf_c_message_free_unpacked(message, NULL);
+}
+
 void rpc_list_processes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Kata__V1__ListProcessesRequest *asked = (const Kata__V1__ListProcessesRequest *)request;
-  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
+  Sandbox *sandbox = user_data;
+  Container *container = rpc_find_container(call, sandbox, asked->container_id, TTRPC_INVALID_ARGUMENT);
   if (!container) return;
   if (!container->cgroup_path) {
     ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container '%s' has no cgroup yet", container->id);
     return;
   }
-  g_autoptr(GError) error = NULL;
-  Kata__V1__ListProcessesResponse *list = process_list_of_cgroup(container->cgroup_path, &error);
-  if (!list) {
-    ttrpc_call_fail_error(call, error);
-    return;
-  }
-  for (gsize i = 0; i < list->n_processes; i++) name_known_process(container, list->processes[i]);
-  ttrpc_call_reply(call, &list->base);
-  protobuf_c_message_free_unpacked(&list->base, NULL);
+  Listing *listing = g_new(Listing, 1);
+  *listing = (Listing){call, sandbox, g_strdup(container->id), g_strdup(container->cgroup_path)};
+  TaskRequest task = {.work = list, .data = listing, .timeout_ms = LIST_TIMEOUT_MS};
+  task_start(sandbox->reaper, &task, listed, listing);
 }
 
 void rpc_close_output(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {

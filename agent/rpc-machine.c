@@ -40,14 +40,15 @@ void rpc_get_oom_event(TtrpcCall *call, const ProtobufCMessage *request, gpointe
 
 void rpc_online_cpu_mem(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Grpc__OnlineCPUMemRequest *asked = (const Grpc__OnlineCPUMemRequest *)request;
-  online_start(ONLINE_SYSTEM, asked->nb_cpus, !asked->cpu_only, rpc_answer, call);
+  const Sandbox *sandbox = user_data;
+  online_start(sandbox->reaper, ONLINE_SYSTEM, asked->nb_cpus, !asked->cpu_only, rpc_answer, call);
 }
 
 void rpc_mem_hotplug_by_probe(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Grpc__MemHotplugByProbeRequest *asked = (const Grpc__MemHotplugByProbeRequest *)request;
-  g_autoptr(GError) error = NULL;
-  online_probe(ONLINE_SYSTEM, asked->memhotplugprobeaddr, asked->n_memhotplugprobeaddr, &error);
-  rpc_answer(error, call);
+  const Sandbox *sandbox = user_data;
+  online_probe(sandbox->reaper, ONLINE_SYSTEM, asked->memhotplugprobeaddr, asked->n_memhotplugprobeaddr, rpc_answer,
+               call);
 }
 
 /* ---- measurements ---- */

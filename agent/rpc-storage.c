@@ -12,6 +12,8 @@
 
 /* Slots that a swap disk's PCI path may have; one more is refused with the path. */
 #define SWAP_PATH_MAX 9
+/* A file system that a container serves, or a host that does not, may never answer. */
+#define LOOK_TIMEOUT_MS 30000
 
 /* A file server of the host's that does not answer holds up its caller only. */
 static gboolean touch(gpointer storages, GString *result, GError **error) {
@@ -26,7 +28,7 @@ static void touched(const char *result, const GError *error, gpointer call) {
 
 void rpc_remove_stale_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Sandbox *sandbox = user_data;
-  TaskRequest task = {.work = touch, .data = sandbox->storages};
+  TaskRequest task = {.work = touch, .data = sandbox->storages, .timeout_ms = LOOK_TIMEOUT_MS};
   task_start(sandbox->reaper, &task, touched, call);
 }
 
@@ -39,12 +41,6 @@ void rpc_update_ephemeral_mounts(TtrpcCall *call, const ProtobufCMessage *reques
                 STORAGE_LIST_MAX);
   for (gsize i = 0; i < asked->n_storages && !error; i++)
     storage_table_update(sandbox->storages, asked->storages[i], &error);
-  rpc_answer(error, call);
-}
-
-void rpc_copy_file(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
-  g_autoptr(GError) error = NULL;
-  copy_file_take((const Grpc__CopyFileRequest *)request, &error);
   rpc_answer(error, call);
 }
 
@@ -81,9 +77,29 @@ static void measured(const char *result, const GError *error, gpointer call) {
 
 void rpc_get_volume_stats(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Sandbox *sandbox = user_data;
-  TaskRequest task = {.work = measure, .data = (gpointer)request};
+  TaskRequest task = {.work = measure, .data = (gpointer)request, .timeout_ms = LOOK_TIMEOUT_MS};
   task_start(sandbox->reaper, &task, measured, call);
 }
+
+/* ---- copied files ---- */
+
+static gboolean copy(gpointer request, GString *result, GError **error) { return copy_file_take(request, error); }
+
+/* Pieces come one after the other and are written at once; a directory that is in the way, full of what a container put
+ * there, is not for PID 1 to take away. */
+void rpc_copy_file(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Sandbox *sandbox = user_data;
+  g_autoptr(GError) error = NULL;
+  if (copy_file_needs_room((const Grpc__CopyFileRequest *)request)) {
+    TaskRequest task = {.work = copy, .data = (gpointer)request};
+    task_start(sandbox->reaper, &task, answer_task, call);
+    return;
+  }
+  copy_file_take((const Grpc__CopyFileRequest *)request, &error);
+  rpc_answer(error, call);
+}
+
+/* ---- disks ---- */
 
 /* Of a call that waits for a disk first. */
 typedef struct {
@@ -91,21 +107,29 @@ typedef struct {
   Sandbox *sandbox;
   TaskWork work;
   gpointer data; /* for the work; NULL: the node that was found */
+  char *found;
 } DiskWork;
 
-static void disk_came(const char *found, const GError *error, gpointer user_data) {
+static void disk_done(const char *result, const GError *error, gpointer user_data) {
   g_autofree DiskWork *work = user_data;
+  g_free(work->found);
+  rpc_answer(error, work->call);
+}
+
+static void disk_came(const char *found, const GError *error, gpointer user_data) {
+  DiskWork *work = user_data;
   if (error) {
-    rpc_answer(error, work->call);
+    disk_done(NULL, error, work);
     return;
   }
-  TaskRequest task = {.work = work->work, .data = work->data ? work->data : (gpointer)found};
-  task_start(work->sandbox->reaper, &task, answer_task, work->call);
+  work->found = g_strdup(found);
+  TaskRequest task = {.work = work->work, .data = work->data ? work->data : work->found};
+  task_start(work->sandbox->reaper, &task, disk_done, work);
 }
 
 static DiskWork *disk_work_new(TtrpcCall *call, Sandbox *sandbox, TaskWork work, gpointer data) {
   DiskWork *disk = g_new(DiskWork, 1);
-  *disk = (DiskWork){call, sandbox, work, data};
+  *disk = (DiskWork){call, sandbox, work, data, NULL};
   return disk;
 }
 
@@ -157,17 +181,40 @@ void rpc_add_swap_path(TtrpcCall *call, const ProtobufCMessage *request, gpointe
 
 /* ---- last words ---- */
 
+static gboolean read_words(gpointer path, GString *result, GError **error) {
+  g_autofree char *text = termination_log_read(path);
+  g_string_append(result, text);
+  return TRUE;
+}
+
+typedef struct {
+  TtrpcCall *call;
+  char *path; /* the container may go meanwhile */
+} Words;
+
+static void words_read(const char *text, const GError *error, gpointer user_data) {
+  g_autofree Words *words = user_data;
+  g_free(words->path);
+  Grpc__GetDiagnosticDataResponse reply = GRPC__GET_DIAGNOSTIC_DATA_RESPONSE__INIT;
+  reply.data = (char *)text;
+  if (error)
+    ttrpc_call_fail_error(words->call, error);
+  else
+    ttrpc_call_reply(words->call, &reply.base);
+}
+
 void rpc_get_diagnostic_data(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Grpc__GetDiagnosticDataRequest *asked = (const Grpc__GetDiagnosticDataRequest *)request;
+  Sandbox *sandbox = user_data;
   if (strcmp(asked->log_type, "termination_log") != 0) {
     g_autofree char *shown = error_clean_text(asked->log_type);
     ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "unknown log_type '%s': there is 'termination_log'", shown);
     return;
   }
-  Container *container = rpc_find_container(call, user_data, asked->container_id, TTRPC_INVALID_ARGUMENT);
+  Container *container = rpc_find_container(call, sandbox, asked->container_id, TTRPC_INVALID_ARGUMENT);
   if (!container) return;
-  g_autofree char *text = termination_log_read(container->termination_log);
-  Grpc__GetDiagnosticDataResponse reply = GRPC__GET_DIAGNOSTIC_DATA_RESPONSE__INIT;
-  reply.data = text;
-  ttrpc_call_reply(call, &reply.base);
+  Words *words = g_new(Words, 1);
+  *words = (Words){call, g_strdup(container->termination_log)};
+  TaskRequest task = {.work = read_words, .data = words->path, .timeout_ms = LOOK_TIMEOUT_MS};
+  task_start(sandbox->reaper, &task, words_read, words);
 }

@@ -28,6 +28,8 @@
 
 /* Every process of a container holds three or four descriptors here. */
 #define DESCRIPTORS_WANTED 65536
+/* Log lines that wait for a reader. */
+#define LOG_QUEUE_MAX 262144
 
 static const TtrpcMethod health_methods[] = {
     {"Check", rpc_check},
@@ -175,6 +177,7 @@ static void load_modules_of_late_buses(ModuleList *modules) {
 
 gboolean service_run(const AgentConfig *config, GError **error) {
   log_open(STDERR_FILENO, LOG_FORMAT_JSON, config->log_level);
+  log_set_queue(LOG_QUEUE_MAX);
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   raise_descriptor_limit();
@@ -203,6 +206,8 @@ gboolean service_run(const AgentConfig *config, GError **error) {
   printf("kata-agent: ready, process 1 began at %.3f s, now %.3f s\n", (double)config->began_at / G_USEC_PER_SEC,
          (double)g_get_monotonic_time() / G_USEC_PER_SEC);
   fflush(stdout);
+  /* Whoever can open the console can hold its writers up. */
+  if (config->is_init) fd_set_nonblocking(STDERR_FILENO, TRUE, NULL);
   g_main_loop_run(loop);
   g_source_remove(end_source);
   return TRUE;

@@ -93,7 +93,7 @@ static gboolean mount_pmem(const StoragePlace *place, GError **error) {
   return FALSE;
 }
 
-const StorageDriver storage_block = {"blk", STORAGE_IS_SLOW, check_disk, mount_disk, NULL};
-const StorageDriver storage_mmio = {"mmioblk", STORAGE_IS_SLOW, check_disk, mount_disk, NULL};
-const StorageDriver storage_scsi = {"scsi", STORAGE_IS_SLOW, check_disk, mount_disk, NULL};
-const StorageDriver storage_nvdimm = {"nvdimm", STORAGE_IS_SLOW, check_disk, mount_pmem, NULL};
+const StorageDriver storage_block = {"blk", 0, check_disk, mount_disk, NULL, OPTION_CREATE};
+const StorageDriver storage_mmio = {"mmioblk", 0, check_disk, mount_disk, NULL, OPTION_CREATE};
+const StorageDriver storage_scsi = {"scsi", 0, check_disk, mount_disk, NULL, OPTION_CREATE};
+const StorageDriver storage_nvdimm = {"nvdimm", 0, check_disk, mount_pmem, NULL, OPTION_CREATE};

@@ -227,7 +227,14 @@ static gboolean check_local(const Grpc__Storage *storage, GError **error) {
   const char *group_text = NULL;
   mode_t mode = 0;
   gid_t group = 0;
-  return parse_local(storage, &mode_text, &mode, &group_text, &group, error);
+  if (!parse_local(storage, &mode_text, &mode, &group_text, &group, error)) return FALSE;
+  for (gsize i = 0; i < storage->n_options; i++) {
+    const char *option = storage->options[i];
+    if (g_str_has_prefix(option, OPTION_MODE) || g_str_has_prefix(option, OPTION_GROUP)) continue;
+    g_autofree char *shown = error_clean_text(option);
+    g_warning("storage '%s': driver 'local' makes nothing of the option '%s'", storage->mount_point, shown);
+  }
+  return TRUE;
 }
 
 static gboolean make_local(const StoragePlace *place, GError **error) {

@@ -96,8 +96,13 @@ static GPtrArray *overlay_options(const StoragePlace *place, GArray *fds, GError
   const Grpc__Storage *storage = place->storage;
   g_autoptr(GPtrArray) given = g_ptr_array_new_with_free_func(g_free);
   g_autoptr(GPtrArray) options = g_ptr_array_new_with_free_func(g_free);
-  for (gsize i = 0; i < storage->n_options; i++)
-    if (!g_str_has_prefix(storage->options[i], OPTION_OURS)) g_ptr_array_add(given, g_strdup(storage->options[i]));
+  for (gsize i = 0; i < storage->n_options; i++) {
+    const char *option = storage->options[i];
+    if (!g_str_has_prefix(option, OPTION_OURS))
+      g_ptr_array_add(given, g_strdup(option));
+    else if (strcmp(option, OPTION_WRITABLE) != 0)
+      g_warning("storage '%s': the option '%s' is not known here", storage->mount_point, option);
+  }
   if (storage_has_option(storage, OPTION_WRITABLE) && !add_writable_layer(place, given, error)) return NULL;
   for (guint i = 0; i < given->len; i++) {
     const char *option = g_ptr_array_index(given, i);
@@ -118,7 +123,7 @@ static gboolean mount_overlay(const StoragePlace *place, GError **error) {
   return is_mounted;
 }
 
-const StorageDriver storage_overlay = {NULL, 0, check_overlay, mount_overlay, NULL};
+const StorageDriver storage_overlay = {NULL, 0, check_overlay, mount_overlay, NULL, DRIVER_OPTION_CREATE};
 
 /* ---- bind ---- */
 

@@ -19,11 +19,10 @@ typedef struct {
 } StoragePlace;
 
 enum {
-  STORAGE_IS_SLOW = 1,         /* may wait for a device, or has much to do: not for PID 1 itself */
-  STORAGE_OPENS_SOURCE = 2,    /* the source is a path, file or directory; the mount point is made alike */
-  STORAGE_IS_DIRECTORY = 4,    /* nothing is mounted */
-  STORAGE_IS_OF_POD = 8,       /* in the directories of the sandbox it stays as long as the sandbox */
-  STORAGE_NEEDS_CONTAINER = 16 /* none for the sandbox as a whole */
+  STORAGE_OPENS_SOURCE = 1,   /* the source is a path, file or directory; the mount point is made alike */
+  STORAGE_IS_DIRECTORY = 2,   /* nothing is mounted */
+  STORAGE_IS_OF_POD = 4,      /* in the directories of the sandbox it stays as long as the sandbox */
+  STORAGE_NEEDS_CONTAINER = 8 /* none for the sandbox as a whole */
 };
 
 typedef struct {
@@ -31,10 +30,11 @@ typedef struct {
   guint flags;
   /* Says what is wrong before anything is done; NULL: nothing can be. */
   gboolean (*check)(const Grpc__Storage *storage, GError **error);
-  /* May run in a helper process: changes nothing but files and mounts. */
+  /* Runs in a helper process: changes nothing but files and mounts. */
   gboolean (*mount)(const StoragePlace *place, GError **error);
   /* After it was unmounted, or instead; likewise. NULL: nothing more to do. */
   void (*release)(const Grpc__Storage *storage, const char *target);
+  const char *driver_option; /* the one it knows, or how it begins; NULL: none */
 } StorageDriver;
 
 /* By name; NULL: there is none. */

@@ -88,8 +88,8 @@ static gboolean mount_watchable(const StoragePlace *place, GError **error) {
 /* One that grew too large has the original bound over its copy. */
 static void release_watchable(const Grpc__Storage *storage, const char *target) { umount2(target, UMOUNT_NOFOLLOW); }
 
-const StorageDriver storage_watchable = {NULL, STORAGE_OPENS_SOURCE | STORAGE_NEEDS_CONTAINER | STORAGE_IS_SLOW,
-                                         check_watchable, mount_watchable, release_watchable};
+const StorageDriver storage_watchable = {NULL, STORAGE_OPENS_SOURCE | STORAGE_NEEDS_CONTAINER, check_watchable,
+                                         mount_watchable, release_watchable};
 
 /* ---- in the helper ---- */
 

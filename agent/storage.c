@@ -33,6 +33,9 @@ const StorageDriver *storage_driver_find(const char *name) {
   return NULL;
 }
 
+/* Between the two answers of the helper that mounts. */
+#define NOTE_SEPARATOR '\n'
+
 typedef enum { ENTRY_MOUNTING, ENTRY_MOUNTED, ENTRY_UNMOUNTING } EntryState;
 
 typedef struct {
@@ -155,11 +158,6 @@ static void job_mounted(StorageJob *job, const char *note, GError *error) {
   job_end(job);
 }
 
-/* Not for PID 1 itself: the kernel may take its time to find huge pages, and a volume may have many files. */
-static gboolean is_slow(const StorageDriver *driver, const Grpc__Storage *storage) {
-  return (driver->flags & STORAGE_IS_SLOW) != 0 || storage->fs_group || strcmp(storage->fstype, "hugetlbfs") == 0;
-}
-
 /* The driver's work and what is the same for all of them. */
 static gboolean do_mount(const StorageDriver *driver, const StoragePlace *place, GError **error) {
   if (!driver->mount(place, error)) return FALSE;
@@ -174,35 +172,35 @@ static gboolean do_mount(const StorageDriver *driver, const StoragePlace *place,
 
 static void forget_place(const StoragePlace *place);
 
+/* Says where the mount point really is, and what the driver said. */
 static gboolean mount_in_child(gpointer data, GString *result, GError **error) {
   StorageJob *job = data;
-  job->place.note = result;
-  return do_mount(job->driver, &job->place, error);
+  StoragePlace *place = &job->place;
+  if (!storage_place_open(place, job->driver, job->storage, error)) return FALSE;
+  place->container_id = job->container_id;
+  place->device = job->device;
+  g_autoptr(GString) note = g_string_new(NULL);
+  place->note = note;
+  if (!do_mount(job->driver, place, error)) {
+    forget_place(place);
+    return FALSE;
+  }
+  g_string_append_printf(result, "%s%c%s", place->target, NOTE_SEPARATOR, note->str);
+  return TRUE;
 }
 
 static void child_mounted(const char *result, const GError *error, gpointer user_data) {
   StorageJob *job = user_data;
-  if (error) forget_place(&job->place);
-  job_mounted(job, result, error ? g_error_copy(error) : NULL);
+  const char *note = error ? NULL : strrchr(result, NOTE_SEPARATOR);
+  if (note) job->place.target = g_strndup(result, (gsize)(note - result));
+  job_mounted(job, note ? note + 1 : "", error ? g_error_copy(error) : NULL);
 }
 
+/* Never PID 1 itself: paths may lead through a file system that a container serves, volumes may have many files, and
+ * the kernel may take its time to find huge pages. */
 static void job_mount(StorageJob *job) {
-  GError *error = NULL;
-  if (!storage_place_open(&job->place, job->driver, job->storage, &error)) {
-    job_mounted(job, "", error);
-    return;
-  }
-  job->place.container_id = job->container_id;
-  job->place.device = job->device;
-  if (is_slow(job->driver, job->storage)) {
-    TaskRequest request = {.work = mount_in_child, .data = job, .fds = {job->place.target_fd}, .n_fds = 1};
-    if (job->place.source_fd >= 0) request.fds[request.n_fds++] = job->place.source_fd;
-    task_start(job->table->reaper, &request, child_mounted, job);
-    return;
-  }
-  gboolean is_mounted = do_mount(job->driver, &job->place, &error);
-  if (!is_mounted) forget_place(&job->place);
-  job_mounted(job, "", error);
+  TaskRequest request = {.work = mount_in_child, .data = job};
+  task_start(job->table->reaper, &request, child_mounted, job);
 }
 
 static void device_came(const char *found, const GError *error, gpointer user_data) {
@@ -272,6 +270,17 @@ static char *storage_key(const char *mount_point, GError **error) {
   return NULL;
 }
 
+/* Those that snapshotters and runtimes leave for others are not refused. */
+static void warn_of_unused(const StorageDriver *driver, const Grpc__Storage *storage) {
+  for (gsize i = 0; i < storage->n_driver_options; i++) {
+    const char *option = storage->driver_options[i];
+    if (driver->driver_option && g_str_has_prefix(option, driver->driver_option)) continue;
+    g_autofree char *shown = error_clean_text(option);
+    g_warning("storage '%s': driver '%s' makes nothing of the driver option '%s'", storage->mount_point,
+              storage->driver, shown);
+  }
+}
+
 static gboolean check_storage(StorageJob *job, GError **error) {
   const Grpc__Storage *storage = job->storage;
   job->driver = storage_driver_find(storage->driver);
@@ -289,7 +298,9 @@ static gboolean check_storage(StorageJob *job, GError **error) {
   }
   const DeviceKind *kind = job->driver->device ? device_kind_find(job->driver->device) : NULL;
   if (kind && !kind->check(storage->source, error)) return FALSE;
-  return !job->driver->check || job->driver->check(storage, error);
+  if (job->driver->check && !job->driver->check(storage, error)) return FALSE;
+  warn_of_unused(job->driver, storage);
+  return TRUE;
 }
 
 StorageJob *storage_table_add(StorageTable *table, const Grpc__Storage *storage, const char *container_id,
@@ -394,20 +405,17 @@ static void child_unmounted(const char *result, const GError *error, gpointer us
 static void release_begin(StorageTable *table, GPtrArray *entries, StorageDoneFunc func, gpointer user_data) {
   Release *release = g_new(Release, 1);
   *release = (Release){table, entries, func, user_data};
-  gboolean needs_helper = FALSE;
   for (guint i = 0; i < entries->len; i++) {
     Entry *entry = g_ptr_array_index(entries, i);
     entry->state = ENTRY_UNMOUNTING;
     if (entry->driver == &storage_watchable) storage_watcher_remove(table->watcher, entry->target);
-    needs_helper |= (entry->driver->flags & STORAGE_IS_DIRECTORY) != 0 || is_slow(entry->driver, entry->storage);
   }
-  if (needs_helper) {
-    TaskRequest request = {.work = unmount_in_child, .data = entries};
-    task_start(table->reaper, &request, child_unmounted, release);
+  if (entries->len == 0) {
+    release_end(release);
     return;
   }
-  unmount_in_child(entries, NULL, NULL);
-  release_end(release);
+  TaskRequest request = {.work = unmount_in_child, .data = entries};
+  task_start(table->reaper, &request, child_unmounted, release);
 }
 
 void storage_table_release(StorageTable *table, const GPtrArray *keys, StorageDoneFunc func, gpointer user_data) {

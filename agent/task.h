@@ -10,19 +10,22 @@
 
 #include "agent/reap.h"
 
-/* The most a task may say. */
-#define TASK_RESULT_MAX 32768
+/* The most a task may say: the arguments of very many processes. */
+#define TASK_RESULT_MAX (4u << 20)
 #define TASK_FDS_MAX 4
+/* Children at work at once; tasks beyond them wait for their turn. */
+#define TASKS_AT_ONCE 256
 
-/* In the child: does the work; what it adds to result goes to TaskFunc. */
+/* In the child: does the work; what it adds to result, text without NULs, goes to TaskFunc. */
 typedef gboolean (*TaskWork)(gpointer data, GString *result, GError **error);
 typedef void (*TaskFunc)(const char *result, const GError *error, gpointer user_data);
 
 typedef struct {
   TaskWork work;
-  gpointer data;
-  int fds[TASK_FDS_MAX]; /* those the child keeps; all others are closed there, the caller's stay open here */
+  gpointer data;         /* stays until func is called */
+  int fds[TASK_FDS_MAX]; /* those the child keeps; all others are closed there, the caller's stay open until then */
   guint n_fds;
+  guint timeout_ms; /* after it the child is killed, and func told so; 0: it may take as long as it takes */
 } TaskRequest;
 
 /* func is called once, from the main loop. If no child can be made, it is told so from there too. */

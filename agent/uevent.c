@@ -18,6 +18,9 @@
 /* Room for the messages of a hundred devices at once. */
 #define RECEIVE_BUFFER (1 << 20)
 
+/* Waits at once, each of a call or of a container's device; those beyond them are refused. */
+#define WAITS_MAX 4096
+
 struct UeventMonitor {
   int socket;
   guint source;
@@ -58,10 +61,21 @@ static gboolean look(UeventWait *wait) {
   return TRUE;
 }
 
+/* The end without a find. */
+static void give_up(UeventWait *wait, GError *error) {
+  UeventFunc func = wait->func;
+  gpointer func_data = wait->user_data;
+  wait_free(wait);
+  func(NULL, error, func_data);
+  g_error_free(error);
+}
+
 static gboolean look_first(gpointer user_data) {
   UeventWait *wait = user_data;
   wait->first_look = 0;
-  look(wait);
+  if (!look(wait) && g_queue_get_length(&wait->monitor->waits) > WAITS_MAX)
+    give_up(wait,
+            g_error_new(KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED, "more than %d devices are waited for", WAITS_MAX));
   return G_SOURCE_REMOVE;
 }
 
@@ -69,15 +83,10 @@ static gboolean timed_out(gpointer user_data) {
   UeventWait *wait = user_data;
   wait->timeout = 0;
   if (look(wait)) return G_SOURCE_REMOVE;
-  g_autoptr(GError) error = NULL;
   g_autofree char *key = error_clean_text(wait->key);
-  g_set_error(&error, KATA_ERROR, KATA_ERR_TIMEOUT,
-              "timeout: %s '%s' did not appear within %u s (agent.hotplug_timeout)", wait->what, key,
-              wait->timeout_ms / 1000);
-  UeventFunc func = wait->func;
-  gpointer func_data = wait->user_data;
-  wait_free(wait);
-  func(NULL, error, func_data);
+  give_up(wait, g_error_new(KATA_ERROR, KATA_ERR_TIMEOUT,
+                            "timeout: %s '%s' did not appear within %u s (agent.hotplug_timeout)", wait->what, key,
+                            wait->timeout_ms / 1000));
   return G_SOURCE_REMOVE;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/task.h"
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/safe-path.h"
@@ -147,8 +148,14 @@ static char *read_beneath(int root, const char *path, GError **error) {
   return g_strdup(text);
 }
 
-gboolean user_resolve_in(const char *root_path, const Grpc__StringUser *asked, OciProcess *process, GError **error) {
-  if (!user_is_named(asked, process->user)) return TRUE;
+static Grpc__User *get_user(OciProcess *process) {
+  if (process->user) return process->user;
+  process->user = g_new(Grpc__User, 1);
+  grpc__user__init(process->user);
+  return process->user;
+}
+
+static gboolean resolve_in(const char *root_path, const Grpc__StringUser *asked, OciProcess *process, GError **error) {
   autofd int root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) {
     error_set_errno(error, errno, "cannot open the container's root '%s' to look its users up", root_path);
@@ -156,10 +163,64 @@ gboolean user_resolve_in(const char *root_path, const Grpc__StringUser *asked, O
   }
   g_autofree char *passwd = read_beneath(root, "etc/passwd", error);
   g_autofree char *group = passwd ? read_beneath(root, "etc/group", error) : NULL;
-  if (!group) return FALSE;
-  if (!process->user) {
-    process->user = g_new(Grpc__User, 1);
-    grpc__user__init(process->user);
+  return group && user_resolve(passwd, group, asked, get_user(process), error);
+}
+
+/* ---- in a helper ---- */
+
+/* The whole task: the container serves the file system its files are in, or may, and never answers. */
+#define LOOKUP_TIMEOUT_MS 10000
+
+typedef struct {
+  char *root_path;
+  const Grpc__StringUser *asked;
+  OciProcess *process;
+  UserFunc func;
+  gpointer user_data;
+} Lookup;
+
+/* Says the numbers: user, group, the other groups. */
+static gboolean look_up(gpointer data, GString *result, GError **error) {
+  const Lookup *lookup = data;
+  if (!resolve_in(lookup->root_path, lookup->asked, lookup->process, error)) return FALSE;
+  const Grpc__User *user = lookup->process->user;
+  g_string_append_printf(result, "%u %u", user->uid, user->gid);
+  for (gsize i = 0; i < user->n_additionalgids; i++) g_string_append_printf(result, " %u", user->additionalgids[i]);
+  return TRUE;
+}
+
+static gboolean take_numbers(OciProcess *process, const char *text) {
+  g_auto(GStrv) numbers = g_strsplit(text, " ", -1);
+  guint count = g_strv_length(numbers);
+  Grpc__User *user = get_user(process);
+  if (count < 2 || !parse_id(numbers[0], &user->uid) || !parse_id(numbers[1], &user->gid)) return FALSE;
+  g_clear_pointer(&user->additionalgids, g_free);
+  user->n_additionalgids = 0;
+  user->additionalgids = g_new(guint32, MAX(count - 2, 1));
+  for (guint i = 2; i < count; i++)
+    if (!parse_id(numbers[i], &user->additionalgids[user->n_additionalgids++])) return FALSE;
+  return TRUE;
+}
+
+static void looked_up(const char *result, const GError *failure, gpointer user_data) {
+  g_autofree Lookup *lookup = user_data;
+  g_autofree char *root_path = lookup->root_path;
+  g_autoptr(GError) error = failure ? g_error_copy(failure) : NULL;
+  if (g_error_matches(error, KATA_ERROR, KATA_ERR_TIMEOUT))
+    g_prefix_error(&error, "cannot read the container's /etc/passwd and /etc/group: ");
+  else if (!error && !take_numbers(lookup->process, result))
+    g_set_error(&error, KATA_ERROR, KATA_ERR_INTERNAL, "the helper process did not say who the user is");
+  lookup->func(error, lookup->user_data);
+}
+
+void user_start(Reaper *reaper, const char *root_path, const Grpc__StringUser *asked, OciProcess *process,
+                UserFunc func, gpointer user_data) {
+  if (!user_is_named(asked, process->user)) {
+    func(NULL, user_data);
+    return;
   }
-  return user_resolve(passwd, group, asked, process->user, error);
+  Lookup *lookup = g_new(Lookup, 1);
+  *lookup = (Lookup){g_strdup(root_path), asked, process, func, user_data};
+  TaskRequest task = {.work = look_up, .data = lookup, .timeout_ms = LOOKUP_TIMEOUT_MS};
+  task_start(reaper, &task, looked_up, lookup);
 }

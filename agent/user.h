@@ -2,6 +2,7 @@
 /* Users and groups by name, as the container's own /etc/passwd and /etc/group have them. */
 #pragma once
 
+#include "agent/reap.h"
 #include "common/oci.h"
 #include "proto/agent.pb-c.h"
 
@@ -16,6 +17,11 @@ gboolean user_is_named(const Grpc__StringUser *asked, const Grpc__User *user);
 gboolean user_resolve(const char *passwd, const char *group, const Grpc__StringUser *asked, Grpc__User *user,
                       GError **error);
 
+/* error: NULL, or why it failed. */
+typedef void (*UserFunc)(const GError *error, gpointer user_data);
+
 /* The same with the files of the container whose root is the directory root_path; such links as are in it stay in it.
- * Nobody named: nothing is read. process's User is made if there is none. */
-gboolean user_resolve_in(const char *root_path, const Grpc__StringUser *asked, OciProcess *process, GError **error);
+ * A helper process reads them. Nobody named: nothing is read. process's User is made if there is none; it and asked
+ * stay until func is called: once, now or later. */
+void user_start(Reaper *reaper, const char *root_path, const Grpc__StringUser *asked, OciProcess *process,
+                UserFunc func, gpointer user_data);

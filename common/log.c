@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <json-c/json.h>
 #include <poll.h>
 #include <string.h>
@@ -22,6 +23,11 @@ static struct {
   Sink sink, copy;
   LogFormat format;
   GLogLevelFlags level;
+  gsize queue_max; /* 0: whoever logs waits for the reader */
+  GString *queue;  /* what the reader has not taken yet */
+  pid_t queue_owner;
+  guint queue_source;
+  guint64 lines_lost;
 } target = {.sink = {STDERR_FILENO}, .copy = {-1}, .format = LOG_FORMAT_TEXT, .level = G_LOG_LEVEL_WARNING};
 
 static char *format_time(gint64 time_us) {
@@ -119,11 +125,74 @@ static void write_line(Sink *sink, const char *line) {
   }
 }
 
+/* ---- a queue for a reader who is slow ---- */
+
+static gboolean flush_later(int fd, GIOCondition condition, gpointer user_data);
+
+/* As much as the reader takes now. */
+static void flush_queue(void) {
+  while (target.queue->len > 0) {
+    ssize_t written = write(target.sink.fd, target.queue->str, target.queue->len);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) {
+      if (target.queue_source == 0) target.queue_source = g_unix_fd_add(target.sink.fd, G_IO_OUT, flush_later, NULL);
+      return;
+    }
+    if (written < 0) g_string_truncate(target.queue, 0);
+    if (written > 0) g_string_erase(target.queue, 0, written);
+  }
+}
+
+static void queue_line(const char *line) {
+  if (target.lines_lost > 0 && target.queue->len == 0) {
+    g_autofree char *message =
+        g_strdup_printf("%" G_GUINT64_FORMAT " lines were lost: the log was not read", target.lines_lost);
+    g_autofree char *lost = log_format_line(target.format, "warning", message, g_get_real_time());
+    g_string_append(target.queue, lost);
+    target.lines_lost = 0;
+  }
+  if (target.queue->len + strlen(line) > target.queue_max)
+    target.lines_lost++;
+  else
+    g_string_append(target.queue, line);
+  flush_queue();
+}
+
+static gboolean flush_later(int fd, GIOCondition condition, gpointer user_data) {
+  g_mutex_lock(&target.lock);
+  flush_queue();
+  gboolean is_done = target.queue->len == 0;
+  if (is_done) target.queue_source = 0;
+  g_mutex_unlock(&target.lock);
+  return is_done ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+/* A child has a copy of what its parent will write. */
+static void forget_parents_queue(void) {
+  if (target.queue_owner == getpid()) return;
+  target.queue_owner = getpid();
+  target.queue_source = 0;
+  g_string_truncate(target.queue, 0);
+}
+
+void log_set_queue(gsize max) {
+  g_mutex_lock(&target.lock);
+  target.queue_max = max;
+  target.queue_owner = getpid();
+  if (!target.queue) target.queue = g_string_new(NULL);
+  g_mutex_unlock(&target.lock);
+}
+
 static void write_message(const char *level, const char *message) {
   int saved_errno = errno;
   g_mutex_lock(&target.lock);
   g_autofree char *line = log_format_line(target.format, level, message, g_get_real_time());
-  write_line(&target.sink, line);
+  if (target.queue_max > 0) {
+    forget_parents_queue();
+    queue_line(line);
+  } else {
+    write_line(&target.sink, line);
+  }
   write_line(&target.copy, line);
   g_mutex_unlock(&target.lock);
   errno = saved_errno;
@@ -157,6 +226,8 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
 
 void log_open(int fd, LogFormat format, GLogLevelFlags level) {
   g_mutex_lock(&target.lock);
+  if (target.sink.fd != fd && target.queue_source) g_source_remove(target.queue_source);
+  if (target.sink.fd != fd) target.queue_source = 0;
   target.sink = (Sink){.fd = fd};
   target.format = format;
   target.level = level;

@@ -16,6 +16,11 @@ void log_open(int fd, LogFormat format, GLogLevelFlags level);
 /* Every line also goes to fd, which must outlive the log; what its reader does not take in time is lost. */
 void log_copy_to(int fd);
 
+/* For a program that nothing may hold up: lines that the reader, at a descriptor that does not block, does not take at
+ * once wait in a queue of max bytes; those beyond it are lost, which is said later. The default main loop writes them.
+ * No other thread may log. */
+void log_set_queue(gsize max);
+
 /* One line of level "error", whatever log_open() was told. */
 void log_error(const char *message);
 

@@ -3,7 +3,7 @@
 if HAVE_CMOCKA
 AGENT_TESTS = tests/agent/test-lifecycle tests/agent/test-streams tests/agent/test-requests \
 	tests/agent/test-contracts tests/agent/test-document tests/agent/test-sandbox tests/agent/test-soak tests/agent/test-guest-service tests/agent/test-network
-AGENT_TESTS += tests/agent/test-states tests/agent/test-peers
+AGENT_TESTS += tests/agent/test-states tests/agent/test-peers tests/agent/test-held
 AGENT_TESTS += tests/agent/test-storage tests/agent/test-volumes
 check_PROGRAMS += $(AGENT_TESTS)
 TESTS += $(AGENT_TESTS)
@@ -48,6 +48,9 @@ tests_agent_test_volumes_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_states_SOURCES = tests/agent/test-states.c $(AGENT_HARNESS) $(TTRPC_FIXTURE)
 tests_agent_test_states_LDADD = $(TEST_LIBS)
 tests_agent_test_states_DEPENDENCIES = agent/kata-agent common/libcommon.la
+tests_agent_test_held_SOURCES = tests/agent/test-held.c $(AGENT_DOCUMENT) $(AGENT_HARNESS)
+tests_agent_test_held_LDADD = $(TEST_LIBS)
+tests_agent_test_held_DEPENDENCIES = agent/kata-agent common/libcommon.la
 tests_agent_test_peers_SOURCES = tests/agent/test-peers.c $(AGENT_HARNESS) $(TTRPC_FIXTURE)
 tests_agent_test_peers_LDADD = $(TEST_LIBS)
 tests_agent_test_peers_DEPENDENCIES = agent/kata-agent common/libcommon.la

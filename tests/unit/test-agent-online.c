@@ -41,17 +41,40 @@ static void check(const char *name, const char *expected) {
   assert_int_equal(text[0], expected[0]);
 }
 
+static Reaper *reaper;
+
+static int make_reaper(void **state) {
+  reaper = reaper_new(NULL);
+  return reaper ? 0 : -1;
+}
+
+static int free_reaper(void **state) {
+  reaper_free(reaper);
+  return 0;
+}
+
 typedef struct {
   guint calls;
-  char *message;
-  GMainLoop *loop;
+  GError *error;
 } Told;
 
 static void told(const GError *error, gpointer user_data) {
   Told *end = user_data;
   end->calls++;
-  end->message = error ? g_strdup(error->message) : NULL;
-  if (end->loop) g_main_loop_quit(end->loop);
+  end->error = error ? g_error_copy(error) : NULL;
+}
+
+static void wait_for_end(Told *end) {
+  while (end->calls == 0) g_main_context_iteration(NULL, TRUE);
+  assert_int_equal(end->calls, 1);
+}
+
+static void bring_online(guint n_cpus, gboolean with_memory) {
+  Told end = {0};
+  online_start(reaper, folder, n_cpus, with_memory, told, &end);
+  assert_int_equal(end.calls, 0);
+  wait_for_end(&end);
+  if (end.error) fail_msg("%s", end.error->message);
 }
 
 static void test_at_once(void **state) {
@@ -62,10 +85,7 @@ static void test_at_once(void **state) {
   add("cpu/cpufreq", "0\n");
   add("memory/memory0", "1\n");
   add("memory/memory7", "0\n");
-  Told end = {0};
-  online_start(folder, 3, FALSE, told, &end);
-  assert_int_equal(end.calls, 1);
-  assert_null(end.message);
+  bring_online(3, FALSE);
   g_autofree char *two = g_build_filename(folder, "cpu/cpu2/online", NULL);
   g_autofree char *three = g_build_filename(folder, "cpu/cpu3/online", NULL);
   g_autofree char *text_of_two = NULL;
@@ -77,8 +97,7 @@ static void test_at_once(void **state) {
   check("cpu/cpufreq", "0");
   check("memory/memory7", "0");
 
-  online_start(folder, 0, TRUE, told, &end);
-  assert_int_equal(end.calls, 2);
+  bring_online(0, TRUE);
   check("memory/memory7", "1");
 }
 
@@ -89,37 +108,34 @@ static gboolean plug(gpointer data) {
 
 static void test_late(void **state) {
   add("cpu/cpu0", NULL);
-  g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
-  Told end = {.loop = loop};
-  online_start(folder, 2, TRUE, told, &end);
-  assert_int_equal(end.calls, 0);
   g_timeout_add(2 * ONLINE_RETRY_MS, plug, NULL);
-  g_main_loop_run(loop);
-  assert_int_equal(end.calls, 1);
-  assert_null(end.message);
+  bring_online(2, TRUE);
   check("cpu/cpu1", "1");
 }
 
 static void test_never(void **state) {
   add("cpu/cpu0", NULL);
-  g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
-  Told end = {.loop = loop};
-  online_start(folder, 2, FALSE, told, &end);
-  g_main_loop_run(loop);
-  assert_int_equal(end.calls, 1);
-  assert_string_equal(end.message, "only 1 of 2 CPUs are online after 5000 ms");
-  g_free(end.message);
+  Told end = {0};
+  online_start(reaper, folder, 2, FALSE, told, &end);
+  wait_for_end(&end);
+  assert_string_equal(end.error->message, "only 1 of 2 CPUs are online after 5000 ms");
+  g_error_free(end.error);
 }
 
 static void test_probe(void **state) {
   static const guint64 addresses[] = {0x1abcd0000000};
-  g_autoptr(GError) error = NULL;
+  Told refused = {0};
   add("memory/memory0", "1");
-  assert_false(online_probe(folder, addresses, 1, &error));
-  assert_int_equal(error_get_code(error), KATA_ERR_UNSUPPORTED);
+  online_probe(reaper, folder, addresses, 1, told, &refused);
+  wait_for_end(&refused);
+  assert_int_equal(error_get_code(refused.error), KATA_ERR_UNSUPPORTED);
+  g_error_free(refused.error);
   g_autofree char *path = g_build_filename(folder, "memory/probe", NULL);
   assert_true(g_file_set_contents(path, "", 0, NULL));
-  assert_true(online_probe(folder, addresses, 1, NULL));
+  Told done = {0};
+  online_probe(reaper, folder, addresses, 1, told, &done);
+  wait_for_end(&done);
+  assert_null(done.error);
   g_autofree char *text = NULL;
   assert_true(g_file_get_contents(path, &text, NULL, NULL));
   assert_string_equal(text, "0x1ABCD0000000");
@@ -132,5 +148,5 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_never, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_probe, set_up, tear_down),
   };
-  return cmocka_run_group_tests_name("agent-online", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("agent-online", tests, make_reaper, free_reaper);
 }

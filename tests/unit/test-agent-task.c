@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Last: it needs the ones before. */
@@ -63,8 +64,8 @@ static gboolean die(gpointer data, GString *result, GError **error) {
   return TRUE;
 }
 
-static gboolean say_too_much(gpointer data, GString *result, GError **error) {
-  g_string_set_size(result, 1 << 20);
+static gboolean say_much(gpointer data, GString *result, GError **error) {
+  g_string_set_size(result, GPOINTER_TO_UINT(data) + 1);
   memset(result->str + 1, 'x', result->len - 1);
   return TRUE;
 }
@@ -88,9 +89,13 @@ static void test_answers(void **state) {
   assert_true(g_error_matches(what.error, KATA_ERROR, KATA_ERR_INTERNAL));
   assert_non_null(strstr(what.error->message, "status 137"));
   told_clear(&what);
-  request = (TaskRequest){.work = say_too_much};
+  request = (TaskRequest){.work = say_much, .data = GUINT_TO_POINTER(TASK_RESULT_MAX - 1)};
   run(reaper, &request, &what);
   assert_int_equal(strlen(what.result), TASK_RESULT_MAX - 1);
+  told_clear(&what);
+  request = (TaskRequest){.work = say_much, .data = GUINT_TO_POINTER(TASK_RESULT_MAX)};
+  run(reaper, &request, &what);
+  assert_true(g_error_matches(what.error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED));
   told_clear(&what);
 }
 
@@ -115,7 +120,65 @@ static void test_descriptors(void **state) {
   close(fds[1]);
 }
 
+static G_GNUC_NORETURN gboolean hang(gpointer data, GString *result, GError **error) {
+  for (;;) pause();
+}
+
+/* A helper that does not move is given up, and what it was is gone. */
+static void test_timeout(void **state) {
+  Told what = {0};
+  g_autoptr(Reaper) reaper = reaper_new(NULL);
+  TaskRequest request = {.work = hang, .timeout_ms = 100};
+  run(reaper, &request, &what);
+  assert_true(g_error_matches(what.error, KATA_ERROR, KATA_ERR_TIMEOUT));
+  told_clear(&what);
+  request = (TaskRequest){.work = answer, .data = (gpointer) "next", .timeout_ms = 60000};
+  run(reaper, &request, &what);
+  assert_string_equal(what.result, "next");
+  told_clear(&what);
+  while (waitpid(-1, NULL, WNOHANG) == 0) g_main_context_iteration(NULL, FALSE);
+}
+
+#define MANY (TASKS_AT_ONCE + 20)
+
+/* data: an end of a pipe; who waits there ends when the other end is closed. */
+static gboolean wait_in_line(gpointer data, GString *result, GError **error) {
+  char byte = 0;
+  return read(*(const int *)data, &byte, 1) == 0;
+}
+
+static void count_end(const char *result, const GError *error, gpointer user_data) {
+  if (error) fail_msg("%s", error->message);
+  ++*(guint *)user_data;
+}
+
+static guint count_children(void) {
+  g_autofree char *path = g_strdup_printf("/proc/self/task/%d/children", (int)getpid());
+  g_autofree char *text = NULL;
+  assert_true(g_file_get_contents(path, &text, NULL, NULL));
+  guint count = 0;
+  for (const char *at = text; (at = strchr(at, ' ')); at++) count++;
+  return count;
+}
+
+/* There are never more than so many of them; the others come when there is room. */
+static void test_turns(void **state) {
+  g_autoptr(Reaper) reaper = reaper_new(NULL);
+  int ends[2];
+  guint ended = 0;
+  assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+  TaskRequest request = {.work = wait_in_line, .data = &ends[0], .fds = {ends[0]}, .n_fds = 1};
+  for (guint i = 0; i < MANY; i++) task_start(reaper, &request, count_end, &ended);
+  assert_int_equal(count_children(), TASKS_AT_ONCE);
+  assert_int_equal(ended, 0);
+  close(ends[1]);
+  while (ended < MANY) g_main_context_iteration(NULL, TRUE);
+  assert_int_equal(count_children(), 0);
+  close(ends[0]);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_descriptors)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_descriptors),
+                                     cmocka_unit_test(test_timeout), cmocka_unit_test(test_turns)};
   return cmocka_run_group_tests_name("agent-task", tests, NULL, NULL);
 }

@@ -159,6 +159,39 @@ static void test_reader_that_does_not_read(void **state) {
   log_open(STDERR_FILENO, LOG_FORMAT_TEXT, G_LOG_LEVEL_WARNING);
 }
 
+/* In a queue nobody waits for the reader: what fits comes in order, then how many lines did not. */
+static void test_queue(void **state) {
+  int ends[2];
+  assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  g_autofree char *filler = g_strnfill(1 << 20, '-');
+  g_autofree char *buffer = g_malloc(1 << 20);
+  while (write(ends[1], filler, 4096) > 0) continue;
+  log_set_queue(1000);
+  log_open(ends[1], LOG_FORMAT_TEXT, G_LOG_LEVEL_INFO);
+  for (int i = 0; i < 100; i++) g_message("line %d of many", i);
+  while (read(ends[0], buffer, 1 << 20) > 0) continue;
+  g_autoptr(GString) text = g_string_new(NULL);
+  while (!strstr(text->str, "lines were lost")) {
+    g_main_context_iteration(NULL, FALSE);
+    ssize_t length = read(ends[0], buffer, 1 << 20);
+    if (length > 0) g_string_append_len(text, buffer, length);
+    if (text->len > 0) g_message("once more");
+  }
+  g_auto(GStrv) lines = g_strsplit(text->str, "\n", -1);
+  int n = 0;
+  for (; strstr(lines[n], "of many"); n++) {
+    g_autofree char *expected = g_strdup_printf(" level=info msg=\"line %d of many\"", n);
+    assert_true(g_str_has_suffix(lines[n], expected));
+  }
+  assert_in_range(n, 5, 50);
+  g_autofree char *lost = g_strdup_printf("level=warning msg=\"%d lines were lost: the log was not read\"", 100 - n);
+  assert_non_null(strstr(text->str, lost));
+  log_set_queue(0);
+  log_open(STDERR_FILENO, LOG_FORMAT_TEXT, G_LOG_LEVEL_WARNING);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_text),
@@ -167,6 +200,7 @@ int main(void) {
       cmocka_unit_test(test_structured_field_with_length),
       cmocka_unit_test(test_threads_keep_lines_whole),
       cmocka_unit_test(test_reader_that_does_not_read),
+      cmocka_unit_test(test_queue),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

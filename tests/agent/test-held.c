@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a container can hold up: the agent, which nobody else can be in its place, answers others meanwhile. */
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Last: it needs the ones before. */
+#include <cmocka.h>
+
+#include "common/error.h"
+#include "proto/kata-guest.pb-c.h"
+#include "tests/agent/document.h"
+
+#define SHARED "/run/kata-containers/shared/containers"
+
+static int start(void **state) {
+  harness_start();
+  return 0;
+}
+
+static int stop(void **state) {
+  harness_stop();
+  return 0;
+}
+
+/* ---- a file system whose server never answers ---- */
+
+/* Returns the server's end: what waits for it fails once that is closed. directory is in the mount namespace of pid. */
+static int hang_directory(pid_t pid, const char *directory) {
+  int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  assert_true(fuse >= 0);
+  pid_t child = fork();
+  if (child == 0) {
+    g_autofree char *path = g_strdup_printf("/proc/%d/ns/mnt", (int)pid);
+    g_autofree char *options = g_strdup_printf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+    int namespace = open(path, O_RDONLY | O_CLOEXEC);
+    gboolean done =
+        namespace >= 0 && setns(namespace, CLONE_NEWNS) == 0 && mount("silent", directory, "fuse", 0, options) == 0;
+    _exit(done ? 0 : 1);
+  }
+  int wait_status = 0;
+  assert_int_equal(waitpid(child, &wait_status, 0), child);
+  assert_int_equal(wait_status, 0);
+  return fuse;
+}
+
+static pid_t container_pid(const char *id) {
+  Kata__V1__ListProcessesRequest request = KATA__V1__LIST_PROCESSES_REQUEST__INIT;
+  ProtobufCMessage *reply = NULL;
+  g_autoptr(GError) error = NULL;
+  request.container_id = (char *)id;
+  if (!ttrpc_client_invoke(harness_client(), &kata__v1__guest__descriptor, "ListProcesses", &request.base,
+                           HARNESS_CALL_MS, &reply, &error))
+    fail_msg("%s", error->message);
+  const Kata__V1__ListProcessesResponse *list = (const Kata__V1__ListProcessesResponse *)reply;
+  assert_int_equal(list->n_processes, 1);
+  pid_t pid = (pid_t)list->processes[0]->pid;
+  protobuf_c_message_free_unpacked(reply, NULL);
+  return pid;
+}
+
+/* ---- a call that is held up ---- */
+
+typedef struct {
+  const ProtobufCServiceDescriptor *service;
+  const char *method;
+  const ProtobufCMessage *request;
+  GError *error;
+  gint is_over;
+} Held;
+
+static gpointer make_call(gpointer user_data) {
+  Held *held = user_data;
+  ProtobufCMessage *reply = NULL;
+  if (ttrpc_client_invoke(harness_client(), held->service, held->method, held->request, HARNESS_CALL_MS, &reply,
+                          &held->error))
+    protobuf_c_message_free_unpacked(reply, NULL);
+  g_atomic_int_set(&held->is_over, TRUE);
+  return NULL;
+}
+
+/* The agent's helper that has begun to wait; there is none but it. */
+static void wait_for_helper(void) {
+  g_autofree char *path = g_strdup_printf("/proc/%1$d/task/%1$d/children", (int)harness_agent_pid());
+  for (;;) {
+    g_autofree char *children = NULL;
+    g_autofree char *text = NULL;
+    assert_true(g_file_get_contents(path, &children, NULL, NULL));
+    g_auto(GStrv) pids = g_strsplit(children, " ", -1);
+    for (char **pid = pids; *pid; pid++) {
+      g_autofree char *name_path = g_strdup_printf("/proc/%s/comm", *pid);
+      g_autofree char *name = NULL;
+      if (**pid && g_file_get_contents(name_path, &name, NULL, NULL) && strcmp(name, "kata-agent\n") == 0) return;
+    }
+    g_usleep(1000);
+  }
+}
+
+static void check_others_are_served(GThread *thread, Held *held) {
+  wait_for_helper();
+  Grpc__GuestDetailsRequest details = GRPC__GUEST_DETAILS_REQUEST__INIT;
+  for (int i = 0; i < 10; i++) {
+    ProtobufCMessage *reply = harness_call("GetGuestDetails", &details.base, NULL);
+    assert_non_null(reply);
+    protobuf_c_message_free_unpacked(reply, NULL);
+  }
+  assert_false(g_atomic_int_get(&held->is_over));
+}
+
+/* ---- the tests ---- */
+
+/* A user by name, whose /etc is served by somebody who does not answer. */
+static void test_passwd(void **state) {
+  harness_create("silent", "exec sleep 1000");
+  harness_start_container("silent");
+  int fuse = hang_directory(container_pid("silent"), "/etc");
+  g_autoptr(Grpc__Process) process = harness_process("true");
+  process->user->username = strdup("root");
+  Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
+  request.container_id = (char *)"silent";
+  request.exec_id = (char *)"e";
+  request.process = process;
+  Held held = {&grpc__agent_service__descriptor, "ExecProcess", &request.base, NULL, FALSE};
+  GThread *thread = g_thread_new("held", make_call, &held);
+  check_others_are_served(thread, &held);
+  close(fuse);
+  g_thread_join(thread);
+  assert_non_null(held.error);
+  g_error_free(held.error);
+  harness_remove("silent");
+}
+
+/* The same, and nobody ever comes to its help: the call is given up, and the container can be removed. */
+static void test_passwd_for_ever(void **state) {
+  harness_create("silent", "exec sleep 1000");
+  harness_start_container("silent");
+  int fuse = hang_directory(container_pid("silent"), "/etc");
+  g_autoptr(Grpc__Process) process = harness_process("true");
+  process->user->username = strdup("root");
+  Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
+  request.container_id = (char *)"silent";
+  request.exec_id = (char *)"e";
+  request.process = process;
+  harness_must_fail("ExecProcess", &request.base, TTRPC_DEADLINE_EXCEEDED,
+                    "cannot read the container's /etc/passwd and /etc/group");
+  harness_remove("silent");
+  close(fuse);
+}
+
+static void test_termination_log(void **state) {
+  assert_int_equal(g_mkdir_with_parents(SHARED "/words", 0755), 0);
+  assert_true(g_file_set_contents(SHARED "/words/log", "last words", -1, NULL));
+  g_autoptr(Grpc__Spec) spec =
+      harness_document("exec sleep 1000",
+                       "{\"annotations\": {\"io.kubernetes.container.terminationMessagePath\": \"/log\"}, \"mounts\": "
+                       "[{\"destination\": "
+                       "\"/log\", \"type\": \"bind\", \"source\": \"" SHARED
+                       "/words/log\", \"options\": [\"bind\"]}, {\"destination\": "
+                       "\"/proc\", \"type\": \"proc\", \"source\": \"proc\"}]}");
+  harness_create_spec("words", spec);
+  int fuse = hang_directory(getpid(), SHARED "/words");
+  Grpc__GetDiagnosticDataRequest request = GRPC__GET_DIAGNOSTIC_DATA_REQUEST__INIT;
+  request.log_type = (char *)"termination_log";
+  request.container_id = (char *)"words";
+  Held held = {&grpc__agent_service__descriptor, "GetDiagnosticData", &request.base, NULL, FALSE};
+  GThread *thread = g_thread_new("held", make_call, &held);
+  check_others_are_served(thread, &held);
+  close(fuse);
+  g_thread_join(thread);
+  g_clear_error(&held.error);
+  assert_int_equal(umount2(SHARED "/words", MNT_DETACH), 0);
+  harness_remove("words");
+}
+
+/* A source of a bind is found by a helper too. */
+static void test_bind(void **state) {
+  assert_int_equal(g_mkdir_with_parents(SHARED "/served", 0755), 0);
+  int fuse = hang_directory(getpid(), SHARED "/served");
+  g_autoptr(Grpc__Spec) spec = harness_spec("true");
+  Grpc__Storage storage = GRPC__STORAGE__INIT;
+  Grpc__Storage *storages[] = {&storage};
+  storage.driver = (char *)"bind";
+  storage.source = (char *)SHARED "/served/directory";
+  storage.mount_point = (char *)"/run/kata-containers/sandbox/bound";
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)"bound";
+  request.oci = spec;
+  request.n_storages = 1;
+  request.storages = storages;
+  Held held = {&grpc__agent_service__descriptor, "CreateContainer", &request.base, NULL, FALSE};
+  GThread *thread = g_thread_new("held", make_call, &held);
+  check_others_are_served(thread, &held);
+  close(fuse);
+  g_thread_join(thread);
+  assert_non_null(held.error);
+  g_error_free(held.error);
+  assert_int_equal(umount2(SHARED "/served", MNT_DETACH), 0);
+}
+
+static int run_all(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_passwd),
+      cmocka_unit_test(test_passwd_for_ever),
+      cmocka_unit_test(test_termination_log),
+
+      cmocka_unit_test(test_bind),
+  };
+  return cmocka_run_group_tests_name("agent-held", tests, start, stop);
+}
+
+int main(void) { return harness_run(run_all); }
