@@ -29,11 +29,12 @@ static gboolean mount_rootfs(Container *container, const char *source, const cha
 }
 
 /* The pid namespace to join, *ret_path NULL for one of its own. It is that of the sandbox's first container, as
- * upstream has it; one of nobody's where that has ended, or asked for a shared one itself. */
+ * upstream has it; one of nobody's where that has ended, or asked for a shared one itself, or where CreateSandbox asked
+ * for one that all containers share. */
 static gboolean find_pid_namespace(const Container *container, gboolean shared, char **ret_path, GError **error) {
   Sandbox *sandbox = container->sandbox;
   *ret_path = NULL;
-  if (!shared) return TRUE;
+  if (!shared && !sandbox->shares_pid) return TRUE;
   const char *owner_id = sandbox->pid_namespace_owner;
   const Container *owner = owner_id ? sandbox_find_container(sandbox, owner_id) : NULL;
   gboolean is_owned = owner && owner != container && owner->init && process_is_alive(owner->init);
@@ -45,14 +46,16 @@ static gboolean find_pid_namespace(const Container *container, gboolean shared, 
 }
 
 void container_kernel_look(ContainerKernel *kernel) {
-  static int has_io_weight = -1;
+  static int has_io_weight = -1, has_swap_limit = -1;
   if (has_io_weight < 0) has_io_weight = cgroup_has_file("io.weight") || cgroup_has_file("io.bfq.weight");
+  if (has_swap_limit < 0) has_swap_limit = cgroup_has_file("memory.swap.max");
   kernel->cpus = cgroup_read("", "cpuset.cpus.effective");
   kernel->mems = cgroup_read("", "cpuset.mems.effective");
   kernel->kernel = (SpecKernel){
       .cpus = kernel->cpus,
       .mems = kernel->mems,
       .has_io_weight = has_io_weight,
+      .has_swap_limit = has_swap_limit,
   };
 }
 

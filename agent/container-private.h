@@ -31,6 +31,9 @@ void container_run_start(ContainerRun *run, const CrunRequest *request);
 void container_run_start_process(ContainerRun *run, GPtrArray *arguments, const char *document_option,
                                  const char *document);
 
+/* Refuses streams over vsock ports, which only agents with a listener for them have. */
+gboolean container_check_ports(guint32 in, guint32 out, guint32 err, GError **error);
+
 /* A process of this container has ended. */
 void container_process_ended(Process *process, gpointer user_data);
 

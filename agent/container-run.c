@@ -189,7 +189,8 @@ void container_exec(Container *container, const Grpc__ExecProcessRequest *reques
                     gpointer user_data) {
   g_autoptr(GError) error = NULL;
   forget_ended_execs(container);
-  gboolean is_fine = check_exec(container, request->exec_id, request->process, &error);
+  gboolean is_fine = container_check_ports(request->stdin_port, request->stdout_port, request->stderr_port, &error) &&
+                     check_exec(container, request->exec_id, request->process, &error);
   OciProcess *own = is_fine ? spec_prepare_process(request->process, &error) : NULL;
   if (!own) {
     func(error, user_data);

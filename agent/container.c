@@ -19,10 +19,11 @@
 #include "common/ids.h"
 #include "common/protobuf-json.h"
 
-static Container *container_new(Sandbox *sandbox, const char *id) {
+static Container *container_new(Sandbox *sandbox, const char *id, const char *exec_id) {
   Container *container = g_new0(Container, 1);
   container->sandbox = sandbox;
   container->id = g_strdup(id);
+  container->init_exec_id = g_strdup(exec_id);
   container->bundle = g_build_filename(MOUNT_ROOT, id, NULL);
   container->storages = g_ptr_array_new_with_free_func(g_free);
   container->devices = g_ptr_array_new_with_free_func((GDestroyNotify)device_found_free);
@@ -43,6 +44,7 @@ void container_free(Container *container) {
   g_free(container->bundle);
   g_free(container->name);
   g_free(container->termination_log);
+  g_free(container->init_exec_id);
   g_free(container->id);
   g_free(container);
 }
@@ -50,7 +52,8 @@ void container_free(Container *container) {
 gboolean container_is_stopped(const Container *container) { return container->init && container->init->ended; }
 
 Process *container_find_process(const Container *container, const char *exec_id) {
-  if (!*exec_id || strcmp(exec_id, container->id) == 0) return container->init;
+  if (!*exec_id || strcmp(exec_id, container->id) == 0 || strcmp(exec_id, container->init_exec_id) == 0)
+    return container->init;
   for (GList *link = container->execs.head; link; link = link->next) {
     Process *process = link->data;
     if (strcmp(process->id, exec_id) == 0) return process;
@@ -60,9 +63,28 @@ Process *container_find_process(const Container *container, const char *exec_id)
 
 /* ---- create ---- */
 
+gboolean container_check_ports(guint32 in, guint32 out, guint32 err, GError **error) {
+  if (in == 0 && out == 0 && err == 0) return TRUE;
+  g_set_error(
+      error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+      "%s %u: streams do not go over ports of their own here, but through WriteStdin, ReadStdout and ReadStderr",
+      in    ? "stdin_port"
+      : out ? "stdout_port"
+            : "stderr_port",
+      in    ? in
+      : out ? out
+            : err);
+  return FALSE;
+}
+
+static gboolean check_ids(const Grpc__CreateContainerRequest *request, GError **error) {
+  return id_check(request->container_id, "container", error) &&
+         (!*request->exec_id || id_check(request->exec_id, "exec", error));
+}
+
 static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateContainerRequest *request, GError **error) {
   const char *id = request->container_id;
-  if (!id_check(id, "container", error)) return FALSE;
+  if (!check_ids(request, error)) return FALSE;
   if (strcmp(id, "shared") == 0 || strcmp(id, "sandbox") == 0) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "container id '%s' is reserved", id);
     return FALSE;
@@ -84,7 +106,9 @@ static gboolean check_request(const Sandbox *sandbox, const Grpc__CreateContaine
                 id);
     return FALSE;
   }
-  if (!spec_check(request->oci, error) || !shared_mounts_check(request, error)) return FALSE;
+  if (!container_check_ports(request->stdin_port, request->stdout_port, request->stderr_port, error) ||
+      !spec_check(request->oci, error) || !shared_mounts_check(request, error))
+    return FALSE;
   for (gsize i = 0; i < request->n_devices; i++)
     if (!device_spec_check(request->devices[i], request->oci, error)) return FALSE;
   return TRUE;
@@ -156,6 +180,7 @@ static void take_sandbox_part(Container *container, const Grpc__CreateContainerR
   Sandbox *sandbox = container->sandbox;
   /* As upstream: the first one's is the one that others share, though it does not ask for that itself. */
   if (!sandbox->pid_namespace_owner) sandbox->pid_namespace_owner = g_strdup(container->id);
+  if (spec_has_own(request->oci, "uts")) return;
   g_autoptr(GError) error = NULL;
   if (!sandbox_set_names(container->sandbox, request->oci->hostname, request->oci->domainname, &error))
     g_warning("%s", error->message);
@@ -205,7 +230,7 @@ void container_create(Sandbox *sandbox, const Grpc__CreateContainerRequest *requ
     func(error, user_data);
     return;
   }
-  Container *container = container_new(sandbox, request->container_id);
+  Container *container = container_new(sandbox, request->container_id, request->exec_id);
   g_hash_table_insert(sandbox->containers, container->id, container);
   container->init =
       process_new(sandbox->reaper, container->id, request->oci->process->terminal, container_process_ended, container);

@@ -28,6 +28,7 @@ typedef void (*ContainerFunc)(const GError *error, gpointer user_data);
 struct Container {
   Sandbox *sandbox;
   char *id;
+  char *init_exec_id; /* the first process's other name; empty: none */
   char *bundle;
   char *cgroup_path; /* NULL before the document was checked */
   ContainerState state;
@@ -68,7 +69,7 @@ void container_remove(Container *container, guint timeout_ms, ContainerFunc func
 /* SIGKILL to every process in it. */
 gboolean container_kill_all(Container *container, GError **error);
 
-/* exec_id: empty, or the container's id, is the first process. NULL: there is none. */
+/* exec_id: empty, the container's id or what CreateContainer named so is the first process. NULL: there is none. */
 Process *container_find_process(const Container *container, const char *exec_id);
 
 /* The first process has ended. */

@@ -47,6 +47,8 @@ void sandbox_free(Sandbox *sandbox) {
   oom_monitor_free(sandbox->oom);
   storage_table_free(sandbox->storages);
   g_free(sandbox->pid_namespace_owner);
+  g_free(sandbox->hostname);
+  g_free(sandbox->domainname);
   guest_hooks_free(sandbox->guest_hooks);
   namespaces_free(sandbox->namespaces);
   g_free(sandbox);
@@ -58,12 +60,22 @@ Container *sandbox_find_container(const Sandbox *sandbox, const char *id) {
 
 /* ---- create ---- */
 
+/* Names are set once: later ones would rename the containers that are there. Returns what is to be set. */
+static const char *name_to_set(const char *old, const char *name, const char *what) {
+  if (!old || !*name) return name;
+  if (strcmp(old, name) != 0) {
+    g_autofree char *shown = error_clean_text(name);
+    g_warning("the %s stays '%s', though '%s' is asked for: all containers of the sandbox share it", what, old, shown);
+  }
+  return "";
+}
+
 gboolean sandbox_set_names(Sandbox *sandbox, const char *hostname, const char *domainname, GError **error) {
-  if (sandbox->has_hostname) hostname = "";
-  if (sandbox->has_domainname) domainname = "";
+  hostname = name_to_set(sandbox->hostname, hostname, "host name");
+  domainname = name_to_set(sandbox->domainname, domainname, "domain name");
   if (!namespaces_set_names(sandbox->namespaces, hostname, domainname, error)) return FALSE;
-  sandbox->has_hostname |= *hostname != '\0';
-  sandbox->has_domainname |= *domainname != '\0';
+  if (*hostname) sandbox->hostname = g_strdup(hostname);
+  if (*domainname) sandbox->domainname = g_strdup(domainname);
   return TRUE;
 }
 
@@ -136,6 +148,8 @@ static gboolean set_up(Sandbox *sandbox, const Grpc__CreateSandboxRequest *reque
   if (*request->guest_hook_path) sandbox->guest_hooks = guest_hooks_find(request->guest_hook_path);
   if (!namespaces_make(sandbox->namespaces, error)) return FALSE;
   storage_table_set_sandbox_id(sandbox->storages, request->sandbox_id);
+  sandbox->shares_pid = request->sandbox_pidns;
+  if (sandbox->shares_pid && !namespaces_get_pid(sandbox->namespaces, error)) return FALSE;
   return sandbox_set_names(sandbox, request->hostname, "", error);
 }
 

@@ -33,8 +33,9 @@ struct Sandbox {
   gboolean is_creating;
   gboolean is_created;
   gboolean is_destroying;
-  gboolean has_hostname;
-  gboolean has_domainname;
+  gboolean shares_pid; /* all its containers have one pid namespace */
+  char *hostname;      /* as it was set; NULL: not yet */
+  char *domainname;
   Namespaces *namespaces;                /* those its containers are in */
   char *pid_namespace_owner;             /* the first container, whose pid namespace others share; NULL: none yet */
   GuestHooks *guest_hooks;               /* NULL: none */
@@ -53,7 +54,7 @@ typedef void (*SandboxFunc)(const GError *error, gpointer user_data);
 /* Host name, name servers, modules, storages. request must stay until func is called: once, now or later. */
 void sandbox_create(Sandbox *sandbox, const Grpc__CreateSandboxRequest *request, SandboxFunc func, gpointer user_data);
 
-/* Names all containers, if nobody has yet. */
+/* Names all containers, if nobody has yet; that another name is not taken is said in the log. */
 gboolean sandbox_set_names(Sandbox *sandbox, const char *hostname, const char *domainname, GError **error);
 
 /* Ends all containers; func is called once when that is done, or SANDBOX_DESTROY_MS have passed. */

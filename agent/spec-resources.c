@@ -10,9 +10,41 @@
 /* Weights of block devices in OCI documents; cgroup version 2 counts from 1 to 10000. */
 #define BLOCK_WEIGHT_MIN 10
 #define BLOCK_WEIGHT_MAX 1000
+/* What cgroup version 2 reclaims by, whatever a container wants: the kernel's own. */
+#define SWAPPINESS_OF_KERNEL 60
+/* "As it is", from Docker. */
+#define SWAPPINESS_UNSET G_MAXUINT64
+#define SWAP_FILE "memory.swap.max"
 
 /* A number that is not there, whatever its oneof is called. */
 #define CLEAR(message, field) (message)->field##_given_case = 0
+
+/* ---- what cannot be had ---- */
+
+static gboolean refuse_leaf_weight(const Grpc__LinuxBlockIO *block_io) {
+  if (block_io && block_io->leaf_weight_given_case != 0 && block_io->leafweight != 0) return TRUE;
+  for (gsize i = 0; block_io && i < block_io->n_weightdevice; i++)
+    if (block_io->weightdevice[i]->leafweight != 0) return TRUE;
+  return FALSE;
+}
+
+/* -1 of kernel memory is no limit, which is what there is; so is the kernel's own swappiness. */
+static const char *find_of_version_1(const OciResources *resources) {
+  const Grpc__LinuxMemory *memory = resources->memory;
+  const Grpc__LinuxCPU *cpu = resources->cpu;
+  const Grpc__LinuxNetwork *network = resources->network;
+  if (memory && memory->kernel > 0) return "memory.kernel";
+  if (memory && memory->kerneltcp > 0) return "memory.kernelTCP";
+  if (memory && memory->disableoomkiller) return "memory.disableOOMKiller";
+  if (memory && memory->swappiness != 0 && memory->swappiness != SWAPPINESS_OF_KERNEL &&
+      memory->swappiness != SWAPPINESS_UNSET)
+    return "memory.swappiness (but 0 and 60)";
+  if (cpu && cpu->realtimeruntime > 0) return "cpu.realtimeRuntime";
+  if (cpu && cpu->realtimeperiod > 0) return "cpu.realtimePeriod";
+  if (network && network->classid != 0) return "network.classID";
+  if (network && network->n_priorities > 0) return "network.priorities";
+  return refuse_leaf_weight(resources->blockio) ? "blockIO.leafWeight" : NULL;
+}
 
 /* -1 is no limit; the kernel would take other negative numbers for something else, or not at all. */
 static gboolean check_memory(const Grpc__LinuxMemory *memory, GError **error) {
@@ -30,17 +62,15 @@ static gboolean check_memory(const Grpc__LinuxMemory *memory, GError **error) {
   return TRUE;
 }
 
-static gboolean prepare_memory(Grpc__LinuxMemory *memory, GError **error) {
-  if (!check_memory(memory, error)) return FALSE;
-  CLEAR(memory, kernel);
-  memory->kernel_tcpgiven_case = 0;
-  CLEAR(memory, swappiness);
-  memory->disableoomkiller = FALSE;
-  if (memory->limit == 0) CLEAR(memory, limit);
-  if (memory->reservation == 0) CLEAR(memory, reservation);
-  if (memory->swap == 0) CLEAR(memory, swap);
-  return TRUE;
+gboolean spec_check_resources(const OciResources *resources, GError **error) {
+  const char *missing = resources ? find_of_version_1(resources) : NULL;
+  if (!missing) return !resources || !resources->memory || check_memory(resources->memory, error);
+  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+              "linux.resources.%s: this guest has cgroup version 2, without it", missing);
+  return FALSE;
 }
+
+/* ---- what is changed ---- */
 
 /* A caller that names the file itself knows better. */
 static void add_unified(OciResources *resources, const char *file, char *value) {
@@ -55,6 +85,28 @@ static void add_unified(OciResources *resources, const char *file, char *value) 
   entry->value = value;
   resources->unified = g_renew(Grpc__LinuxResources__UnifiedEntry *, resources->unified, resources->n_unified + 1);
   resources->unified[resources->n_unified++] = entry;
+}
+
+/* A container that is never to be swapped may be limited to no swap at all; of any that has a limit of its own beside
+ * it, version 1 swapped nothing either. */
+static void prepare_swappiness(OciResources *resources, const SpecKernel *kernel) {
+  Grpc__LinuxMemory *memory = resources->memory;
+  gboolean is_never = memory->swappiness_given_case != 0 && memory->swappiness == 0;
+  CLEAR(memory, swappiness);
+  if (!is_never) return;
+  CLEAR(memory, swap);
+  if (kernel->has_swap_limit) add_unified(resources, SWAP_FILE, g_strdup("0"));
+}
+
+static void prepare_memory(OciResources *resources, const SpecKernel *kernel) {
+  Grpc__LinuxMemory *memory = resources->memory;
+  CLEAR(memory, kernel);
+  memory->kernel_tcpgiven_case = 0;
+  memory->disableoomkiller = FALSE;
+  if (memory->limit == 0) CLEAR(memory, limit);
+  if (memory->reservation == 0) CLEAR(memory, reservation);
+  if (memory->swap == 0) CLEAR(memory, swap);
+  prepare_swappiness(resources, kernel);
 }
 
 static void set_string(char **field, char *value) {
@@ -125,11 +177,25 @@ static void drop_device_weights(Grpc__LinuxBlockIO *block_io) {
   block_io->n_weightdevice = 0;
 }
 
+static gboolean check_weight(const Grpc__LinuxBlockIO *block_io, const SpecKernel *kernel, GError **error) {
+  gboolean is_wanted = block_io->weight != 0;
+  for (gsize i = 0; i < block_io->n_weightdevice; i++) is_wanted |= block_io->weightdevice[i]->weight != 0;
+  if (block_io->weight != 0 && (block_io->weight < BLOCK_WEIGHT_MIN || block_io->weight > BLOCK_WEIGHT_MAX)) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "blockIO.weight is %u: it can be from %d to %d",
+                block_io->weight, BLOCK_WEIGHT_MIN, BLOCK_WEIGHT_MAX);
+    return FALSE;
+  }
+  if (!is_wanted || kernel->has_io_weight) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+              "linux.resources.blockIO.weight: this guest's kernel cannot weigh block I/O");
+  return FALSE;
+}
+
 /* FALSE: nothing is left of it; crun would look for the weight's file all the same. */
-static gboolean prepare_block_io(Grpc__LinuxBlockIO *block_io, const SpecKernel *kernel) {
+static gboolean prepare_block_io(Grpc__LinuxBlockIO *block_io) {
   block_io->leaf_weight_given_case = 0;
   drop_device_weights(block_io);
-  if (block_io->weight == 0 || !kernel->has_io_weight) CLEAR(block_io, weight);
+  if (block_io->weight == 0) CLEAR(block_io, weight);
   return block_io->weight_given_case != 0 || block_io->n_throttlereadbpsdevice > 0 ||
          block_io->n_throttlewritebpsdevice > 0 || block_io->n_throttlereadiopsdevice > 0 ||
          block_io->n_throttlewriteiopsdevice > 0;
@@ -149,23 +215,17 @@ char **spec_get_device_weights(const OciResources *resources) {
   return (char **)g_ptr_array_free(g_steal_pointer(&lines), FALSE);
 }
 
-static gboolean check_weight(const Grpc__LinuxBlockIO *block_io, GError **error) {
-  if (block_io->weight == 0 || (block_io->weight >= BLOCK_WEIGHT_MIN && block_io->weight <= BLOCK_WEIGHT_MAX))
-    return TRUE;
-  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "blockIO.weight is %u: it can be from %d to %d",
-              block_io->weight, BLOCK_WEIGHT_MIN, BLOCK_WEIGHT_MAX);
-  return FALSE;
-}
-
 gboolean spec_prepare_resources(OciResources *resources, const SpecKernel *kernel, GError **error) {
   if (!resources) return TRUE;
-  if (resources->memory && !prepare_memory(resources->memory, error)) return FALSE;
+  if (!spec_check_resources(resources, error)) return FALSE;
+  if (resources->memory) prepare_memory(resources, kernel);
   if (resources->cpu && !prepare_cpu(resources, kernel, error)) return FALSE;
-  if (resources->blockio && !check_weight(resources->blockio, error)) return FALSE;
-  if (resources->blockio && !prepare_block_io(resources->blockio, kernel)) {
+  if (resources->blockio && !check_weight(resources->blockio, kernel, error)) return FALSE;
+  if (resources->blockio && !prepare_block_io(resources->blockio)) {
     protobuf_c_message_free_unpacked(&resources->blockio->base, NULL);
     resources->blockio = NULL;
   }
+  /* Empty: it was looked at above. */
   if (resources->network) {
     protobuf_c_message_free_unpacked(&resources->network->base, NULL);
     resources->network = NULL;

@@ -9,12 +9,16 @@ typedef struct {
   const char *cpus; /* that containers may use; NULL: it has no cpusets */
   const char *mems;
   gboolean has_io_weight;
+  gboolean has_swap_limit;
   gboolean has_cpus_limit, has_mems_limit; /* the container's cgroup has lists already */
 } SpecKernel;
 
-/* Changes them in place. What only cgroup version 1 knows goes, as runc lets it go on version 2; so do zeros that mean
- * "not set", which crun would write. What crun does not know, but the kernel does, becomes an entry of "unified". The
- * host's CPUs become the guest's. resources may be NULL. */
+/* Refuses numbers that are none, and what only cgroup version 1 has: nobody would enforce it. resources may be NULL. */
+gboolean spec_check_resources(const OciResources *resources, GError **error);
+
+/* Changes them in place, checked as above. Zeros that mean "not set", which crun would write, go. What crun does not
+ * know, but the kernel does, becomes an entry of "unified". The host's CPUs become the guest's. resources may be
+ * NULL. */
 gboolean spec_prepare_resources(OciResources *resources, const SpecKernel *kernel, GError **error);
 
 /* Weights of single block devices, as lines for "io.weight": crun 1.8.1 looks for that file in the wrong place. To be

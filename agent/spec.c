@@ -19,6 +19,10 @@ static void set_string(char **field, const char *value) {
 
 static gboolean is_empty(const char *text) { return !text || !*text; }
 
+static gboolean has_apparmor(void) { return access("/sys/kernel/security/apparmor", F_OK) == 0; }
+
+static gboolean has_selinux(void) { return access("/sys/fs/selinux/enforce", F_OK) == 0; }
+
 /* crun would make something of any letter. */
 static gboolean check_devices(const Grpc__Linux *linux, GError **error) {
   for (gsize i = 0; i < linux->n_devices; i++) {
@@ -47,6 +51,42 @@ static gboolean check_personality(const Grpc__LinuxPersonality *personality, GEr
   return FALSE;
 }
 
+/* Another word would be taken for "not asked for". */
+static gboolean check_namespaces(const Grpc__Linux *linux, GError **error) {
+  static const char *const known[] = {"mount", "mnt",     "pid",    "user", "ipc", "uts",
+                                      "net",   "network", "cgroup", "time", NULL};
+  for (gsize i = 0; i < linux->n_namespaces; i++) {
+    const char *type = linux->namespaces[i]->type;
+    if (g_strv_contains(known, type)) continue;
+    g_autofree char *shown = error_clean_text(type);
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "linux.namespaces[%zu].type: '%s' does not exist", i,
+                shown);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* Who confines containers by it must not believe that it is done. Upstream's runtime and ours send no label unless
+ * they were told that the guest has SELinux. */
+static gboolean check_selinux(const char *label, const char *field, GError **error) {
+  if (is_empty(label) || has_selinux()) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED, "%s: this guest's kernel has no SELinux", field);
+  return FALSE;
+}
+
+static gboolean check_labels(const OciSpec *spec, GError **error) {
+  return check_selinux(spec->process->selinuxlabel, "process.selinuxLabel", error) &&
+         check_selinux(spec->linux->mountlabel, "linux.mountLabel", error);
+}
+
+/* The caches are those of the host's CPUs, which the VM's threads run on. */
+static gboolean check_caches(const Grpc__LinuxIntelRdt *rdt, GError **error) {
+  if (!rdt || is_empty(rdt->l3cacheschema)) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+              "linux.intelRdt: a guest has no caches to allocate, only its host has");
+  return FALSE;
+}
+
 /* Empty: left out by a caller who does not read a file. */
 static gboolean check_version(const char *version, GError **error) {
   if (is_empty(version) || g_str_has_prefix(version, "1.")) return TRUE;
@@ -67,7 +107,9 @@ gboolean spec_check(const OciSpec *spec, GError **error) {
   }
   return check_version(spec->version, error) && safe_path_check(spec->root->path, "root path", error) &&
          safe_path_check(spec->process->cwd, "working directory", error) && check_devices(spec->linux, error) &&
-         check_time(spec->linux, error) && check_personality(spec->linux->personality, error) &&
+         check_namespaces(spec->linux, error) && check_time(spec->linux, error) &&
+         check_personality(spec->linux->personality, error) && check_labels(spec, error) &&
+         check_caches(spec->linux->intelrdt, error) && spec_check_resources(spec->linux->resources, error) &&
          attributes_check(spec->process, error);
 }
 
@@ -147,35 +189,53 @@ static void set_bind_types(OciSpec *spec) {
   }
 }
 
-static gboolean has_apparmor(void) { return access("/sys/kernel/security/apparmor", F_OK) == 0; }
-
-static gboolean has_selinux(void) { return access("/sys/fs/selinux/enforce", F_OK) == 0; }
-
-static void drop_labels(OciProcess *process) {
-  if (!has_apparmor()) set_string(&process->apparmorprofile, "");
-  if (!has_selinux()) set_string(&process->selinuxlabel, "");
+/* Engines send one wherever their host has AppArmor, which says nothing of the guest, and upstream's runtime passes it
+ * on: refusing it would refuse all containers of such hosts. */
+static void drop_profile(OciProcess *process) {
+  if (is_empty(process->apparmorprofile) || has_apparmor()) return;
+  g_autofree char *shown = error_clean_text(process->apparmorprofile);
+  g_warning("process.apparmorProfile '%s' confines nothing here: this guest's kernel has no AppArmor", shown);
+  set_string(&process->apparmorprofile, "");
 }
 
 OciProcess *spec_prepare_process(const OciProcess *process, GError **error) {
-  if (!attributes_check(process, error)) return NULL;
+  if (!attributes_check(process, error) || !check_selinux(process->selinuxlabel, "process.selinuxLabel", error))
+    return NULL;
   OciProcess *prepared = oci_process_copy(process);
-  drop_labels(prepared);
+  drop_profile(prepared);
   return prepared;
 }
 
 /* As upstream's agent: they belong to the host's runtime, which has run them. */
 static void drop_runtime_hooks(Grpc__Hooks *hooks) {
-  if (!hooks) return;
+  if (!hooks || hooks->n_createruntime == 0) return;
+  g_warning("hooks.createRuntime: %zu hooks are not run here: they are the host's", hooks->n_createruntime);
   for (gsize i = 0; i < hooks->n_createruntime; i++)
     protobuf_c_message_free_unpacked(&hooks->createruntime[i]->base, NULL);
   hooks->n_createruntime = 0;
 }
+
+/* What those who know the agent leave out. */
+static void warn_of_unused(const OciSpec *spec) {
+  static const char *const of_sandbox[] = {"pid", "ipc", "uts", "net", "network", "cgroup", "time", NULL};
+  for (gsize i = 0; i < spec->linux->n_namespaces; i++) {
+    const Grpc__LinuxNamespace *entry = spec->linux->namespaces[i];
+    if (is_empty(entry->path) || !g_strv_contains(of_sandbox, entry->type)) continue;
+    g_autofree char *shown = error_clean_text(entry->path);
+    g_warning("linux.namespaces: '%s' is not the namespace '%s' of the request: the sandbox's is shared, or a new one",
+              entry->type, shown);
+  }
+  if (spec->solaris || spec->windows) g_warning("'solaris' and 'windows' of the OCI document are not looked at");
+}
+
+gboolean spec_has_own(const OciSpec *spec, const char *type) { return spec->linux && has_own(spec->linux, type); }
 
 OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **error) {
   if (!spec_check(spec, error)) return NULL;
   g_autofree char *cgroup_path = spec_get_cgroup_path(spec, place->container_id, error);
   if (!cgroup_path) return NULL;
 
+  warn_of_unused(spec);
   g_autoptr(OciSpec) prepared = oci_spec_copy(spec);
   set_string(&prepared->version, CRUN_VERSION);
   set_string(&prepared->root->path, place->rootfs);
@@ -186,11 +246,10 @@ OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **erro
   /* The names are the sandbox's: a container that set them would rename all the others. */
   if (!has_own_name) set_string(&prepared->hostname, "");
   if (!has_own_name) set_string(&prepared->domainname, "");
-  drop_labels(prepared->process);
-  if (!has_selinux()) set_string(&prepared->linux->mountlabel, "");
+  drop_profile(prepared->process);
   drop_runtime_hooks(prepared->hooks);
   if (!spec_prepare_resources(prepared->linux->resources, &place->kernel, error)) return NULL;
-  /* Cache allocation is for the host to do, on the VM's threads. */
+  /* Empty: it was looked at above. */
   if (prepared->linux->intelrdt) {
     protobuf_c_message_free_unpacked(&prepared->linux->intelrdt->base, NULL);
     prepared->linux->intelrdt = NULL;

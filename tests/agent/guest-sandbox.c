@@ -70,9 +70,9 @@ static void test_limits(void **state) {
   g_autoptr(Grpc__Spec) spec = with_cgroup(
       CAT("memory.max memory.swap.max memory.low memory.high pids.max cpu.weight cpu.max cpu.max.burst cpu.idle"),
       "{\"linux\": {\"resources\": {\"memory\": {\"limit\": 67108864, \"swap\": 100663296, \"reservation\": 33554432, "
-      "\"kernel\": -1, \"kernelTCP\": -1, \"swappiness\": 0}, \"pids\": {\"limit\": 33}, \"cpu\": {\"shares\": 2048, "
-      "\"quota\": 50000, \"period\": 100000, \"burst\": 10000, \"idle\": 0, \"realtimeRuntime\": 1, "
-      "\"realtimePeriod\": 2}, \"unified\": {\"memory.high\": \"50331648\"}, \"network\": {\"classID\": 1}}}}");
+      "\"kernel\": -1, \"kernelTCP\": -1, \"swappiness\": 60}, \"pids\": {\"limit\": 33}, \"cpu\": {\"shares\": 2048, "
+      "\"quota\": 50000, \"period\": 100000, \"burst\": 10000, \"idle\": 0}, "
+      "\"unified\": {\"memory.high\": \"50331648\"}}}}");
   /* Swap is without what memory takes of it; the weight is 1 + (shares - 2) * 9999 / 262142. */
   run_and_check(spec, "67108864\n33554432\n33554432\n50331648\n33\n79\n50000 100000\n10000\n0\n");
   g_autoptr(Grpc__Spec) unlimited =
@@ -89,6 +89,58 @@ static void test_limits(void **state) {
       with_cgroup(CAT("hugetlb.2MB.max"),
                   "{\"linux\": {\"resources\": {\"hugepageLimits\": [{\"pageSize\": \"2MB\", \"limit\": 4194304}]}}}");
   run_and_check(huge, "4194304\n");
+  g_autoptr(Grpc__Spec) unswapped = with_cgroup(
+      CAT("memory.max memory.swap.max"),
+      "{\"linux\": {\"resources\": {\"memory\": {\"limit\": 67108864, \"swap\": 100663296, \"swappiness\": 0}}}}");
+  run_and_check(unswapped, "67108864\n0\n");
+}
+
+static void update(const char *id, const char *members, int code, const char *refusal) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(OciResources) resources = oci_resources_parse(members, strlen(members), "resources", &error);
+  if (!resources) fail_msg("%s", error->message);
+  Grpc__UpdateContainerRequest request = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)id;
+  request.resources = resources;
+  if (code != TTRPC_OK)
+    harness_must_fail("UpdateContainer", &request.base, code, refusal);
+  else
+    harness_must("UpdateContainer", &request.base);
+}
+
+/* What only cgroup version 1 has is refused, at creation and in updates. */
+static void test_limits_not_here(void **state) {
+  static const struct {
+    const char *members, *text;
+  } cases[] = {
+      {"{\"memory\": {\"kernel\": 1048576}}", "memory.kernel: this guest has cgroup version 2"},
+      {"{\"memory\": {\"kernelTCP\": 1048576}}", "memory.kernelTCP"},
+      {"{\"memory\": {\"swappiness\": 10}}", "memory.swappiness (but 0 and 60)"},
+      {"{\"memory\": {\"disableOOMKiller\": true}}", "memory.disableOOMKiller"},
+      {"{\"cpu\": {\"realtimeRuntime\": 1000}}", "cpu.realtimeRuntime"},
+      {"{\"cpu\": {\"realtimePeriod\": 1000}}", "cpu.realtimePeriod"},
+      {"{\"network\": {\"classID\": 1}}", "network.classID"},
+      {"{\"network\": {\"priorities\": [{\"name\": \"lo\", \"priority\": 1}]}}", "network.priorities"},
+      {"{\"blockIO\": {\"leafWeight\": 10}}", "blockIO.leafWeight"},
+  };
+  harness_create("plain", "sleep 1000");
+  harness_start_container("plain");
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    update("plain", cases[i].members, TTRPC_UNIMPLEMENTED, cases[i].text);
+    g_autofree char *members = g_strdup_printf("{\"linux\": {\"resources\": %s}}", cases[i].members);
+    g_autoptr(Grpc__Spec) spec = harness_document("true", members);
+    Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+    request.container_id = (char *)"never";
+    request.oci = spec;
+    harness_must_fail("CreateContainer", &request.base, TTRPC_UNIMPLEMENTED, cases[i].text);
+  }
+  harness_remove("plain");
+}
+
+/* The script looks for the line in the log. */
+static void test_profile(void **state) {
+  g_autoptr(Grpc__Spec) spec = with_cgroup("echo runs", "{\"process\": {\"apparmorProfile\": \"profile-of-test\"}}");
+  run_and_check(spec, "runs\n");
 }
 
 static void test_cpuset(void **state) {
@@ -124,8 +176,8 @@ static void test_block_io(void **state) {
   g_autofree char *minor = NULL;
   read_disk(&major, &minor);
   g_autofree char *members = g_strdup_printf(
-      "{\"linux\": {\"resources\": {\"blockIO\": {\"weight\": 505, \"leafWeight\": 10, "
-      "\"weightDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"weight\": 1000, \"leafWeight\": 300}], "
+      "{\"linux\": {\"resources\": {\"blockIO\": {\"weight\": 505, "
+      "\"weightDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"weight\": 1000}], "
       "\"throttleReadBpsDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"rate\": 1000000}], "
       "\"throttleWriteBpsDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"rate\": 2000000}], "
       "\"throttleReadIOPSDevice\": [{\"major\": %1$s, \"minor\": %2$s, \"rate\": 30}], "
@@ -165,19 +217,6 @@ static void test_device_rules(void **state) {
   }
 }
 
-static void update(const char *id, const char *members, const char *refusal) {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(OciResources) resources = oci_resources_parse(members, strlen(members), "resources", &error);
-  if (!resources) fail_msg("%s", error->message);
-  Grpc__UpdateContainerRequest request = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
-  request.container_id = (char *)id;
-  request.resources = resources;
-  if (refusal)
-    harness_must_fail("UpdateContainer", &request.base, TTRPC_INVALID_ARGUMENT, refusal);
-  else
-    harness_must("UpdateContainer", &request.base);
-}
-
 static void test_update(void **state) {
   g_autoptr(Grpc__Spec) spec = with_cgroup(
       "echo begun; exec sleep 1000",
@@ -186,16 +225,17 @@ static void test_update(void **state) {
   harness_create_spec("up", spec);
   harness_start_container("up");
   g_autoptr(GBytes) begun = harness_read("up", "", 100);
-  update("up", "{\"cpu\": {\"quota\": -1}, \"pids\": {\"limit\": 30}}", NULL);
+  update("up", "{\"cpu\": {\"quota\": -1}, \"pids\": {\"limit\": 30}}", TTRPC_OK, NULL);
   harness_exec("up", "e", CAT("memory.max pids.max cpu.max"));
   g_autoptr(GString) first = harness_read_all("up", "e", FALSE);
   assert_string_equal(first->str, "67108864\n30\nmax 100000\n");
   harness_wait("up", "e");
-  update("up", "{\"memory\": {\"limit\": 4096, \"checkBeforeUpdate\": true}}", "rejecting memory limit 4096 <= usage");
+  update("up", "{\"memory\": {\"limit\": 4096, \"checkBeforeUpdate\": true}}", TTRPC_INVALID_ARGUMENT,
+         "rejecting memory limit 4096 <= usage");
   update("up",
          "{\"memory\": {\"limit\": 33554432, \"swap\": 33554432, \"checkBeforeUpdate\": true}, \"unified\": "
          "{\"memory.high\": \"max\"}}",
-         NULL);
+         TTRPC_OK, NULL);
   harness_exec("up", "f", CAT("memory.max memory.swap.max pids.max"));
   g_autoptr(GString) second = harness_read_all("up", "f", FALSE);
   assert_string_equal(second->str, "33554432\n0\n30\n");
@@ -203,7 +243,7 @@ static void test_update(void **state) {
   update("up",
          "{\"memory\": {\"limit\": -1, \"swap\": -1}, \"pids\": {\"limit\": -1}, \"cpu\": {\"quota\": 7000, "
          "\"period\": 10000}}",
-         NULL);
+         TTRPC_OK, NULL);
   harness_exec("up", "g", CAT("memory.max memory.swap.max pids.max cpu.max"));
   g_autoptr(GString) third = harness_read_all("up", "g", FALSE);
   assert_string_equal(third->str, "max\nmax\nmax\n7000 10000\n");
@@ -384,6 +424,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_create_sandbox),
       cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_limits_not_here),
+      cmocka_unit_test(test_profile),
       cmocka_unit_test(test_cpuset),
       cmocka_unit_test(test_block_io),
       cmocka_unit_test(test_device_rules),

@@ -30,6 +30,7 @@
 #define BUSYBOX "/bin/busybox"
 #define ADDRESS "unix://" HARNESS_RUN "/agent.sock"
 #define DIAL_MS 30000
+#define LOG HARNESS_RUN "/agent.log"
 
 static const char *const applets[] = {
     "sh",     "cat", "echo",     "sleep", "stty", "sha256sum", "dd", "ls",    "true",  "head", "kill", "mkdir", "wc",
@@ -83,7 +84,10 @@ static gboolean make_rootfs(void) {
 
 static int run_inside(int (*func)(void)) {
   if (!make_place() || !try(make_rootfs(), "make a root file system")) return SKIPPED;
-  return func();
+  int status = func();
+  g_autofree char *log = harness_log();
+  fputs(log, stderr);
+  return status;
 }
 
 /* After a test that failed; the processes have ended with their namespace. */
@@ -162,7 +166,9 @@ void harness_start(void) {
   SpawnOptions options = SPAWN_OPTIONS_INIT;
   options.argv = (const char *const *)argv->pdata;
   options.stdout_fd = STDERR_FILENO;
-  options.stderr_fd = STDERR_FILENO;
+  autofd int log = open(LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  assert_true(log >= 0);
+  options.stderr_fd = log;
   agent_pid = spawn_start(&options, NULL, &error);
   if (agent_pid < 0) fail_msg("cannot start the agent: %s", error->message);
   the_client = harness_connect();
@@ -188,6 +194,11 @@ void harness_attach(TtrpcClient *client, const char *rootfs) {
 TtrpcClient *harness_client(void) { return the_client; }
 
 pid_t harness_agent_pid(void) { return agent_pid; }
+
+char *harness_log(void) {
+  char *text = NULL;
+  return g_file_get_contents(LOG, &text, NULL, NULL) ? text : g_strdup("");
+}
 
 /* ---- calls ---- */
 

@@ -28,6 +28,9 @@ TtrpcClient *harness_client(void);
 pid_t harness_agent_pid(void);
 TtrpcClient *harness_connect(void);
 
+/* What the agents that were started have logged so far; it goes to standard error in the end. */
+char *harness_log(void);
+
 /* One call; NULL and error set if it failed. The reply is freed by the caller. */
 ProtobufCMessage *harness_call(const char *method, const ProtobufCMessage *request, GError **error);
 /* A call that must succeed with an empty answer. */

@@ -177,11 +177,25 @@ static void test_terminal(void **state) {
 }
 
 /* Modules this kernel does not have. */
+static void check_missing(const char *members, const char *text) {
+  g_autoptr(Grpc__Spec) spec = harness_document("true", members);
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)"missing";
+  request.oci = spec;
+  harness_must_fail("CreateContainer", &request.base, TTRPC_UNIMPLEMENTED, text);
+}
+
+/* An AppArmor profile comes with every container of a host that has AppArmor; it is named in the log. */
 static void test_labels(void **state) {
-  check("echo runs",
-        "{\"process\": {\"apparmorProfile\": \"docker-default\", \"selinuxLabel\": \"a:b:c\"}, "
-        "\"linux\": {\"mountLabel\": \"a:b:c\", \"intelRdt\": {\"l3CacheSchema\": \"L3:0=f\"}}}",
-        "runs\n");
+  if (access("/sys/kernel/security/apparmor", F_OK) < 0)
+    check("cat /proc/self/attr/current 2>/dev/null || echo unconfined",
+          "{\"process\": {\"apparmorProfile\": \"docker-default\"}, \"linux\": {\"intelRdt\": {}}}", "unconfined\n");
+  check_missing("{\"linux\": {\"intelRdt\": {\"l3CacheSchema\": \"L3:0=f\"}}}",
+                "linux.intelRdt: a guest has no caches");
+  if (access("/sys/fs/selinux/enforce", F_OK) == 0) return;
+  check_missing("{\"process\": {\"selinuxLabel\": \"a:b:c\"}}",
+                "process.selinuxLabel: this guest's kernel has no SELinux");
+  check_missing("{\"linux\": {\"mountLabel\": \"a:b:c\"}}", "linux.mountLabel: this guest's kernel has no SELinux");
 }
 
 /* A machine may keep its time for others. */

@@ -535,6 +535,49 @@ static void test_shared_pid_namespace(void **state) {
   harness_remove("pod");
 }
 
+/* The name that the first process got beside the container's id. */
+static void test_exec_id_of_first(void **state) {
+  g_autoptr(Grpc__Spec) spec = harness_spec("echo first");
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)"named";
+  request.exec_id = (char *)"no name";
+  request.oci = spec;
+  harness_must_fail("CreateContainer", &request.base, TTRPC_INVALID_ARGUMENT, "exec");
+  request.exec_id = (char *)"main";
+  harness_must("CreateContainer", &request.base);
+  harness_start_container("named");
+  g_autoptr(GString) out = harness_read_all("named", "main", FALSE);
+  assert_string_equal(out->str, "first\n");
+  assert_int_equal(harness_wait("named", "main"), 0);
+  harness_remove("named");
+}
+
+/* Who asks for streams over ports would wait for ever on them. */
+static void test_ports(void **state) {
+  g_autoptr(Grpc__Spec) spec = harness_spec("sleep 1000");
+  for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"stdin_port 77", "stdout_port 77", "stderr_port 77"};
+    Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+    request.container_id = (char *)"ported";
+    request.oci = spec;
+    guint32 *ports[] = {&request.stdin_port, &request.stdout_port, &request.stderr_port};
+    *ports[i] = 77;
+    harness_must_fail("CreateContainer", &request.base, TTRPC_UNIMPLEMENTED, names[i]);
+  }
+  harness_create_spec("ported", spec);
+  harness_start_container("ported");
+  g_autoptr(Grpc__Process) process = harness_process("true");
+  Grpc__ExecProcessRequest exec = GRPC__EXEC_PROCESS_REQUEST__INIT;
+  exec.container_id = (char *)"ported";
+  exec.exec_id = (char *)"e";
+  exec.process = process;
+  exec.stderr_port = 78;
+  harness_must_fail("ExecProcess", &exec.base, TTRPC_UNIMPLEMENTED, "stderr_port 78");
+  exec.stdin_port = 79;
+  harness_must_fail("ExecProcess", &exec.base, TTRPC_UNIMPLEMENTED, "stdin_port 79");
+  harness_remove("ported");
+}
+
 static void test_create_sandbox(void **state) {
   Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
   char *dns[] = {(char *)"nameserver 127.0.0.1"};
@@ -576,6 +619,8 @@ static int run_all(void) {
       cmocka_unit_test(test_update),
       cmocka_unit_test(test_failed_creates),
       cmocka_unit_test(test_removal_leaves_nothing),
+      cmocka_unit_test(test_exec_id_of_first),
+      cmocka_unit_test(test_ports),
       cmocka_unit_test(test_shared_pid_namespace),
   };
   return cmocka_run_group_tests_name("agent-lifecycle", tests, start, stop);

@@ -15,6 +15,9 @@ wait_for_power_off
 grep -q 'a debug console was asked for, but this guest image has no shell' "$tmp/console.log" ||
   fail 'the console does not say that there is no shell'
 
+grep -q "process.apparmorProfile 'profile-of-test' confines nothing here" "$tmp/console.log" ||
+  fail 'the console does not say that a profile is not applied'
+
 # An agent that cannot have its settings does not start.
 : >"$tmp/console.log"
 boot 'agent.config_file=/nowhere/agent.toml'

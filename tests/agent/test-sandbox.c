@@ -139,6 +139,9 @@ static void test_names(void **state) {
   /* The second to come finds them set. */
   run("names", "hostname; cat /proc/sys/kernel/domainname", "{\"domainname\": \"example.net\"}",
       "name-of-sandbox-567890123456789012345678901234567890123456789012\nexample.org\n");
+  g_autofree char *log = harness_log();
+  assert_non_null(strstr(log, "the domain name stays 'example.org', though 'example.net' is asked for"));
+  assert_non_null(strstr(log, "though 'mine' is asked for"));
   char name[256] = "";
   assert_int_equal(gethostname(name, sizeof name - 1), 0);
   assert_string_equal(name, own_name);
@@ -308,13 +311,33 @@ static void test_failing_hook(void **state) {
   assert_string_equal(before, after);
 }
 
+/* Asked for of the sandbox, it is that of all containers, the first one too. In an agent of its own. */
+static void test_pid_namespace_of_sandbox(void **state) {
+  harness_stop();
+  harness_start();
+  Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+  request.sandbox_pidns = TRUE;
+  harness_must("CreateSandbox", &request.base);
+  assert_true(find_pause() > 0);
+  harness_create("one", "echo $$; exec sleep 1212");
+  harness_start_container("one");
+  g_autoptr(GBytes) pid = harness_read("one", "", 20);
+  assert_true(atoi(g_bytes_get_data(pid, NULL)) > 1);
+  harness_create("two", "ps | grep -c '[s]leep 1212'");
+  harness_start_container("two");
+  g_autoptr(GString) seen = harness_read_all("two", "", FALSE);
+  assert_string_equal(seen->str, "1\n");
+  harness_remove("two");
+  harness_remove("one");
+}
+
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_slow_module),   cmocka_unit_test(test_create_sandbox),
       cmocka_unit_test(test_names),         cmocka_unit_test(test_ipc),
       cmocka_unit_test(test_guest_hooks),   cmocka_unit_test(test_document_hooks),
       cmocka_unit_test(test_failing_hook),  cmocka_unit_test(test_first_pid_namespace),
-      cmocka_unit_test(test_pid_namespace),
+      cmocka_unit_test(test_pid_namespace), cmocka_unit_test(test_pid_namespace_of_sandbox),
   };
   return cmocka_run_group_tests_name("agent-sandbox", tests, start, stop);
 }

@@ -373,6 +373,34 @@ static void test_hostile_paths(void **state) {
 
 /* ---- overlayfs ---- */
 
+static void assert_logged(const char *text) {
+  g_autofree char *log = harness_log();
+  if (!strstr(log, text)) fail_msg("no \"%s\" in the agent's log", text);
+}
+
+/* Nobody's containers are refused for words that are meant for others, and nobody has to guess. */
+static void test_unknown_options(void **state) {
+  make_file(SHARED "/strange/low/file", "low");
+  make_file(SHARED "/strange/other/file", "other");
+  Grpc__Storage storages[] = {
+      STORAGE(.driver = (char *)"overlayfs", .source = (char *)"none", .fstype = (char *)"overlay",
+              .mount_point = (char *)ROOT "/strange/rootfs2",
+              OPTIONS((char *)"lowerdir=" SHARED "/strange/low:" SHARED "/strange/other",
+                      (char *)"io.katacontainers.fs-opt.root-hash=abc")),
+      STORAGE(.driver = (char *)"local", .mount_point = (char *)ROOT "/strange/local",
+              OPTIONS((char *)"mode=0700", (char *)"colour=blue")),
+  };
+  storages[1].driver_options = (char *[]){(char *)"do-what-i-mean"};
+  storages[1].n_driver_options = 1;
+  create("strange", storages, 2);
+  g_autofree char *low = read_file(ROOT "/strange/rootfs2/file");
+  assert_string_equal(low, "low");
+  harness_remove("strange");
+  assert_logged("/strange/rootfs2': the option 'io.katacontainers.fs-opt.root-hash=abc' is not known here");
+  assert_logged("/strange/local': driver 'local' makes nothing of the option 'colour=blue'");
+  assert_logged("/strange/local': driver 'local' makes nothing of the driver option 'do-what-i-mean'");
+}
+
 static void test_overlay(void **state) {
   make_file(SHARED "/layers/low/file", "low");
   make_file(SHARED "/layers/high/other", "high");
@@ -649,6 +677,7 @@ static int run(void) {
       cmocka_unit_test(test_bind),
       cmocka_unit_test(test_hostile_paths),
       cmocka_unit_test(test_overlay),
+      cmocka_unit_test(test_unknown_options),
       cmocka_unit_test(test_groups),
       cmocka_unit_test(test_shared_mounts),
       cmocka_unit_test(test_missing_devices),

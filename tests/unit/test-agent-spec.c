@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Last: it needs the ones before. */
 #include <cmocka.h>
@@ -24,6 +25,28 @@ static const SpecPlace place = {
     .uts_path = "/uts",
     .network_path = "/net",
 };
+
+/* What was said in the log since it was cleared. */
+static GString *said;
+
+static void remember(const char *domain, GLogLevelFlags level, const char *message, gpointer user_data) {
+  g_string_append_printf(said, "%s\n", message);
+}
+
+static int start_listening(void **state) {
+  said = g_string_new(NULL);
+  g_log_set_default_handler(remember, NULL);
+  return 0;
+}
+
+static int stop_listening(void **state) {
+  g_string_free(said, TRUE);
+  return 0;
+}
+
+static void check_said(const char *text) {
+  if (!strstr(said->str, text)) fail_msg("no '%s' in the log '%s'", text, said->str);
+}
 
 static OciSpec *parse(const char *members) {
   g_autofree char *text = g_strdup_printf("{" MINIMAL ",%s}", members);
@@ -58,6 +81,11 @@ static void test_namespaces(void **state) {
   assert_string_equal(find_namespace(prepared, "uts")->path, "/uts");
   assert_string_equal(find_namespace(prepared, "network")->path, "/net");
   assert_non_null(find_namespace(prepared, "cgroup"));
+  /* That others are not looked at is said. */
+  check_said("'pid' is not the namespace '/proc/1/ns/pid'");
+  check_said("'uts' is not the namespace '/host'");
+  check_said("'network' is not the namespace '/var/run/netns/x'");
+  assert_null(strstr(said->str, "'ipc' is not"));
   /* The sender's document is untouched. */
   assert_string_equal(find_namespace(spec, "pid")->path, "/proc/1/ns/pid");
 }
@@ -93,7 +121,7 @@ static void test_shared_pid_namespace(void **state) {
 
 static void test_rewrites(void **state) {
   g_autoptr(OciSpec) spec = parse(
-      "\"hostname\":\"mine\",\"linux\":{\"intelRdt\":{\"l3CacheSchema\":\"x\"},\"resources\":{\"pids\":{\"limit\":7}}},"
+      "\"hostname\":\"mine\",\"linux\":{\"intelRdt\":{},\"resources\":{\"pids\":{\"limit\":7}}},"
       "\"mounts\":[{\"destination\":\"/d\",\"type\":\"local\",\"source\":\"/s\",\"options\":[\"rbind\",\"ro\"]},"
       "{\"destination\":\"/t\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"nosuid\"]}]");
   g_autoptr(OciSpec) prepared = spec_prepare(spec, &place, NULL);
@@ -176,6 +204,70 @@ static void test_refused(void **state) {
   g_free(args->process->args[0]);
   args->process->args[0] = g_strdup("");
   check_refused(args, "no process");
+  g_autoptr(OciSpec) namespace = parse("\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"uts\"}]}");
+  g_free(namespace->linux->namespaces[1]->type);
+  namespace->linux->namespaces[1]->type = g_strdup("zebra");
+  check_refused(namespace, "linux.namespaces[1].type: 'zebra' does not exist");
+}
+
+static void check_missing(const char *members, const char *text) {
+  g_autoptr(OciSpec) spec = parse(members);
+  g_autoptr(GError) error = NULL;
+  assert_false(spec_check(spec, &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_UNSUPPORTED);
+  if (!strstr(error->message, text)) fail_msg("no '%s' in '%s'", text, error->message);
+}
+
+/* What this kernel cannot do and somebody counts on. Whether it has security modules is the machine's matter. */
+static void test_missing(void **state) {
+  check_missing("\"linux\":{\"intelRdt\":{\"l3CacheSchema\":\"L3:0=f\"}}", "linux.intelRdt: a guest has no caches");
+  static const struct {
+    const char *members, *field;
+  } limits[] = {
+      {"\"memory\":{\"kernel\":7}", "memory.kernel"},
+      {"\"memory\":{\"kernelTCP\":7}", "memory.kernelTCP"},
+      {"\"memory\":{\"swappiness\":1}", "memory.swappiness (but 0 and 60)"},
+      {"\"memory\":{\"disableOOMKiller\":true}", "memory.disableOOMKiller"},
+      {"\"cpu\":{\"realtimeRuntime\":1}", "cpu.realtimeRuntime"},
+      {"\"cpu\":{\"realtimePeriod\":2}", "cpu.realtimePeriod"},
+      {"\"network\":{\"classID\":1}", "network.classID"},
+      {"\"network\":{\"priorities\":[{\"name\":\"eth0\",\"priority\":1}]}", "network.priorities"},
+      {"\"blockIO\":{\"leafWeight\":6}", "blockIO.leafWeight"},
+      {"\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,\"leafWeight\":7}]}", "blockIO.leafWeight"},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(limits); i++) {
+    g_autofree char *members = g_strdup_printf("\"linux\":{\"resources\":{%s}}", limits[i].members);
+    g_autofree char *text = g_strdup_printf("linux.resources.%s: this guest has cgroup version 2", limits[i].field);
+    check_missing(members, text);
+  }
+  if (access("/sys/fs/selinux/enforce", F_OK) == 0) return;
+  check_missing("\"linux\":{\"mountLabel\":\"a:b:c\"}", "linux.mountLabel: this guest's kernel has no SELinux");
+  g_autoptr(OciSpec) spec = parse("\"linux\":{}");
+  spec->process->selinuxlabel = g_strdup("a:b:c");
+  g_autoptr(GError) error = NULL;
+  assert_null(spec_prepare_process(spec->process, &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_UNSUPPORTED);
+  assert_string_equal(error->message, "process.selinuxLabel: this guest's kernel has no SELinux");
+}
+
+/* What is left out and refuses nobody's container is said in the log. */
+static void test_warnings(void **state) {
+  g_autoptr(OciSpec) spec = parse("\"linux\":{},\"hooks\":{\"createRuntime\":[{\"path\":\"/a\"}]}");
+  Grpc__Solaris solaris = GRPC__SOLARIS__INIT;
+  spec->solaris = &solaris;
+  g_string_truncate(said, 0);
+  g_autoptr(OciSpec) prepared = spec_prepare(spec, &place, NULL);
+  spec->solaris = NULL;
+  assert_non_null(prepared);
+  check_said("hooks.createRuntime: 1 hooks are not run here");
+  check_said("'solaris' and 'windows' of the OCI document are not looked at");
+  if (access("/sys/kernel/security/apparmor", F_OK) == 0) return;
+  check_said("process.apparmorProfile 'docker-default' confines nothing here: this guest's kernel has no AppArmor");
+  assert_string_equal(prepared->process->apparmorprofile, "");
+  g_string_truncate(said, 0);
+  g_autoptr(OciProcess) process = spec_prepare_process(spec->process, NULL);
+  check_said("'docker-default'");
+  assert_string_equal(process->apparmorprofile, "");
 }
 
 /* ---- limits ---- */
@@ -200,7 +292,7 @@ static char *prepared_resources(const char *members, const SpecKernel *kernel, G
 }
 
 static void check_resources(const char *members, const char *expected) {
-  static const SpecKernel kernel = {.cpus = "0-1\n", .mems = "0\n"};
+  static const SpecKernel kernel = {.cpus = "0-1\n", .mems = "0\n", .has_io_weight = TRUE, .has_swap_limit = TRUE};
   g_autoptr(GError) error = NULL;
   g_autofree char *written = prepared_resources(members, &kernel, &error);
   if (!written) fail_msg("%s", error->message);
@@ -208,26 +300,46 @@ static void check_resources(const char *members, const char *expected) {
 }
 
 static void test_resources(void **state) {
+  /* What there is anyway: no limit of kernel memory, the kernel's own swappiness, Docker's "as it is". */
   check_resources(
-      "\"memory\":{\"limit\":-1,\"swap\":-1,\"reservation\":5,\"kernel\":7,\"kernelTCP\":7,"
-      "\"swappiness\":0,\"disableOOMKiller\":true}",
+      "\"memory\":{\"limit\":-1,\"swap\":-1,\"reservation\":5,\"kernel\":-1,\"kernelTCP\":-1,"
+      "\"swappiness\":60,\"disableOOMKiller\":false}",
       "{\"memory\":{\"limit\":-1,\"reservation\":5,\"swap\":-1}}");
+  check_resources("\"memory\":{\"limit\":9,\"swappiness\":18446744073709551615}", "{\"memory\":{\"limit\":9}}");
+  /* Never swapped, whatever limit of swap is beside it. */
+  check_resources("\"memory\":{\"limit\":9,\"swap\":20,\"swappiness\":0}",
+                  "{\"memory\":{\"limit\":9},\"unified\":{\"memory.swap.max\":\"0\"}}");
+  static const SpecKernel without_swap = {.cpus = "0", .mems = "0"};
+  g_autofree char *unswapped = prepared_resources("\"memory\":{\"swappiness\":0}", &without_swap, NULL);
+  assert_string_equal(unswapped, "{\"memory\":{}}");
   /* Zeros mean "not set" to runc, but for these. */
   check_resources(
       "\"memory\":{\"limit\":0,\"swap\":0,\"reservation\":0},\"pids\":{\"limit\":0},"
-      "\"cpu\":{\"shares\":0,\"quota\":0,\"period\":0,\"idle\":0}",
+      "\"cpu\":{\"shares\":0,\"quota\":0,\"period\":0,\"idle\":0,\"realtimeRuntime\":0,\"realtimePeriod\":0},"
+      "\"blockIO\":{\"weight\":0,\"leafWeight\":0},\"network\":{}",
       "{\"memory\":{},\"cpu\":{\"idle\":0},\"pids\":{\"limit\":0}}");
-  check_resources("\"cpu\":{\"quota\":-1,\"realtimeRuntime\":1,\"realtimePeriod\":2,\"burst\":1000}",
+  check_resources("\"cpu\":{\"quota\":-1,\"burst\":1000}",
                   "{\"cpu\":{},\"unified\":{\"cpu.max\":\"max\",\"cpu.max.burst\":\"1000\"}}");
   check_resources("\"cpu\":{\"quota\":-1,\"period\":5000}", "{\"cpu\":{},\"unified\":{\"cpu.max\":\"max 5000\"}}");
-  check_resources("\"blockIO\":{\"weight\":500}", "{}");
   check_resources("\"cpu\":{\"burst\":1000},\"unified\":{\"cpu.max.burst\":\"7\"}",
                   "{\"cpu\":{},\"unified\":{\"cpu.max.burst\":\"7\"}}");
   check_resources(
-      "\"blockIO\":{\"weight\":50,\"leafWeight\":6,\"weightDevice\":[{\"major\":8,\"minor\":0,"
-      "\"weight\":7}],\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":9}]}",
-      "{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":9}]}}");
-  check_resources("\"network\":{\"classID\":1}", "{}");
+      "\"blockIO\":{\"weight\":15,\"weightDevice\":[{\"major\":8,\"minor\":0,"
+      "\"weight\":70}],\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":9}]}",
+      "{\"blockIO\":{\"weight\":15,\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":9}]}}");
+}
+
+static void check_no_weight(const char *members) {
+  static const SpecKernel kernel = {.cpus = "0-1", .mems = "0"};
+  g_autoptr(GError) error = NULL;
+  assert_null(prepared_resources(members, &kernel, &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_UNSUPPORTED);
+  assert_non_null(strstr(error->message, "blockIO.weight: this guest's kernel cannot weigh"));
+}
+
+static void test_no_io_weight(void **state) {
+  check_no_weight("\"blockIO\":{\"weight\":15}");
+  check_no_weight("\"blockIO\":{\"weightDevice\":[{\"major\":8,\"minor\":0,\"weight\":70}]}");
 }
 
 /* Said here, whether or not the guest's kernel has the controller. */
@@ -326,6 +438,9 @@ int main(void) {
       cmocka_unit_test(test_hooks),
       cmocka_unit_test(test_impossible_resources),
       cmocka_unit_test(test_device_weights),
+      cmocka_unit_test(test_no_io_weight),
+      cmocka_unit_test(test_missing),
+      cmocka_unit_test(test_warnings),
   };
-  return cmocka_run_group_tests_name("agent-spec", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("agent-spec", tests, start_listening, stop_listening);
 }
