@@ -33,6 +33,10 @@ tests_cli_fake_systemd_SOURCES = tests/cli/fake-systemd.c
 tests_cli_fake_systemd_CFLAGS = $(AM_CFLAGS) $(GIO_CFLAGS)
 tests_cli_fake_systemd_LDADD = $(GIO_LIBS)
 
+# A peer on the guest's own vsock.
+check_PROGRAMS += tests/cli/vsock-talk
+tests_cli_vsock_talk_SOURCES = tests/cli/vsock-talk.c
+
 # The first program of guests whose agent is to be killed; without libraries, as the guest has none but the agent's.
 if !SANITIZERS
 check_PROGRAMS += tests/vm/die-at

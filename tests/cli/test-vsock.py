@@ -55,5 +55,56 @@ class Vsock(kata_cli.CliTest):
         self.ok("delete", "--force", "c1")
 
 
+class Ports(kata_cli.CliTest):
+    """The log port and the debug console, in a guest whose image has a shell."""
+    settings = [("agent.kata", "kernel_modules", '["vsock_loopback"]'),
+                ("hypervisor.qemu", "kernel_params",
+                 '"agent.log_vport=1025 agent.debug_console agent.debug_console_vport=1026"')]
+
+    def make_world(self):
+        world = super().make_world()
+        image, shell = world.path("initrd.img"), world.path("shell")
+        os.makedirs(os.path.join(shell, "bin"))
+        shutil.copy("/bin/busybox", os.path.join(shell, "bin/sh"))
+        more = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=shell, input=b"bin\nbin/sh\n",
+                              stdout=subprocess.PIPE, check=True).stdout
+        # The kernel unpacks one archive after the other.
+        with open(kata_cli.INITRD, "rb") as old, open(image, "wb") as new:
+            shutil.copyfileobj(old, new)
+            new.write(b"\0" * (-new.tell() % 512) + more)
+        with open(world.config, encoding="utf-8") as file:
+            settings = file.read()
+        with open(world.config, "w", encoding="utf-8") as file:
+            file.write(settings.replace(kata_cli.INITRD, image))
+        return world
+
+    def test_ports(self):
+        bundle = self.world.bundle("sleep", "1000")
+        add_program(os.path.join(bundle, "rootfs"), os.path.join(kata_cli.BUILD, "tests/cli/vsock-talk"), self.world.env)
+        self.ok("run", "-d", "--bundle", bundle, "c1")
+        with self.subTest("the log goes to who connects"):
+            heard = os.path.join(bundle, "heard")
+            with open(heard, "w", encoding="utf-8") as output:
+                reader = self.world.start("exec", "c1", "vsock-talk", "1025", "profile-of-test", stdout=output,
+                                          stdin=subprocess.DEVNULL)
+            kata_cli.wait_for(lambda: "connected" in read(heard) or reader.poll() is not None, "the log port")
+            self.ok("agent", "call", "--sandbox", "c1", "AgentService.ExecProcess", json.dumps(
+                {"containerId": "c1", "execId": "x", "process": {
+                    "Args": ["true"], "Cwd": "/", "Env": ["PATH=/bin"], "User": {}, "ApparmorProfile": "profile-of-test"}}))
+            self.assertEqual(reader.wait(timeout=kata_cli.PATIENCE), 0, read(heard))
+            lines = [json.loads(line) for line in read(heard).splitlines() if line.startswith("{")]
+            self.assertTrue(any(line["level"] == "warning" and "profile-of-test" in line["msg"] for line in lines), lines)
+        with self.subTest("a shell at the debug console"):
+            result = self.world.run_attached("exec", "c1", "sh", "-c",
+                                             "printf 'echo $((6*7))-is-it\\nexit\\n' | vsock-talk 1026 42-is-it")
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.ok("delete", "--force", "c1")
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
 if __name__ == "__main__":
     kata_cli.main(kata_cli.require_guests)
