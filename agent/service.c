@@ -175,6 +175,12 @@ static void load_modules_of_late_buses(ModuleList *modules) {
   for (gsize i = 0; i < G_N_ELEMENTS(buses); i++) modules_load_for_bus(modules, buses[i]);
 }
 
+void service_add_methods(TtrpcServer *server, Sandbox *sandbox) {
+  ttrpc_server_add_service(server, &grpc__health__descriptor, health_methods, sandbox);
+  ttrpc_server_add_service(server, &grpc__agent_service__descriptor, agent_methods, sandbox);
+  ttrpc_server_add_service(server, &kata__v1__guest__descriptor, guest_methods, sandbox);
+}
+
 gboolean service_run(const AgentConfig *config, GError **error) {
   log_open(STDERR_FILENO, LOG_FORMAT_JSON, config->log_level);
   log_set_queue(LOG_QUEUE_MAX);
@@ -196,9 +202,7 @@ gboolean service_run(const AgentConfig *config, GError **error) {
   sandbox->stop_func = stop;
   sandbox->stop_data = loop;
   g_autoptr(TtrpcServer) server = ttrpc_server_new(NULL);
-  ttrpc_server_add_service(server, &grpc__health__descriptor, health_methods, sandbox);
-  ttrpc_server_add_service(server, &grpc__agent_service__descriptor, agent_methods, sandbox);
-  ttrpc_server_add_service(server, &kata__v1__guest__descriptor, guest_methods, sandbox);
+  service_add_methods(server, sandbox);
   if (!open_listeners(server, config, error)) return FALSE;
   open_debug_ports(config, reaper);
   guint end_source = g_unix_fd_add(end_signals, G_IO_IN, end_asked, sandbox);

@@ -151,3 +151,5 @@ void task_start(Reaper *reaper, const TaskRequest *request, TaskFunc func, gpoin
   else
     g_queue_push_tail(&waiting, task);
 }
+
+guint task_count(void) { return n_at_work + g_queue_get_length(&waiting); }

@@ -30,3 +30,6 @@ typedef struct {
 
 /* func is called once, from the main loop. If no child can be made, it is told so from there too. */
 void task_start(Reaper *reaper, const TaskRequest *request, TaskFunc func, gpointer user_data);
+
+/* Tasks whose child has not ended, and those that wait for their turn. */
+guint task_count(void);

@@ -4,6 +4,7 @@
  * on the wire; it is decoded as the agent does it, and goes through what the handlers check and rewrite before they
  * touch the guest. The network calls are carried out, in an empty network namespace.
  */
+#include <fcntl.h>
 #include <sched.h>
 #include <stdint.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "agent/storage-private.h"
 #include "agent/user.h"
 #include "common/ids.h"
+#include "common/log.h"
 #include "common/protobuf-json.h"
 #include "common/safe-path.h"
 #include "common/ttrpc-message.h"
@@ -211,6 +213,9 @@ static const ProtobufCMessageDescriptor *choose(uint8_t number) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static gboolean is_quiet;
+  if (!is_quiet) log_open(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_FORMAT_JSON, G_LOG_LEVEL_ERROR);
+  is_quiet = TRUE;
   if (size < 1) return 0;
   ProtobufCMessage *message = ttrpc_unpack(choose(data[0]), data + 1, size - 1);
   if (message == NULL) return 0;

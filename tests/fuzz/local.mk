@@ -4,16 +4,16 @@
 # more of the tree than common/ and proto/, add those sources to FUZZ_EXTRA_FILES and their library to LDADD.
 #   make check        replays every corpus, as compiled normally and with sanitizers
 #   make fuzz-NAME    builds with clang and libFuzzer and runs for FUZZ_SECONDS; finds go to tests/fuzz/new/NAME/
-FUZZ_TARGETS = ttrpc-frame oci settings agent-request agent-json
+FUZZ_TARGETS = ttrpc-frame oci settings agent-request agent-service agent-json
 FUZZ_EXTRA_FILES = lib/context.c lib/error.c lib/paths.c lib/agent-methods.c \
 	$(filter lib/settings%.c,$(lib_libcore_la_SOURCES)) $(filter agent/%.c,$(agent_libagent_la_SOURCES))
 
 FUZZ_REPLAYS = $(FUZZ_TARGETS:%=tests/fuzz/replay-%)
 FUZZ_REPLAY_LIBS = common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
 check_PROGRAMS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci tests/fuzz/replay-settings \
-	tests/fuzz/replay-agent-request tests/fuzz/replay-agent-json
+	tests/fuzz/replay-agent-request tests/fuzz/replay-agent-service tests/fuzz/replay-agent-json
 TESTS += tests/fuzz/replay-ttrpc-frame tests/fuzz/replay-oci tests/fuzz/replay-settings \
-	tests/fuzz/replay-agent-request tests/fuzz/replay-agent-json
+	tests/fuzz/replay-agent-request tests/fuzz/replay-agent-service tests/fuzz/replay-agent-json
 
 tests_fuzz_replay_ttrpc_frame_SOURCES = tests/fuzz/fuzz-ttrpc-frame.c tests/fuzz/replay.c
 tests_fuzz_replay_ttrpc_frame_LDADD = $(FUZZ_REPLAY_LIBS)
@@ -23,6 +23,8 @@ tests_fuzz_replay_settings_SOURCES = tests/fuzz/fuzz-settings.c tests/fuzz/repla
 tests_fuzz_replay_settings_LDADD = lib/libcore.la $(FUZZ_REPLAY_LIBS)
 tests_fuzz_replay_agent_request_SOURCES = tests/fuzz/fuzz-agent-request.c tests/fuzz/replay.c
 tests_fuzz_replay_agent_request_LDADD = agent/libagent.la $(FUZZ_REPLAY_LIBS)
+tests_fuzz_replay_agent_service_SOURCES = tests/fuzz/fuzz-agent-service.c tests/fuzz/replay.c
+tests_fuzz_replay_agent_service_LDADD = agent/libagent.la $(FUZZ_REPLAY_LIBS)
 tests_fuzz_replay_agent_json_SOURCES = tests/fuzz/fuzz-agent-json.c tests/fuzz/replay.c
 tests_fuzz_replay_agent_json_LDADD = lib/libcore.la $(FUZZ_REPLAY_LIBS)
 
