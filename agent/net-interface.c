@@ -179,6 +179,29 @@ static gboolean add_addresses(const Change *change, GError **error) {
   return TRUE;
 }
 
+static gboolean is_wanted(const NetInterface *wanted, const NetPrefix *address) {
+  for (guint i = 0; i < wanted->addresses->len; i++)
+    if (net_prefix_is_equal(&g_array_index(wanted->addresses, NetPrefix, i), address)) return TRUE;
+  return FALSE;
+}
+
+static gboolean is_link_local(const NetPrefix *address) {
+  return address->ip.family == AF_INET6 && address->ip.bytes[0] == 0xfe && (address->ip.bytes[1] & 0xc0) == 0x80;
+}
+
+/* Those it has and should not, unless nothing was said of addresses. The kernel's own of IPv6 stay. */
+static gboolean remove_addresses(const Change *change, GError **error) {
+  if (change->wanted->addresses->len == 0 || change->link->flags & IFF_LOOPBACK) return TRUE;
+  const GArray *addresses = change->link->addresses;
+  for (guint i = 0; i < addresses->len; i++) {
+    const NetPrefix *address = &g_array_index(addresses, NetPrefix, i);
+    if (!is_wanted(change->wanted, address) && !is_link_local(address) &&
+        !net_link_remove_address(change->netlink, change->link->index, change->name, address, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean open_localhost(const char *name, GError **error) {
   g_autofree char *path = g_strdup_printf("/proc/sys/net/ipv4/conf/%s/route_localnet", name);
   autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -188,7 +211,7 @@ static gboolean open_localhost(const char *name, GError **error) {
 }
 
 gboolean net_interface_apply(const NetInterface *wanted, Netlink *netlink, int index, GError **error) {
-  g_autoptr(GPtrArray) links = net_links_read(netlink, error);
+  g_autoptr(GPtrArray) links = net_links_read_all(netlink, error);
   if (!links) return FALSE;
   const NetLink *link = net_links_find_index(links, index);
   if (!link) {
@@ -201,6 +224,6 @@ gboolean net_interface_apply(const NetInterface *wanted, Netlink *netlink, int i
   return set_identity(&change, error) &&
          (wanted->mtu == 0 || wanted->mtu == link->mtu ||
           net_link_set_mtu(netlink, index, change.name, wanted->mtu, error)) &&
-         net_link_set_flags(netlink, index, change.name, flags, flags, error) && add_addresses(&change, error) &&
-         (!wanted->is_localhost || open_localhost(change.name, error));
+         net_link_set_flags(netlink, index, change.name, flags, flags, error) && remove_addresses(&change, error) &&
+         add_addresses(&change, error) && (!wanted->is_localhost || open_localhost(change.name, error));
 }

@@ -200,6 +200,19 @@ gboolean net_link_add_address(Netlink *netlink, int index, const char *name, con
   return netlink_do(netlink, &request, doing, error);
 }
 
+gboolean net_link_remove_address(Netlink *netlink, int index, const char *name, const NetPrefix *address,
+                                 GError **error) {
+  NetlinkRequest request;
+  struct ifaddrmsg *header = netlink_begin(&request, RTM_DELADDR, 0, sizeof *header);
+  header->ifa_family = (guint8)address->ip.family;
+  header->ifa_prefixlen = (guint8)address->length;
+  header->ifa_index = (guint)index;
+  mnl_attr_put(&request.header, IFA_LOCAL, net_ip_size(address->ip.family), address->ip.bytes);
+  g_autofree char *text = net_prefix_format(address);
+  g_autofree char *doing = g_strdup_printf("take the address '%s' from interface '%s'", text, name);
+  return netlink_do(netlink, &request, doing, error);
+}
+
 gboolean net_has_ipv6(void) {
   g_autofree char *text = safe_read_file(IPV6_DISABLED, 16, NULL, NULL);
   return text && *text == '0';

@@ -38,5 +38,9 @@ gboolean net_link_rename(Netlink *netlink, int index, const char *name, const ch
 /* Adds an address, or renews it. */
 gboolean net_link_add_address(Netlink *netlink, int index, const char *name, const NetPrefix *address, GError **error);
 
+/* Takes one away; without effect where it is not. */
+gboolean net_link_remove_address(Netlink *netlink, int index, const char *name, const NetPrefix *address,
+                                 GError **error);
+
 /* FALSE: this kernel has no IPv6, or it was turned off. */
 gboolean net_has_ipv6(void);

@@ -2,19 +2,36 @@
 #include "lib/domain-xml-devices.h"
 
 /*
- * Devices sit on the root bus itself, each in a slot of its own: libvirt would put a PCIe port
- * in front of each, and every port costs the guest's start. Slots 0x00 (host bridge) and
- * 0x1f (ICH9) are the machine's.
+ * Devices sit on the root bus itself or behind the one bridge, each in a slot of its own: libvirt would put a PCIe
+ * port in front of each, and every port costs the guest's start (port and bridge: 1 %). Slots 0x00 (host bridge) and
+ * 0x1f (ICH9) of the root bus are the machine's.
  */
-enum { SLOT_AGENT = 0x01, SLOT_SHARE = 0x02 };
-G_STATIC_ASSERT(VM_CONFIG_PORT_FIRST_SLOT + VM_CONFIG_PORTS_MAX / VM_CONFIG_PORTS_PER_SLOT <= VM_CONFIG_NIC_FIRST_SLOT);
+enum { SLOT_SHARE = 0x02 };
+/* Behind the bridge. The agent's is there so that there is one: see VM_CONFIG_BRIDGE_SLOT. */
+enum { SLOT_AGENT = 0x01 };
+G_STATIC_ASSERT(VM_CONFIG_PORT_FIRST_SLOT + VM_CONFIG_PORTS_MAX / VM_CONFIG_PORTS_PER_SLOT <= VM_CONFIG_BRIDGE_SLOT);
 
 /* Without the registers of virtio before 1.0, which need I/O ports. */
 #define MODERN "virtio-non-transitional"
 
-static void write_address(XmlWriter *xml, guint slot) {
-  g_autofree char *text = g_strdup_printf("0x%02x", slot);
-  xml_leaf(xml, "address", "type", "pci", "domain", "0x0000", "bus", "0x00", "slot", text, "function", "0x0", NULL);
+static void write_address_on(XmlWriter *xml, guint bus, guint slot) {
+  g_autofree char *bus_text = g_strdup_printf("0x%02x", bus);
+  g_autofree char *slot_text = g_strdup_printf("0x%02x", slot);
+  xml_leaf(xml, "address", "type", "pci", "domain", "0x0000", "bus", bus_text, "slot", slot_text, "function", "0x0",
+           NULL);
+}
+
+static void write_address(XmlWriter *xml, guint slot) { write_address_on(xml, 0, slot); }
+
+/* libvirt wants a port in front of it. */
+static void write_bridge(XmlWriter *xml) {
+  xml_leaf(xml, "controller", "type", "pci", "index", "0", "model", "pcie-root", NULL);
+  xml_open(xml, "controller", "type", "pci", "index", "1", "model", "pcie-root-port", NULL);
+  write_address(xml, VM_CONFIG_BRIDGE_SLOT);
+  xml_close(xml);
+  xml_open(xml, "controller", "type", "pci", "index", "2", "model", "pcie-to-pci-bridge", NULL);
+  write_address_on(xml, 1, 0);
+  xml_close(xml);
 }
 
 /* What libvirt adds on its own if it is not told otherwise. */
@@ -34,7 +51,7 @@ static void write_console(XmlWriter *xml, const VmConfig *config) {
 static void write_port(XmlWriter *xml, const VmConfig *config) {
   /* Port 0 is reserved for a console, so one port needs two. */
   xml_open(xml, "controller", "type", "virtio-serial", "index", "0", "model", MODERN, "ports", "2", NULL);
-  write_address(xml, SLOT_AGENT);
+  write_address_on(xml, VM_CONFIG_BRIDGE_BUS, SLOT_AGENT);
   xml_close(xml);
   xml_open(xml, "channel", "type", "unix", NULL);
   xml_leaf(xml, "source", "mode", "bind", "path", config->agent_socket, NULL);
@@ -48,7 +65,7 @@ static void write_vsock(XmlWriter *xml, const VmConfig *config) {
   g_autofree char *cid = g_strdup_printf("%u", config->vsock_cid);
   gboolean chosen = config->vsock_cid != 0;
   xml_leaf(xml, "cid", "auto", chosen ? "no" : "yes", "address", chosen ? cid : NULL, NULL);
-  write_address(xml, SLOT_AGENT);
+  write_address_on(xml, VM_CONFIG_BRIDGE_BUS, SLOT_AGENT);
   xml_close(xml);
 }
 
@@ -63,7 +80,7 @@ static void write_share(XmlWriter *xml, const VmConfig *config) {
 }
 
 /* libvirt makes the tap, in the network namespace of the thread that starts the machine. */
-static void write_nic(XmlWriter *xml, const VmNic *nic, guint slot) {
+void domain_xml_write_nic(XmlWriter *xml, const VmNic *nic) {
   g_autofree char *mtu = g_strdup_printf("%u", nic->mtu);
   xml_open(xml, "interface", "type", "ethernet", NULL);
   xml_leaf(xml, "mac", "address", nic->mac, NULL);
@@ -71,7 +88,7 @@ static void write_nic(XmlWriter *xml, const VmNic *nic, guint slot) {
   xml_leaf(xml, "model", "type", MODERN, NULL);
   xml_leaf(xml, "mtu", "size", mtu, NULL);
   xml_leaf(xml, "rom", "enabled", "no", NULL); /* nobody boots from it */
-  write_address(xml, slot);
+  write_address_on(xml, VM_CONFIG_BRIDGE_BUS, VM_CONFIG_NIC_FIRST_SLOT + nic->number);
   xml_close(xml);
 }
 
@@ -92,13 +109,14 @@ void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config) {
   xml_open(xml, "devices", NULL);
   xml_text(xml, "emulator", config->emulator);
   write_absent(xml);
+  write_bridge(xml);
   write_console(xml, config);
   if (config->channel == CHANNEL_SERIAL)
     write_port(xml, config);
   else
     write_vsock(xml, config);
   if (config->virtiofs_socket != NULL) write_share(xml, config);
-  for (guint i = 0; i < config->nics->len; i++) write_nic(xml, config->nics->pdata[i], VM_CONFIG_NIC_FIRST_SLOT + i);
+  for (guint i = 0; i < config->nics->len; i++) domain_xml_write_nic(xml, config->nics->pdata[i]);
   for (guint i = 0; i < config->ports; i++) write_port_for_plugging(xml, i);
   xml_close(xml);
 }

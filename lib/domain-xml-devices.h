@@ -6,3 +6,4 @@
 #include "lib/vm-config.h"
 
 void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config);
+void domain_xml_write_nic(XmlWriter *xml, const VmNic *nic);

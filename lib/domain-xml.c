@@ -117,3 +117,9 @@ char *domain_xml_build(const VmConfig *config, GError **error) {
   xml_close(xml);
   return xml_writer_finish(xml, error);
 }
+
+char *domain_xml_build_nic(const VmNic *nic, GError **error) {
+  g_autoptr(XmlWriter) xml = xml_writer_new();
+  domain_xml_write_nic(xml, nic);
+  return xml_writer_finish(xml, error);
+}

@@ -6,3 +6,6 @@
 /* The libvirt domain XML of a virtual machine; to be freed with g_free(). Pure.
  * vsock_cid 0: libvirt chooses it. */
 char *domain_xml_build(const VmConfig *config, GError **error);
+
+/* The <interface> of one card, for plugging it in and out. Pure. */
+char *domain_xml_build_nic(const VmNic *nic, GError **error);

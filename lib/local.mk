@@ -19,7 +19,7 @@ lib_libcore_la_SOURCES = \
 	lib/owner-start.c lib/owner-start.h \
 	lib/paths.c lib/paths.h \
 	lib/process.c \
-	lib/sandbox.c lib/sandbox-agent.c lib/sandbox-machine.c lib/sandbox.h \
+	lib/sandbox.c lib/sandbox-agent.c lib/sandbox-machine.c lib/sandbox-network.c lib/sandbox.h \
 	lib/settings.c lib/settings-api.c lib/settings.h \
 	lib/settings-file.c lib/settings-file.h \
 	lib/settings-table.c lib/settings-table.h \

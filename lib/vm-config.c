@@ -11,8 +11,8 @@
 /* x86's COMMAND_LINE_SIZE with its NUL (Linux: arch/x86/include/asm/setup.h). */
 #define CMDLINE_MAX 2047
 
-static void nic_free(gpointer data) {
-  VmNic *nic = data;
+void vm_nic_free(VmNic *nic) {
+  if (nic == NULL) return;
   g_free(nic->tap);
   g_free(nic->mac);
   g_free(nic);
@@ -140,7 +140,7 @@ VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, c
   config->name = g_strdup(VM_CONFIG_NAME);
   config->uuid = make_uuid(sandbox_dir, sandbox_id);
   config->title = g_strdup(sandbox_id);
-  config->nics = g_ptr_array_new_with_free_func(nic_free);
+  config->nics = g_ptr_array_new_with_free_func((GDestroyNotify)vm_nic_free);
   config->accelerator = accelerator;
   config->channel = channel;
   take_settings(config, settings);
@@ -155,16 +155,19 @@ VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, c
   return g_steal_pointer(&config);
 }
 
-void vm_config_add_nic(VmConfig *config, const char *tap, const char *mac, guint mtu) {
-  g_return_if_fail(config->nics->len < VM_CONFIG_NICS_MAX);
+void vm_config_add_nic(VmConfig *config, guint number, const char *tap, const char *mac, guint mtu) {
+  g_return_if_fail(number < VM_CONFIG_NICS_MAX);
   VmNic *nic = g_new0(VmNic, 1);
+  nic->number = number;
   nic->tap = g_strdup(tap);
   nic->mac = g_strdup(mac);
   nic->mtu = mtu;
   g_ptr_array_add(config->nics, nic);
 }
 
-char *vm_config_nic_pci_path(guint nic) { return g_strdup_printf("%02x", VM_CONFIG_NIC_FIRST_SLOT + nic); }
+char *vm_config_nic_pci_path(guint nic) {
+  return g_strdup_printf("%02x/00/%02x", VM_CONFIG_BRIDGE_SLOT, VM_CONFIG_NIC_FIRST_SLOT + nic);
+}
 
 char *vm_config_port_pci_path(guint port) {
   return g_strdup_printf("%02x.%u/00", VM_CONFIG_PORT_FIRST_SLOT + port / VM_CONFIG_PORTS_PER_SLOT,

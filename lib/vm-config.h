@@ -8,6 +8,7 @@
 
 /* A network card: the other end of a tap device that QEMU makes. */
 typedef struct {
+  guint number; /* where it sits: VM_CONFIG_NIC_FIRST_SLOT and so on */
   char *tap;
   char *mac;
   guint mtu;
@@ -50,11 +51,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmConfig, vm_config_free)
 VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, const char *sandbox_dir,
                         Accelerator accelerator, AgentChannel channel, GError **error);
 
-/* Cards sit in slots of the root bus one after the other, so that the guest can tell them apart. */
+/* A bridge from PCI Express to PCI: devices can be plugged into the bus behind it, and out of it, while the machine
+ * runs, unlike the root bus. The guest gives the bridge memory for the devices that are there when it boots, rounded up
+ * to 1 MiB, so there must be one, and then there is room for as many as there are slots. */
+#define VM_CONFIG_BRIDGE_SLOT 0x08u
+#define VM_CONFIG_BRIDGE_BUS 2u
+
+/* Cards sit in slots behind the bridge, by their number, so that the guest can tell them apart. */
 #define VM_CONFIG_NICS_MAX 9u
 #define VM_CONFIG_NIC_FIRST_SLOT 0x10u
-void vm_config_add_nic(VmConfig *config, const char *tap, const char *mac, guint mtu);
-/* The agent protocol's form of where card number nic (from 0) sits: its slot in hexadecimal digits. */
+void vm_config_add_nic(VmConfig *config, guint number, const char *tap, const char *mac, guint mtu);
+void vm_nic_free(VmNic *nic);
+/* The agent protocol's form of where card number nic sits: the slots on the way to it in hexadecimal digits. */
 char *vm_config_nic_pci_path(guint nic);
 
 /* PCI Express ports, eight to a slot of the root bus. */
@@ -64,7 +72,7 @@ char *vm_config_nic_pci_path(guint nic);
 /* The agent protocol's form of what is plugged into port number port (from 0). */
 char *vm_config_port_pci_path(guint port);
 /* The number libvirt gives the bus behind it. */
-#define VM_CONFIG_PORT_BUS(port) ((port) + 1u)
+#define VM_CONFIG_PORT_BUS(port) ((port) + VM_CONFIG_BRIDGE_BUS + 1u)
 
 /* The kernel's command line: ours, then the settings' kernel_params. */
 char *vm_config_cmdline(const kata_settings *settings, AgentChannel channel);

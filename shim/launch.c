@@ -16,6 +16,7 @@
 #include "shim/boot-slot.h"
 #include "shim/console.h"
 #include "shim/guest-spec.h"
+#include "shim/net-follow.h"
 #include "shim/resize.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
@@ -400,6 +401,7 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
   if (!connect_agent(sandbox, TRUE, (int)seconds * 1000, error)) return FALSE;
   start_pump(sandbox);
   start_oom_watch(sandbox);
+  net_follow_start(sandbox);
   return TRUE;
 }
 

@@ -13,6 +13,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h shim/stream-binary.c shim/stream-binary.h \
 	shim/sandbox-network.c shim/sandbox-network.h shim/net-guest.c \
+	shim/net-fingerprint.c shim/net-follow.c shim/net-follow.h shim/net-plug.c shim/net-plug.h \
 	shim/hooks.c shim/hooks.h shim/events.c shim/events.h shim/resize.c shim/resize.h shim/cgroup.c shim/cgroup.h \
 	shim/cgroup-limits.c shim/cgroup-limits.h shim/cgroup-systemd.c shim/cgroup-systemd.h shim/limits.c shim/limits.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
 	shim/agent-forward.c \

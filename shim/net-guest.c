@@ -37,47 +37,75 @@ static gboolean send_interface(TtrpcClient *agent, Types__Interface *interface, 
   }
 }
 
-static gboolean tell_interface(TtrpcClient *agent, const NetInterface *from, guint mtu, guint nic, GError **error) {
-  g_autofree Types__IPAddress *addresses = g_new0(Types__IPAddress, from->addresses->len + 1);
-  g_autofree Types__IPAddress **pointers = g_new0(Types__IPAddress *, from->addresses->len + 1);
-  g_autoptr(GPtrArray) masks = g_ptr_array_new_with_free_func(g_free);
+static Types__IPAddress **make_addresses(const NetInterface *from, GPtrArray *memory) {
+  Types__IPAddress **pointers = g_new0(Types__IPAddress *, from->addresses->len + 1);
+  g_ptr_array_add(memory, pointers);
   for (guint i = 0; i < from->addresses->len; i++) {
     const NetAddress *address = from->addresses->pdata[i];
-    char *mask = g_strdup_printf("%u", address->prefix);
-    g_ptr_array_add(masks, mask);
-    types__ipaddress__init(&addresses[i]);
-    addresses[i].family = family_of(address->family);
-    addresses[i].address = address->text;
-    addresses[i].mask = mask;
-    pointers[i] = &addresses[i];
+    Types__IPAddress *message = g_new(Types__IPAddress, 1);
+    types__ipaddress__init(message);
+    message->family = family_of(address->family);
+    message->address = address->text;
+    message->mask = g_strdup_printf("%u", address->prefix);
+    g_ptr_array_add(memory, message->mask);
+    g_ptr_array_add(memory, message);
+    pointers[i] = message;
   }
-  g_autofree char *pci_path = vm_config_nic_pci_path(nic);
+  return pointers;
+}
+
+static gboolean tell_card(TtrpcClient *agent, guint number, const NetInterface *from, guint mtu,
+                          const Types__Interface *given, GError **error) {
+  g_autoptr(GPtrArray) memory = g_ptr_array_new_with_free_func(g_free);
+  g_autofree char *pci_path = vm_config_nic_pci_path(number);
   Types__Interface interface = TYPES__INTERFACE__INIT;
-  interface.device = from->name;
-  interface.name = from->name;
-  interface.ipaddresses = pointers;
+  interface.device = interface.name = from->name;
+  interface.ipaddresses = make_addresses(from, memory);
   interface.n_ipaddresses = from->addresses->len;
   interface.mtu = mtu;
   interface.hwaddr = from->mac;
   interface.devicepath = pci_path;
   interface.type = from->kind;
   interface.raw_flags = from->flags & IFF_NOARP;
+  if (given != NULL && *given->name != '\0') interface.name = given->name;
+  if (given != NULL && given->mtu != 0) interface.mtu = given->mtu;
+  if (given != NULL && given->n_ipaddresses > 0) {
+    interface.ipaddresses = given->ipaddresses;
+    interface.n_ipaddresses = given->n_ipaddresses;
+  }
   return send_interface(agent, &interface, error);
+}
+
+gboolean net_tell_interface(TtrpcClient *agent, const NetLink *link, const NetInterface *interface,
+                            const Types__Interface *given, GError **error) {
+  return tell_card(agent, link->number, interface, MIN(interface->mtu, link->mtu), given, error);
+}
+
+/* The guest's name of an interface; NULL: it has none of the kind. */
+static char *find_guest_name(const Net *net, const char *device) {
+  for (guint i = 0; i < net->links->len; i++) {
+    const NetLink *link = net->links->pdata[i];
+    if (!link->is_stuck && strcmp(link->name, device) == 0) return link->guest_name;
+  }
+  return NULL;
 }
 
 /* ---- routes ---- */
 
-static gboolean tell_routes(TtrpcClient *agent, const GPtrArray *from, GError **error) {
-  if (from->len == 0) return TRUE;
-  g_autofree Types__Route *routes = g_new0(Types__Route, from->len);
-  g_autofree Types__Route **pointers = g_new0(Types__Route *, from->len);
-  for (guint i = 0; i < from->len; i++) {
-    const NetRoute *route = from->pdata[i];
+gboolean net_tell_routes(TtrpcClient *agent, const Net *net, const GPtrArray *from, GError **error) {
+  g_autofree Types__Route *routes = g_new0(Types__Route, from->len + 1);
+  g_autofree Types__Route **pointers = g_new0(Types__Route *, from->len + 1);
+  guint count = 0;
+  for (guint k = 0; k < from->len; k++) {
+    const NetRoute *route = from->pdata[k];
+    char *device = find_guest_name(net, route->device);
+    if (device == NULL) continue;
+    guint i = count++;
     types__route__init(&routes[i]);
     routes[i].dest = or_empty(route->destination);
     routes[i].gateway = or_empty(route->gateway);
     routes[i].source = or_empty(route->source);
-    routes[i].device = route->device;
+    routes[i].device = device;
     routes[i].scope = route->scope;
     routes[i].family = family_of(route->family);
     routes[i].flags = route->flags;
@@ -87,7 +115,7 @@ static gboolean tell_routes(TtrpcClient *agent, const GPtrArray *from, GError **
   Grpc__Routes list = GRPC__ROUTES__INIT;
   Grpc__UpdateRoutesRequest request = GRPC__UPDATE_ROUTES_REQUEST__INIT;
   list.routes = pointers;
-  list.n_routes = from->len;
+  list.n_routes = count;
   request.routes = &list;
   if (agent_call_update_routes(agent, &request, AGENT_CALL_TIMEOUT_MS, NULL, error)) return TRUE;
   g_prefix_error(error, "the guest could not set up its routes: ");
@@ -96,7 +124,7 @@ static gboolean tell_routes(TtrpcClient *agent, const GPtrArray *from, GError **
 
 /* ---- neighbours ---- */
 
-static gboolean tell_neighbours(TtrpcClient *agent, const GPtrArray *from, GError **error) {
+static gboolean send_neighbours(TtrpcClient *agent, const GPtrArray *from, GError **error) {
   if (from->len == 0) return TRUE;
   g_autofree Types__IPAddress *addresses = g_new0(Types__IPAddress, from->len);
   g_autofree Types__ARPNeighbor *neighbours = g_new0(Types__ARPNeighbor, from->len);
@@ -123,9 +151,22 @@ static gboolean tell_neighbours(TtrpcClient *agent, const GPtrArray *from, GErro
   return FALSE;
 }
 
+gboolean net_tell_neighbours(TtrpcClient *agent, const Net *net, const GPtrArray *from, GError **error) {
+  g_autoptr(GPtrArray) known = g_ptr_array_new_with_free_func(g_free);
+  for (guint i = 0; i < from->len; i++) {
+    NetNeighbour *neighbour = g_memdup2(from->pdata[i], sizeof *neighbour);
+    neighbour->device = find_guest_name(net, neighbour->device);
+    if (neighbour->device != NULL)
+      g_ptr_array_add(known, neighbour);
+    else
+      g_free(neighbour);
+  }
+  return send_neighbours(agent, known, error);
+}
+
 /* ---- the card for 127.0.0.1 ---- */
 
-static gboolean tell_localhost(TtrpcClient *agent, guint nic, GError **error) {
+gboolean net_tell_localhost(TtrpcClient *agent, GError **error) {
   NetAddress own = {.family = AF_INET, .text = (char *)NET_BPF_GUEST_TEXT, .prefix = 30};
   NetNeighbour peer = {.family = AF_INET,
                        .address = (char *)NET_BPF_PEER_TEXT,
@@ -139,15 +180,22 @@ static gboolean tell_localhost(TtrpcClient *agent, guint nic, GError **error) {
                        .kind = (char *)NET_LOCALHOST_TYPE,
                        .mac = (char *)NET_LOCALHOST_MAC,
                        .addresses = addresses};
-  return tell_interface(agent, &card, NET_LOCALHOST_MTU, nic, error) && tell_neighbours(agent, neighbours, error);
+  return tell_card(agent, NET_LOCALHOST_NUMBER, &card, NET_LOCALHOST_MTU, NULL, error) &&
+         send_neighbours(agent, neighbours, error);
 }
 
-gboolean net_tell_guest(const Net *net, TtrpcClient *agent, GError **error) {
+gboolean net_tell_guest(Net *net, TtrpcClient *agent, GError **error) {
   const NetScan *scan = net->scan;
   for (guint i = 0; i < scan->interfaces->len; i++) {
-    const NetLink *link = net->links->pdata[i];
-    if (!tell_interface(agent, scan->interfaces->pdata[i], link->mtu, i, error)) return FALSE;
+    NetLink *link = net->links->pdata[i];
+    if (!net_tell_interface(agent, link, scan->interfaces->pdata[i], NULL, error)) return FALSE;
+    link->told = net_fingerprint_interface(scan->interfaces->pdata[i]);
   }
-  return tell_routes(agent, scan->routes, error) && tell_neighbours(agent, scan->neighbours, error) &&
-         (scan->interfaces->len == 0 || tell_localhost(agent, scan->interfaces->len, error));
+  if ((scan->routes->len > 0 && !net_tell_routes(agent, net, scan->routes, error)) ||
+      !net_tell_neighbours(agent, net, scan->neighbours, error) ||
+      (net->has_localhost && !net_tell_localhost(agent, error)))
+    return FALSE;
+  net->told_routes = net_fingerprint_routes(scan->routes);
+  net->told_neighbours = net_fingerprint_neighbours(scan->neighbours);
+  return TRUE;
 }

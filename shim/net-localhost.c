@@ -14,17 +14,20 @@
 
 /* What comes back has no route yet when it arrives at the loopback device, and is looked at as if it came from
  * elsewhere: from our own address, to a loopback address. */
-static const char *const needed[] = {"/proc/sys/net/ipv4/conf/lo/route_localnet",
-                                     "/proc/sys/net/ipv4/conf/lo/accept_local"};
+#define ROUTE_LOCALNET "/proc/sys/net/ipv4/conf/lo/route_localnet"
+#define ACCEPT_LOCAL "/proc/sys/net/ipv4/conf/lo/accept_local"
 
-static gboolean allow(const char *value, GError **error) {
-  for (gsize i = 0; i < G_N_ELEMENTS(needed); i++) {
-    autofd int fd = open(needed[i], O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && fd_write_all(fd, value, 1)) continue;
-    error_set_errno(error, errno, "cannot write '%s'", needed[i]);
-    return FALSE;
-  }
-  return TRUE;
+static gboolean is_set(const char *path) {
+  char value = '0';
+  autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+  return fd >= 0 && fd_read_all(fd, &value, 1) == 1 && value != '0';
+}
+
+static gboolean set(const char *path, gboolean value, GError **error) {
+  autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd >= 0 && fd_write_all(fd, value ? "1" : "0", 1)) return TRUE;
+  error_set_errno(error, errno, "cannot write '%s'", path);
+  return FALSE;
 }
 
 static gboolean attach(Netlink *netlink, guint loopback, guint tap, GError **error) {
@@ -35,20 +38,29 @@ static gboolean attach(Netlink *netlink, guint loopback, guint tap, GError **err
          net_tc_attach(netlink, loopback, NET_TC_OUT, outward, error);
 }
 
-gboolean net_localhost_join(Netlink *netlink, GError **error) {
+void net_localhost_look(Netlink *netlink, NetLocalhostBefore *ret) {
+  ret->route_localnet = is_set(ROUTE_LOCALNET);
+  ret->accept_local = is_set(ACCEPT_LOCAL);
+  ret->has_clsact = net_tc_has_clsact(netlink, if_nametoindex("lo"));
+}
+
+gboolean net_localhost_join(Netlink *netlink, const NetLocalhostBefore *before, GError **error) {
   guint loopback = if_nametoindex("lo"), tap = if_nametoindex(NET_LOCALHOST_TAP);
   if (loopback == 0 || tap == 0) {
     error_set_errno(error, errno, "cannot find '%s'", tap == 0 ? NET_LOCALHOST_TAP : "lo");
     return FALSE;
   }
-  if (allow("1", error) && attach(netlink, loopback, tap, error)) return TRUE;
-  net_localhost_part(netlink);
+  if (set(ROUTE_LOCALNET, TRUE, error) && set(ACCEPT_LOCAL, TRUE, error) && attach(netlink, loopback, tap, error))
+    return TRUE;
+  net_localhost_part(netlink, before);
   return FALSE;
 }
 
-void net_localhost_part(Netlink *netlink) {
+void net_localhost_part(Netlink *netlink, const NetLocalhostBefore *before) {
   guint loopback = if_nametoindex("lo"), tap = if_nametoindex(NET_LOCALHOST_TAP);
-  if (loopback != 0) net_tc_clear(netlink, loopback);
+  if (loopback != 0) net_tc_detach(netlink, loopback, NET_TC_OUT);
+  if (loopback != 0 && !before->has_clsact) net_tc_clear(netlink, loopback);
   if (tap != 0) net_tc_clear(netlink, tap);
-  allow("0", NULL);
+  set(ROUTE_LOCALNET, before->route_localnet, NULL);
+  set(ACCEPT_LOCAL, before->accept_local, NULL);
 }

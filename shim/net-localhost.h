@@ -19,6 +19,13 @@
 /* The agent lets 127.0.0.1 be reached through an interface of this type; upstream's looks at no type. */
 #define NET_LOCALHOST_TYPE "kata-localhost"
 
-/* In the thread's namespace. After a failure nothing is changed. */
-gboolean net_localhost_join(Netlink *netlink, GError **error);
-void net_localhost_part(Netlink *netlink);
+/* What the loopback device of a namespace had before. */
+typedef struct {
+  gboolean route_localnet, accept_local, has_clsact;
+} NetLocalhostBefore;
+
+/* All in the thread's namespace. */
+void net_localhost_look(Netlink *netlink, NetLocalhostBefore *ret);
+/* After a failure nothing is changed. */
+gboolean net_localhost_join(Netlink *netlink, const NetLocalhostBefore *before, GError **error);
+void net_localhost_part(Netlink *netlink, const NetLocalhostBefore *before);

@@ -7,12 +7,18 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/loopback.h"
+
+/* asm-generic/socket.h */
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 #define OWN "/proc/self/"
 
@@ -140,4 +146,15 @@ gboolean net_namespace_is_host(int netns) {
   autofd int host = net_namespace_open_of(1, NULL); /* not where process 1 lets nobody look */
   autofd int own = net_namespace_open_of(getpid(), NULL);
   return (host >= 0 && net_namespace_is_same(netns, host)) || own < 0 || net_namespace_is_same(netns, own);
+}
+
+static gboolean read_cookie(gpointer data, GError **error) {
+  autofd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  socklen_t size = sizeof(guint64);
+  return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, data, &size) == 0;
+}
+
+guint64 net_namespace_get_cookie(int netns) {
+  guint64 cookie = 0;
+  return net_namespace_run(netns, read_cookie, &cookie, NULL) ? cookie : 0;
 }

@@ -19,6 +19,10 @@ gboolean net_namespace_is_same(int one, int other);
 /* Whether it is the one of process 1, the host's, or the owner's own. */
 gboolean net_namespace_is_host(int netns);
 
+/* A number no other namespace of this boot has or will have, unlike its inode's; 0 where the kernel has none (before
+ * 5.14). */
+guint64 net_namespace_get_cookie(int netns);
+
 typedef gboolean (*NetFunc)(gpointer data, GError **error);
 
 /* Calls func from a thread in the namespace. */

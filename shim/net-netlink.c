@@ -10,16 +10,28 @@
 /* The kernel fills what a dump's reader offers, up to 32 KiB. */
 #define REPLY_BYTES (32u << 10)
 
-Netlink *netlink_open(GError **error) {
-  struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+static Netlink *open_socket(guint groups, int flags, GError **error) {
+  struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | flags);
   if (socket == NULL) {
     error_set_errno(error, errno, "cannot open a netlink socket");
     return NULL;
   }
-  if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0) return socket;
+  if (mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) == 0) return socket;
   error_set_errno(error, errno, "cannot bind a netlink socket");
   mnl_socket_close(socket);
   return NULL;
+}
+
+Netlink *netlink_open(GError **error) { return open_socket(0, 0, error); }
+
+Netlink *netlink_open_notices(guint groups, GError **error) { return open_socket(groups, SOCK_NONBLOCK, error); }
+
+int netlink_get_fd(const Netlink *netlink) { return mnl_socket_get_fd(netlink); }
+
+void netlink_drain(Netlink *netlink) {
+  char buffer[4096];
+  /* ENOBUFS: there were more than the kernel keeps. All that is wanted is that there were some. */
+  while (mnl_socket_recvfrom(netlink, buffer, sizeof buffer) >= 0 || errno == ENOBUFS || errno == ENOSPC) continue;
 }
 
 void netlink_close(Netlink *netlink) { mnl_socket_close(netlink); }

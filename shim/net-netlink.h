@@ -14,6 +14,12 @@ Netlink *netlink_open(GError **error);
 void netlink_close(Netlink *netlink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Netlink, netlink_close)
 
+/* One that only tells of changes (RTMGRP_*). */
+Netlink *netlink_open_notices(guint groups, GError **error);
+int netlink_get_fd(const Netlink *netlink);
+/* Takes what it has told. */
+void netlink_drain(Netlink *netlink);
+
 /* A request in buffer (NETLINK_REQUEST_BYTES) with size bytes behind its header, zeroed, which *ret_payload is. */
 struct nlmsghdr *netlink_request(char *buffer, guint16 type, guint16 flags, gsize size, gpointer ret_payload);
 

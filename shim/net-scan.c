@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "shim/net-localhost.h"
 
 /* More than any engine makes. */
 #define ENTRIES_MAX 4096u
@@ -51,6 +52,7 @@ static void neighbour_free(gpointer data) {
 void net_scan_free(NetScan *scan) {
   if (scan == NULL) return;
   g_ptr_array_unref(scan->interfaces);
+  g_ptr_array_unref(scan->others);
   g_ptr_array_unref(scan->routes);
   g_ptr_array_unref(scan->neighbours);
   g_free(scan);
@@ -97,6 +99,7 @@ typedef struct {
   NetScan *scan;
   GHashTable *by_index; /* all interfaces but the loopback device */
   char *taken;          /* an end of ours that is there already */
+  gboolean is_again;    /* which is as it should be */
 } Scanning;
 
 static char *link_kind(const struct nlattr *info) {
@@ -110,7 +113,8 @@ static char *link_kind(const struct nlattr *info) {
 static gboolean is_our_tap(const char *name) {
   unsigned n;
   int end = 0;
-  return sscanf(name, NET_TAP_FORMAT "%n", &n, &end) == 1 && end > 0 && name[end] == '\0';
+  return (sscanf(name, NET_TAP_FORMAT "%n", &n, &end) == 1 && end > 0 && name[end] == '\0') ||
+         strcmp(name, NET_LOCALHOST_TAP) == 0;
 }
 
 static int take_link(const struct nlmsghdr *message, void *data) {
@@ -129,7 +133,12 @@ static int take_link(const struct nlmsghdr *message, void *data) {
   interface->flags = info->ifi_flags;
   interface->mtu = number(attributes.at[IFLA_MTU], 1500);
   interface->addresses = g_ptr_array_new_with_free_func(address_free);
-  if (scanning->taken == NULL && is_our_tap(interface->name)) scanning->taken = g_strdup(interface->name);
+  gboolean is_ours = is_our_tap(interface->name);
+  if (scanning->taken == NULL && is_ours) scanning->taken = g_strdup(interface->name);
+  if (is_ours && scanning->is_again) {
+    interface_free(interface);
+    return MNL_CB_OK;
+  }
   g_hash_table_insert(scanning->by_index, GUINT_TO_POINTER(interface->index), interface);
   return MNL_CB_OK;
 }
@@ -168,7 +177,11 @@ static gboolean choose_interfaces(Scanning *scanning, GError **error) {
   g_hash_table_iter_init(&iter, scanning->by_index);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     NetInterface *interface = value;
-    if (interface->addresses->len == 0) continue;
+    if (interface->addresses->len == 0 || (interface->mac == NULL && scanning->is_again)) {
+      g_hash_table_iter_steal(&iter);
+      g_ptr_array_add(scanning->scan->others, interface);
+      continue;
+    }
     if (interface->mac == NULL) {
       g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
                   "cannot connect the guest to interface '%s'%s%s: it carries no Ethernet frames", interface->name,
@@ -197,21 +210,6 @@ static char *destination_text(const struct rtmsg *info, const struct nlattr *att
   return text != NULL ? g_strdup_printf("%s/%u", text, info->rtm_dst_len) : NULL;
 }
 
-/* The first way of a route that has several. */
-static void take_first_way(const struct nlattr *ways, int family, guint *ret_index, char **ret_gateway,
-                           guint *ret_flags) {
-  const struct rtnexthop *way = mnl_attr_get_payload(ways);
-  if (mnl_attr_get_payload_len(ways) < sizeof *way || way->rtnh_len < sizeof *way ||
-      way->rtnh_len > mnl_attr_get_payload_len(ways))
-    return;
-  Attributes nested = {0};
-  mnl_attr_parse_payload(RTNH_DATA(way), way->rtnh_len - sizeof *way, take_attribute, &nested);
-  *ret_index = (guint)way->rtnh_ifindex;
-  *ret_flags = way->rtnh_flags;
-  g_free(*ret_gateway);
-  *ret_gateway = address_text(family, nested.at[RTA_GATEWAY]);
-}
-
 static guint route_mtu(const struct nlattr *metrics) {
   Attributes nested = {0};
   if (metrics == NULL) return 0;
@@ -219,31 +217,61 @@ static guint route_mtu(const struct nlattr *metrics) {
   return number(nested.at[RTAX_MTU], 0);
 }
 
+typedef struct {
+  NetScan *scan;
+  const struct rtmsg *info;
+  const Attributes *attributes;
+} RouteReading;
+
+static void add_route(const RouteReading *reading, guint index, char *gateway, guint flags) {
+  NetScan *scan = reading->scan;
+  const char *device = chosen_name(scan, index);
+  if (device == NULL || scan->routes->len >= ENTRIES_MAX) {
+    g_free(gateway);
+    return;
+  }
+  const Attributes *attributes = reading->attributes;
+  NetRoute *route = g_new0(NetRoute, 1);
+  route->family = reading->info->rtm_family;
+  route->destination = destination_text(reading->info, attributes->at[RTA_DST]);
+  route->gateway = gateway;
+  route->source = address_text(reading->info->rtm_family, attributes->at[RTA_PREFSRC]);
+  route->device = g_strdup(device);
+  route->scope = reading->info->rtm_scope;
+  route->flags = flags & RTNH_F_ONLINK;
+  route->mtu = route_mtu(attributes->at[RTA_METRICS]);
+  g_ptr_array_add(scan->routes, route);
+}
+
+/* Each way of a route that has several becomes a route of its own: the protocol has no word for them, and the guest
+ * takes the first one that works. */
+static void add_ways(const RouteReading *reading, const struct nlattr *ways) {
+  const struct rtnexthop *way = mnl_attr_get_payload(ways);
+  gsize left = mnl_attr_get_payload_len(ways);
+  while (left >= sizeof *way && way->rtnh_len >= sizeof *way && way->rtnh_len <= left) {
+    Attributes nested = {0};
+    mnl_attr_parse_payload(RTNH_DATA(way), way->rtnh_len - sizeof *way, take_attribute, &nested);
+    add_route(reading, (guint)way->rtnh_ifindex, address_text(reading->info->rtm_family, nested.at[RTA_GATEWAY]),
+              way->rtnh_flags);
+    left -= MIN(left, (gsize)RTNH_ALIGN(way->rtnh_len));
+    way = RTNH_NEXT(way);
+  }
+}
+
 static int take_route(const struct nlmsghdr *message, void *data) {
-  NetScan *scan = data;
   const struct rtmsg *info = mnl_nlmsg_get_payload(message);
   Attributes attributes = {0};
   mnl_attr_parse(message, sizeof *info, take_attribute, &attributes);
   if (number(attributes.at[RTA_TABLE], info->rtm_table) != RT_TABLE_MAIN || info->rtm_type != RTN_UNICAST ||
       info->rtm_protocol == RTPROT_KERNEL || (info->rtm_flags & RTM_F_CLONED) != 0 ||
-      address_bytes(info->rtm_family) == 0 || scan->routes->len >= ENTRIES_MAX)
+      address_bytes(info->rtm_family) == 0)
     return MNL_CB_OK;
-  guint index = number(attributes.at[RTA_OIF], 0), flags = info->rtm_flags;
-  g_autofree char *gateway = address_text(info->rtm_family, attributes.at[RTA_GATEWAY]);
+  RouteReading reading = {data, info, &attributes};
   if (attributes.at[RTA_MULTIPATH] != NULL)
-    take_first_way(attributes.at[RTA_MULTIPATH], info->rtm_family, &index, &gateway, &flags);
-  const char *device = chosen_name(scan, index);
-  if (device == NULL) return MNL_CB_OK;
-  NetRoute *route = g_new0(NetRoute, 1);
-  route->family = info->rtm_family;
-  route->destination = destination_text(info, attributes.at[RTA_DST]);
-  route->gateway = g_steal_pointer(&gateway);
-  route->source = address_text(info->rtm_family, attributes.at[RTA_PREFSRC]);
-  route->device = g_strdup(device);
-  route->scope = info->rtm_scope;
-  route->flags = flags & RTNH_F_ONLINK;
-  route->mtu = route_mtu(attributes.at[RTA_METRICS]);
-  g_ptr_array_add(scan->routes, route);
+    add_ways(&reading, attributes.at[RTA_MULTIPATH]);
+  else
+    add_route(&reading, number(attributes.at[RTA_OIF], 0), address_text(info->rtm_family, attributes.at[RTA_GATEWAY]),
+              info->rtm_flags);
   return MNL_CB_OK;
 }
 
@@ -284,7 +312,7 @@ static gboolean scan_interfaces(Netlink *netlink, Scanning *scanning, GError **e
   if (!dump(netlink, RTM_GETLINK, sizeof(struct ifinfomsg), take_link, scanning, "interfaces", error) ||
       !dump(netlink, RTM_GETADDR, sizeof(struct ifaddrmsg), take_address, scanning, "addresses", error))
     return FALSE;
-  if (scanning->taken == NULL) return choose_interfaces(scanning, error);
+  if (scanning->taken == NULL || scanning->is_again) return choose_interfaces(scanning, error);
   g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
               "another virtual machine is connected to this network namespace ('%s'): its containers belong into that "
               "sandbox",
@@ -292,12 +320,13 @@ static gboolean scan_interfaces(Netlink *netlink, Scanning *scanning, GError **e
   return FALSE;
 }
 
-NetScan *net_scan(Netlink *netlink, GError **error) {
+static NetScan *scan_all(Netlink *netlink, gboolean is_again, GError **error) {
   g_autoptr(NetScan) scan = g_new0(NetScan, 1);
+  scan->others = g_ptr_array_new_with_free_func(interface_free);
   scan->interfaces = g_ptr_array_new_with_free_func(interface_free);
   scan->routes = g_ptr_array_new_with_free_func(route_free);
   scan->neighbours = g_ptr_array_new_with_free_func(neighbour_free);
-  Scanning scanning = {.scan = scan};
+  Scanning scanning = {.scan = scan, .is_again = is_again};
   scanning.by_index = g_hash_table_new_full(NULL, NULL, NULL, interface_free);
   gboolean done = scan_interfaces(netlink, &scanning, error) &&
                   dump(netlink, RTM_GETROUTE, sizeof(struct rtmsg), take_route, scan, "routes", error) &&
@@ -306,3 +335,7 @@ NetScan *net_scan(Netlink *netlink, GError **error) {
   g_free(scanning.taken);
   return done ? g_steal_pointer(&scan) : NULL;
 }
+
+NetScan *net_scan(Netlink *netlink, GError **error) { return scan_all(netlink, FALSE, error); }
+
+NetScan *net_scan_again(Netlink *netlink, GError **error) { return scan_all(netlink, TRUE, error); }

@@ -44,6 +44,7 @@ typedef struct {
 
 typedef struct {
   GPtrArray *interfaces; /* NetInterface, by name: those with an address, but for the loopback device */
+  GPtrArray *others;     /* NetInterface: those that a guest cannot be connected to, or not yet */
   GPtrArray *routes;     /* NetRoute of the main table, but for those the kernel makes of addresses */
   GPtrArray *neighbours; /* NetNeighbour, permanent ones */
 } NetScan;
@@ -54,3 +55,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetScan, net_scan_free)
 /* KATA_ERR_UNSUPPORTED for an interface that carries no Ethernet frames, KATA_ERR_INVALID_STATE where a virtual machine
  * is connected already. */
 NetScan *net_scan(Netlink *netlink, GError **error);
+/* The same where our machine is connected: its own taps are left out, and what carries no Ethernet frames is one of the
+ * others. */
+NetScan *net_scan_again(Netlink *netlink, GError **error);

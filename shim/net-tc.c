@@ -15,6 +15,8 @@
 /* tc(8): the ingress discipline's handle is ffff:0, its filters' parent the same. */
 #define INGRESS_HANDLE TC_H_MAKE(TC_H_INGRESS, 0)
 #define PRIORITY 1u
+/* Of our programs, which others of the same discipline must not have. */
+#define PROGRAM_PRIORITY 0x6b61u
 
 /* kind NULL: any. */
 static struct nlmsghdr *qdisc_request(char *buffer, guint16 type, guint16 flags, guint index, const char *kind) {
@@ -93,16 +95,24 @@ gboolean net_tc_redirect(Netlink *netlink, guint from, guint to, GError **error)
   return FALSE;
 }
 
-static int add_program(Netlink *netlink, guint index, NetTcSide side, int program) {
-  char buffer[NETLINK_REQUEST_BYTES];
+static guint32 program_parent(NetTcSide side) {
+  return TC_H_MAKE(TC_H_CLSACT, side == NET_TC_IN ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+}
+
+static struct nlmsghdr *program_request(char *buffer, guint16 type, guint16 flags, guint index, NetTcSide side) {
   struct tcmsg *message;
-  struct nlmsghdr *request =
-      netlink_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, sizeof *message, &message);
+  struct nlmsghdr *request = netlink_request(buffer, type, flags, sizeof *message, &message);
   message->tcm_family = AF_UNSPEC;
   message->tcm_ifindex = (int)index;
-  message->tcm_parent = TC_H_MAKE(TC_H_CLSACT, side == NET_TC_IN ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
-  message->tcm_info = TC_H_MAKE(PRIORITY << 16, htons(ETH_P_ALL));
+  message->tcm_parent = program_parent(side);
+  message->tcm_info = TC_H_MAKE(PROGRAM_PRIORITY << 16, htons(ETH_P_ALL));
   mnl_attr_put_strz(request, TCA_KIND, "bpf");
+  return request;
+}
+
+static int add_program(Netlink *netlink, guint index, NetTcSide side, int program) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  struct nlmsghdr *request = program_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, index, side);
   struct nlattr *options = mnl_attr_nest_start(request, TCA_OPTIONS);
   mnl_attr_put_u32(request, TCA_BPF_FD, (guint32)program);
   mnl_attr_put_strz(request, TCA_BPF_NAME, "kata");
@@ -111,14 +121,49 @@ static int add_program(Netlink *netlink, guint index, NetTcSide side, int progra
   return netlink_ask(netlink, request);
 }
 
+void net_tc_detach(Netlink *netlink, guint index, NetTcSide side) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  netlink_ask(netlink, program_request(buffer, RTM_DELTFILTER, 0, index, side));
+}
+
 gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, int program, GError **error) {
-  int reason = add_qdisc(netlink, index, "clsact");
-  if (reason == 0) {
-    reason = add_program(netlink, index, side, program);
-    if (reason != 0) net_tc_clear(netlink, index);
+  int reason = add_qdisc_once(netlink, index, "clsact");
+  if (reason == EEXIST) {
+    net_tc_detach(netlink, index, side); /* what a crash has left */
+    reason = 0;
   }
+  if (reason == 0) reason = add_program(netlink, index, side, program);
   if (reason == 0) return TRUE;
   error_set_errno(error, reason, "cannot attach a program to interface %u (the kernel needs sch_ingress, cls_bpf)",
                   index);
   return FALSE;
+}
+
+typedef struct {
+  guint index;
+  gboolean is_there;
+} ClsactSearch;
+
+static int look_at_kind(const struct nlattr *attribute, void *data) {
+  gboolean *is_clsact = data;
+  if (mnl_attr_get_type(attribute) == TCA_KIND) *is_clsact = strcmp(mnl_attr_get_str(attribute), "clsact") == 0;
+  return MNL_CB_OK;
+}
+
+static int look_at_qdisc(const struct nlmsghdr *message, void *data) {
+  ClsactSearch *search = data;
+  const struct tcmsg *info = mnl_nlmsg_get_payload(message);
+  gboolean is_clsact = FALSE;
+  mnl_attr_parse(message, sizeof *info, look_at_kind, &is_clsact);
+  if ((guint)info->tcm_ifindex == search->index && is_clsact) search->is_there = TRUE;
+  return MNL_CB_OK;
+}
+
+gboolean net_tc_has_clsact(Netlink *netlink, guint index) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  struct tcmsg *message;
+  ClsactSearch search = {.index = index};
+  struct nlmsghdr *request = netlink_request(buffer, RTM_GETQDISC, 0, sizeof *message, &message);
+  message->tcm_ifindex = (int)index;
+  return netlink_dump(netlink, request, look_at_qdisc, &search, "queueing disciplines", NULL) && search.is_there;
 }

@@ -10,8 +10,15 @@ gboolean net_tc_redirect(Netlink *netlink, guint from, guint to, GError **error)
 
 typedef enum { NET_TC_IN, NET_TC_OUT } NetTcSide;
 
-/* A program (bpf(2), direct action) decides about every frame that comes in, or goes out, at the interface. */
+/* Whether the interface has a clsact discipline, somebody else's or ours. */
+gboolean net_tc_has_clsact(Netlink *netlink, guint index);
+
+/* A program (bpf(2), direct action) decides about every frame that comes in, or goes out, at the interface. A clsact
+ * discipline that is there stays, with what others have attached to it. */
 gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, int program, GError **error);
 
-/* Takes either away; without effect where there is none. */
+/* Takes only such a program away. */
+void net_tc_detach(Netlink *netlink, guint index, NetTcSide side);
+
+/* Takes the discipline away, with all that is attached to it; without effect where there is none. */
 void net_tc_clear(Netlink *netlink, guint index);

@@ -16,8 +16,6 @@
 #include "shim/net-private.h"
 #include "shim/net-tc.h"
 
-/* drivers/net/tun.c: 64 KiB less one and less Ethernet's header. */
-#define TAP_MTU_MAX 65521u
 /* How often a namespace that changes meanwhile is looked at. */
 #define SCAN_TRIES 100u
 #define SCAN_AGAIN_US (20u * 1000u)
@@ -27,6 +25,8 @@ static void link_free(gpointer data) {
   g_free(link->name);
   g_free(link->tap);
   g_free(link->mac);
+  g_free(link->guest_name);
+  g_free(link->told);
   g_free(link);
 }
 
@@ -35,6 +35,8 @@ static Net *make(int netns, const char *path) {
   net->netns = netns;
   net->path = g_strdup(path);
   net->links = g_ptr_array_new_with_free_func(link_free);
+  net->excluded = g_array_new(FALSE, FALSE, sizeof(guint));
+  g_mutex_init(&net->lock);
   return net;
 }
 
@@ -43,6 +45,10 @@ void net_free(Net *net) {
   fd_clear(&net->netns);
   g_free(net->path);
   g_ptr_array_unref(net->links);
+  g_array_unref(net->excluded);
+  g_free(net->told_routes);
+  g_free(net->told_neighbours);
+  g_mutex_clear(&net->lock);
   net_scan_free(net->scan);
   g_free(net);
 }
@@ -51,24 +57,57 @@ int net_get_namespace(const Net *net) { return net->netns; }
 
 /* ---- looking ---- */
 
-static NetScan *scan_once(GError **error) {
+typedef struct {
+  NetScan *(*scan)(Netlink *netlink, GError **error);
+  NetLocalhostBefore *before; /* NULL: is not asked for */
+  NetScan *found;
+} Look;
+
+static NetScan *look_once(const Look *look, GError **error) {
   g_autoptr(Netlink) netlink = netlink_open(error);
-  return netlink != NULL ? net_scan(netlink, error) : NULL;
+  if (netlink != NULL && look->before != NULL) net_localhost_look(netlink, look->before);
+  return netlink != NULL ? look->scan(netlink, error) : NULL;
 }
 
 /* Whoever has made the namespace may still be at work there; and new addresses of IPv6 become usable later. */
-static gboolean scan_here(gpointer data, GError **error) {
-  NetScan **ret = data;
+static gboolean look_here(gpointer data, GError **error) {
+  Look *look = data;
   for (guint tries = 1;; tries++) {
     g_autoptr(GError) why = NULL;
-    *ret = scan_once(&why);
-    if (*ret != NULL) return TRUE;
+    look->found = look_once(look, &why);
+    if (look->found != NULL) return TRUE;
     if (error_get_code(why) != KATA_ERR_UNAVAILABLE || tries == SCAN_TRIES) {
       g_propagate_error(error, g_steal_pointer(&why));
       return FALSE;
     }
     g_usleep(SCAN_AGAIN_US);
   }
+}
+
+NetScan *net_look_again(const Net *net, GError **error) {
+  Look look = {.scan = net_scan_again};
+  return net_namespace_run(net->netns, look_here, &look, error) ? look.found : NULL;
+}
+
+NetLink *net_link_new(const NetInterface *interface, guint number) {
+  NetLink *link = g_new0(NetLink, 1);
+  link->index = interface->index;
+  link->name = g_strdup(interface->name);
+  link->guest_name = g_strdup(interface->name);
+  link->tap = g_strdup_printf(NET_TAP_FORMAT, number);
+  link->mac = g_strdup(interface->mac);
+  link->mtu = MIN(interface->mtu, NET_TAP_MTU_MAX);
+  link->was_allmulti = (interface->flags & IFF_ALLMULTI) != 0;
+  link->number = number;
+  return link;
+}
+
+NetLink *net_find_link(const Net *net, guint index) {
+  for (guint i = 0; i < net->links->len; i++) {
+    NetLink *link = net->links->pdata[i];
+    if (link->index == index && !link->is_stuck) return link;
+  }
+  return NULL;
 }
 
 static gboolean make_links(Net *net, GError **error) {
@@ -78,18 +117,10 @@ static gboolean make_links(Net *net, GError **error) {
                 "the network namespace has %u interfaces with addresses, a guest can have %u", count, NET_LINKS_MAX);
     return FALSE;
   }
-  for (guint i = 0; i < count; i++) {
-    const NetInterface *interface = net->scan->interfaces->pdata[i];
-    NetLink *link = g_new0(NetLink, 1);
-    link->index = interface->index;
-    link->name = g_strdup(interface->name);
-    link->tap = g_strdup_printf(NET_TAP_FORMAT, i);
-    link->mac = g_strdup(interface->mac);
-    link->mtu = MIN(interface->mtu, TAP_MTU_MAX);
-    link->was_allmulti = (interface->flags & IFF_ALLMULTI) != 0;
-    g_ptr_array_add(net->links, link);
-  }
-  net->planned = count > 0;
+  for (guint i = 0; i < count; i++) g_ptr_array_add(net->links, net_link_new(net->scan->interfaces->pdata[i], i));
+  /* Nobody forwards ports to a guest that has no network. */
+  net->has_localhost = count > 0;
+  net->planned = TRUE;
   return TRUE;
 }
 
@@ -97,17 +128,20 @@ Net *net_new(int netns, const char *path, GError **error) {
   if (netns < 0) netns = net_namespace_new(error);
   if (netns < 0) return NULL;
   g_autoptr(Net) net = make(netns, path);
-  if (!net_namespace_run(netns, scan_here, &net->scan, error) || !make_links(net, error)) return NULL;
-  return g_steal_pointer(&net);
+  Look look = {.scan = net_scan, .before = &net->before};
+  if (!net_namespace_run(netns, look_here, &look, error)) return NULL;
+  net->scan = look.found;
+  net->cookie = net_namespace_get_cookie(netns);
+  return make_links(net, error) ? g_steal_pointer(&net) : NULL;
 }
 
 void net_add_nics(const Net *net, VmConfig *config) {
   for (guint i = 0; i < net->links->len; i++) {
     const NetLink *link = net->links->pdata[i];
-    vm_config_add_nic(config, link->tap, link->mac, link->mtu);
+    vm_config_add_nic(config, link->number, link->tap, link->mac, link->mtu);
   }
-  /* Nobody forwards ports to a guest that has no network. */
-  if (net->links->len > 0) vm_config_add_nic(config, NET_LOCALHOST_TAP, NET_LOCALHOST_MAC, NET_LOCALHOST_MTU);
+  if (net->has_localhost)
+    vm_config_add_nic(config, NET_LOCALHOST_NUMBER, NET_LOCALHOST_TAP, NET_LOCALHOST_MAC, NET_LOCALHOST_MTU);
 }
 
 /* ---- joining ---- */
@@ -130,14 +164,14 @@ static void silence_tap(const char *tap) {
   if (fd >= 0 && !fd_write_all(fd, "1", 1)) g_message("cannot write '%s': %s", path, g_strerror(errno));
 }
 
-static void part(Netlink *netlink, const NetLink *link) {
-  net_tc_clear(netlink, link->index);
-  if (!link->was_allmulti) set_allmulti(netlink, link->index, FALSE);
+void net_part_link(Netlink *netlink, const NetLink *link) {
+  if (!link->is_stuck) net_tc_clear(netlink, link->index);
+  if (!link->is_stuck && !link->was_allmulti) set_allmulti(netlink, link->index, FALSE);
   guint tap = if_nametoindex(link->tap);
   if (tap != 0) net_tc_clear(netlink, tap);
 }
 
-static gboolean join(Netlink *netlink, const NetLink *link, GError **error) {
+gboolean net_join_link(Netlink *netlink, const NetLink *link, GError **error) {
   guint tap = if_nametoindex(link->tap);
   if (tap == 0) {
     error_set_errno(error, errno, "cannot find the machine's tap device '%s'", link->tap);
@@ -152,16 +186,16 @@ static gboolean join(Netlink *netlink, const NetLink *link, GError **error) {
 }
 
 /* The guest can do without. */
-static void join_localhost(Netlink *netlink) {
+void net_join_localhost(Netlink *netlink, const Net *net) {
   g_autoptr(GError) error = NULL;
   silence_tap(NET_LOCALHOST_TAP);
-  if (!net_localhost_join(netlink, &error))
+  if (!net_localhost_join(netlink, &net->before, &error))
     g_warning("ports of the network namespace's 127.0.0.1 do not lead to the guest: %s", error->message);
 }
 
 static void part_all(Netlink *netlink, Net *net) {
-  for (guint i = 0; i < net->links->len; i++) part(netlink, net->links->pdata[i]);
-  if (net->links->len > 0) net_localhost_part(netlink);
+  for (guint i = 0; i < net->links->len; i++) net_part_link(netlink, net->links->pdata[i]);
+  if (net->has_localhost) net_localhost_part(netlink, &net->before);
   net->connected = FALSE;
 }
 
@@ -171,8 +205,8 @@ static gboolean connect_here(gpointer data, GError **error) {
   if (netlink == NULL) return FALSE;
   net->connected = TRUE;
   gboolean done = TRUE;
-  for (guint i = 0; i < net->links->len && done; i++) done = join(netlink, net->links->pdata[i], error);
-  if (done && net->links->len > 0) join_localhost(netlink);
+  for (guint i = 0; i < net->links->len && done; i++) done = net_join_link(netlink, net->links->pdata[i], error);
+  if (done && net->has_localhost) net_join_localhost(netlink, net);
   if (!done) part_all(netlink, net);
   return done;
 }
@@ -190,24 +224,40 @@ static gboolean disconnect_here(gpointer data, GError **error) {
 void net_disconnect(Net *net) {
   g_autoptr(GError) error = NULL;
   if (net->connected && !net_namespace_run(net->netns, disconnect_here, net, &error)) g_warning("%s", error->message);
+  g_mutex_lock(&net->lock);
   net->connected = net->planned = FALSE;
+  g_mutex_unlock(&net->lock);
 }
 
 /* ---- the state file ---- */
 
+static char *copy_text(const char *text) { return strdup(text != NULL ? text : ""); }
+
 static Kata__V1__NetworkLink *link_to_state(const NetLink *link) {
   Kata__V1__NetworkLink *state = calloc(1, sizeof *state);
   kata__v1__network_link__init(state);
-  state->index = link->index;
-  state->name = strdup(link->name);
-  state->tap = strdup(link->tap);
-  state->mac = strdup(link->mac);
+  state->index = link->is_stuck ? 0 : link->index;
+  state->name = copy_text(link->name);
+  state->tap = copy_text(link->tap);
+  state->mac = copy_text(link->mac);
   state->mtu = link->mtu;
   state->was_allmulti = link->was_allmulti;
+  state->number = link->number;
+  state->told = copy_text(link->told);
+  state->guest_name = copy_text(link->guest_name);
+  state->is_given = link->is_given;
   return state;
 }
 
-Kata__V1__NetworkState *net_to_state(const Net *net) {
+static void lists_to_state(const Net *net, Kata__V1__NetworkState *state) {
+  state->links = calloc(net->links->len + 1, sizeof *state->links);
+  for (guint i = 0; i < net->links->len; i++) state->links[state->n_links++] = link_to_state(net->links->pdata[i]);
+  state->excluded = calloc(net->excluded->len + 1, sizeof *state->excluded);
+  state->n_excluded = net->excluded->len;
+  for (guint i = 0; i < net->excluded->len; i++) state->excluded[i] = g_array_index(net->excluded, guint, i);
+}
+
+static Kata__V1__NetworkState *to_state(const Net *net) {
   struct stat st;
   if (!net->planned || fstat(net->netns, &st) < 0) return NULL;
   Kata__V1__NetworkState *state = calloc(1, sizeof *state);
@@ -215,31 +265,58 @@ Kata__V1__NetworkState *net_to_state(const Net *net) {
   state->path = strdup(net->path);
   state->device = st.st_dev;
   state->inode = st.st_ino;
-  state->links = calloc(net->links->len + 1, sizeof *state->links);
-  for (guint i = 0; i < net->links->len; i++) state->links[state->n_links++] = link_to_state(net->links->pdata[i]);
+  state->cookie = net->cookie;
+  state->has_localhost = net->has_localhost;
+  state->route_localnet = net->before.route_localnet;
+  state->accept_local = net->before.accept_local;
+  state->has_clsact = net->before.has_clsact;
+  state->told_routes = copy_text(net->told_routes);
+  state->told_neighbours = copy_text(net->told_neighbours);
+  lists_to_state(net, state);
   return state;
+}
+
+Kata__V1__NetworkState *net_to_state(Net *net) {
+  g_mutex_lock(&net->lock);
+  Kata__V1__NetworkState *state = to_state(net);
+  g_mutex_unlock(&net->lock);
+  return state;
+}
+
+static NetLink *link_from_state(const Kata__V1__NetworkLink *state) {
+  NetLink *link = g_new0(NetLink, 1);
+  link->index = state->index;
+  link->is_stuck = state->index == 0;
+  link->name = g_strdup(state->name);
+  link->tap = g_strdup(state->tap);
+  link->mac = g_strdup(state->mac);
+  link->mtu = state->mtu;
+  link->was_allmulti = state->was_allmulti;
+  link->number = state->number;
+  link->told = g_strdup(state->told);
+  link->guest_name = g_strdup(state->guest_name);
+  link->is_given = state->is_given;
+  return link;
 }
 
 static Net *from_state(const Kata__V1__NetworkState *state, int netns) {
   Net *net = make(netns, state->path);
-  for (size_t i = 0; i < state->n_links; i++) {
-    const Kata__V1__NetworkLink *from = state->links[i];
-    NetLink *link = g_new0(NetLink, 1);
-    link->index = from->index;
-    link->name = g_strdup(from->name);
-    link->tap = g_strdup(from->tap);
-    link->mac = g_strdup(from->mac);
-    link->mtu = from->mtu;
-    link->was_allmulti = from->was_allmulti;
-    g_ptr_array_add(net->links, link);
-  }
+  for (size_t i = 0; i < state->n_links; i++) g_ptr_array_add(net->links, link_from_state(state->links[i]));
+  g_array_append_vals(net->excluded, state->excluded, (guint)state->n_excluded);
+  net->cookie = state->cookie;
+  net->has_localhost = state->has_localhost;
+  net->before = (NetLocalhostBefore){state->route_localnet, state->accept_local, state->has_clsact};
+  net->told_routes = g_strdup(state->told_routes);
+  net->told_neighbours = g_strdup(state->told_neighbours);
   net->planned = net->connected = TRUE;
   return net;
 }
 
+/* The inode alone says too little: its number is given to another namespace once this one is gone. */
 static gboolean is_the_one(const Kata__V1__NetworkState *state, int netns) {
   struct stat st;
-  return fstat(netns, &st) == 0 && st.st_dev == state->device && st.st_ino == state->inode;
+  return fstat(netns, &st) == 0 && st.st_dev == state->device && st.st_ino == state->inode &&
+         (state->cookie == 0 || net_namespace_get_cookie(netns) == state->cookie);
 }
 
 Net *net_find_stray(const Kata__V1__NetworkState *state, pid_t pid) {

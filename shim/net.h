@@ -34,10 +34,10 @@ gboolean net_connect(Net *net, GError **error);
 void net_disconnect(Net *net);
 
 /* Gives the guest's cards what their interfaces have. */
-gboolean net_tell_guest(const Net *net, TtrpcClient *agent, GError **error);
+gboolean net_tell_guest(Net *net, TtrpcClient *agent, GError **error);
 
 /* For the state file; NULL when nothing is joined, nor about to be. */
-Kata__V1__NetworkState *net_to_state(const Net *net);
+Kata__V1__NetworkState *net_to_state(Net *net);
 /* What an earlier owner joined in the namespace that process pid (its QEMU) lives in. That may have ended, and the
  * number be another's by now: then it is looked for as net_find_stray() does, so that it can be parted. */
 Net *net_adopt(const Kata__V1__NetworkState *state, pid_t pid, GError **error);

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "proto/kata-v1.pb-c.h"
 #include "shim/agent-link.h"
+#include "shim/net-follow.h"
 #include "shim/service.h"
 
 /* A caller that waits for an event may have gone: its wait ends after this long. */
@@ -131,6 +132,23 @@ static void owner_next_event(ServiceJob *job) {
   if (reply.event != NULL) protobuf_c_message_free_unpacked(&reply.event->base, NULL);
 }
 
+static void change_interface(ServiceJob *job,
+                             gboolean (*change)(Sandbox *sandbox, const Types__Interface *given, GError **error)) {
+  const Kata__V1__InterfaceRequest *request = (const void *)job->request;
+  g_autoptr(GError) error = NULL;
+  Kata__V1__InterfaceResponse reply = KATA__V1__INTERFACE_RESPONSE__INIT;
+  if (request->interface == NULL)
+    ttrpc_call_fail(job->call, TTRPC_INVALID_ARGUMENT, "interface: is missing");
+  else if (change(job->owner->sandbox, request->interface, &error))
+    ttrpc_call_reply(job->call, &reply.base);
+  else
+    ttrpc_call_fail_error(job->call, error);
+}
+
+static void owner_add_interface(ServiceJob *job) { change_interface(job, net_follow_add); }
+
+static void owner_remove_interface(ServiceJob *job) { change_interface(job, net_follow_remove); }
+
 static const ServiceMethod methods[] = {
     {"NextEvent", owner_next_event},
     {"DomainXml", owner_domain_xml},
@@ -143,6 +161,8 @@ static const ServiceMethod methods[] = {
     {"ResizeSandbox", owner_resize_sandbox},
     {"SandboxStats", owner_sandbox_stats},
     {"Console", owner_console},
+    {"AddInterface", owner_add_interface},
+    {"RemoveInterface", owner_remove_interface},
     {NULL, NULL},
 };
 

@@ -18,6 +18,7 @@
 #include "shim/cgroup.h"
 #include "shim/console.h"
 #include "shim/launch.h"
+#include "shim/net-follow.h"
 #include "shim/sandbox-dir.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
@@ -68,12 +69,14 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   g_mutex_init(&sandbox->store);
   sandbox->containers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)container_unref);
   sandbox->waiters = g_ptr_array_new();
+  sandbox->follow = net_follow_new();
   return sandbox;
 }
 
 void sandbox_free(Sandbox *sandbox) {
   if (sandbox == NULL) return;
   sandbox_unwatch(sandbox);
+  g_clear_pointer(&sandbox->follow, net_follow_free);
   g_clear_pointer(&sandbox->share, share_free);
   g_clear_pointer(&sandbox->disks, disks_free);
   g_clear_pointer(&sandbox->vm, vm_free);
@@ -152,6 +155,7 @@ gboolean sandbox_set_paused(Sandbox *sandbox, gboolean paused, GError **error) {
     g_mutex_unlock(&sandbox->lock);
   }
   g_mutex_unlock(&sandbox->resizing);
+  if (done && !paused) net_follow_look(sandbox);
   return done;
 }
 
@@ -292,6 +296,7 @@ gboolean sandbox_start(Sandbox *sandbox, GError **error) {
   }
   sandbox->machine_pid = (guint32)vm_get_pid(sandbox->vm);
   set_status(sandbox, SANDBOX_RUNNING);
+  net_follow_start(sandbox);
   g_autoptr(GError) save_error = NULL;
   if (store_save(sandbox, &save_error)) return TRUE;
   sandbox_stop(sandbox, 0);
@@ -417,9 +422,11 @@ static void take_down(Sandbox *sandbox, const char *reason, guint32 process_stat
   g_mutex_lock(&sandbox->lock);
   g_autoptr(TtrpcClient) agent = g_steal_pointer(&sandbox->agent);
   g_mutex_unlock(&sandbox->lock);
+  net_follow_end(sandbox);
   if (sandbox->vm != NULL) vm_destroy(sandbox->vm);
-  if (sandbox->net != NULL) net_disconnect(sandbox->net);
   if (agent != NULL) ttrpc_client_close(agent, reason);
+  net_follow_wait(sandbox);
+  if (sandbox->net != NULL) net_disconnect(sandbox->net);
   end_processes(sandbox, process_status);
   if (sandbox->share != NULL) share_stop_daemon(sandbox->share);
   g_mutex_lock(&sandbox->resizing);

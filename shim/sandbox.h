@@ -16,6 +16,8 @@
 #include "shim/timeline.h"
 #include "shim/vm.h"
 
+typedef struct NetFollow NetFollow; /* net-follow.h */
+
 typedef enum { SANDBOX_CREATED, SANDBOX_STARTING, SANDBOX_RUNNING, SANDBOX_STOPPED } SandboxStatus;
 
 typedef struct {
@@ -30,6 +32,7 @@ typedef struct {
   Timeline *timeline;
   Events *events;
   Publisher *publisher; /* to containerd, or NULL; set before the sandbox is served */
+  NetFollow *follow;
   gint64 created_at;
   char **home_cgroups; /* directories: where the owner was before it joined the sandbox's */
   char **cgroups;      /* the sandbox's on the host, or NULL */

@@ -14,6 +14,13 @@ gboolean vm_attach(Vm *vm, const char *device_xml, const char *what, GError **er
   return FALSE;
 }
 
+gboolean vm_detach(Vm *vm, const char *device_xml, const char *what, GError **error) {
+  if (!vm_check_running(vm, what, error)) return FALSE;
+  if (virDomainDetachDeviceFlags(vm->domain, device_xml, VIR_DOMAIN_AFFECT_LIVE) == 0) return TRUE;
+  vm_set_libvirt_error(error, KATA_ERR_HOST, what, NULL);
+  return FALSE;
+}
+
 /* Asks libvirt, not QEMU: the entry goes with QEMU's message that the guest has let the disk go. */
 static gboolean has_disk(const Vm *vm, const char *target) {
   virDomainBlockInfo info;

@@ -34,6 +34,9 @@ gboolean vm_attach_virtiofs(Vm *vm, const char *socket_path, const char *tag, GE
 /* Plugs a device in, given as libvirt's XML. what: the error's beginning. The guest may take its time to notice. */
 gboolean vm_attach(Vm *vm, const char *device_xml, const char *what, GError **error);
 
+/* Takes one out. TRUE: the guest was asked; it may refuse. */
+gboolean vm_detach(Vm *vm, const char *device_xml, const char *what, GError **error);
+
 /* Takes a disk out: disk_xml as it was plugged in, target its name in that. KATA_ERR_TIMEOUT: the guest does not let it
  * go, and it stays. */
 gboolean vm_detach_disk(Vm *vm, const char *disk_xml, const char *target, guint timeout_ms, GError **error);

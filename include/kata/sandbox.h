@@ -216,6 +216,60 @@ int kata_sandbox_attach_console(kata_sandbox *sandbox, int fd, uint32_t flags, k
 int kata_sandbox_call_agent(kata_sandbox *sandbox, const char *method, const char *request_json, uint32_t timeout_ms,
                             uint32_t flags, char **ret_reply_json, kata_error **err);
 
+/**
+ * kata_sandbox_add_interface: connects the guest to an interface of the sandbox's network namespace. Interfaces with
+ * addresses are connected without being asked for, also those that come while the guest runs; this is for one that has
+ * none, or that is to look otherwise in the guest. One that is connected already is changed.
+ * @interface_json: the protocol's Interface: {"device": "eth1", "name": "net0", "IPAddresses": [{"family": "v4",
+ * "address": "10.0.0.2", "mask": "24"}], "mtu": 1400, "hwAddr": "02:00:00:00:00:01"}. The interface is found by its
+ * "device", else "name", else "hwAddr"; "name", "IPAddresses" and "mtu" are what it gets in the guest, and where they
+ * are missing it gets what the interface has. From then on it does not follow the interface's own settings.
+ * @flags: 0.
+ * Returns: 0 once the guest has it, or -1.
+ * Errors: KATA_ERR_NOT_FOUND when the namespace has no such interface; KATA_ERR_INVALID_ARGUMENT;
+ * KATA_ERR_INVALID_STATE when the sandbox does not run; KATA_ERR_UNSUPPORTED when it carries no Ethernet frames;
+ * KATA_ERR_RESOURCE_EXHAUSTED when the guest has eight already; KATA_ERR_GUEST. Since: 0.1
+ */
+int kata_sandbox_add_interface(kata_sandbox *sandbox, const char *interface_json, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_remove_interface: takes an interface from the guest, until it is added again or has left the namespace.
+ * The interface itself stays.
+ * @interface_json: as for kata_sandbox_add_interface(); only what it is found by counts.
+ * @flags: 0.
+ * Returns: 0 once the guest has it no more, or -1.
+ * Errors: KATA_ERR_NOT_FOUND when the guest is not connected to it; KATA_ERR_GUEST when the guest does not let go of
+ * it; KATA_ERR_INVALID_ARGUMENT; KATA_ERR_INVALID_STATE. Since: 0.1
+ */
+int kata_sandbox_remove_interface(kata_sandbox *sandbox, const char *interface_json, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_list_interfaces: the interfaces the guest has, its loopback device among them.
+ * @flags: 0.
+ * Returns: JSON, an array of the protocol's Interface, to be released with kata_free(), or NULL.
+ * Errors: KATA_ERR_INVALID_STATE before the start. Since: 0.1
+ */
+char *kata_sandbox_list_interfaces(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_list_routes: the guest's routes.
+ * @flags: 0.
+ * Returns: JSON, an array of the protocol's Route, to be released with kata_free(), or NULL.
+ * Errors: KATA_ERR_INVALID_STATE before the start. Since: 0.1
+ */
+char *kata_sandbox_list_routes(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
+
+/**
+ * kata_sandbox_update_routes: replaces the guest's routes, until those of the namespace change.
+ * @routes_json: an array as kata_sandbox_list_routes() returns it: [{"dest": "10.1.0.0/16", "gateway": "10.0.0.1",
+ * "device": "eth0"}]; no "dest" is the default route.
+ * @flags: 0.
+ * Returns: the new ones, as kata_sandbox_list_routes(), or NULL.
+ * Errors: KATA_ERR_INVALID_ARGUMENT with the number of the route and its member; KATA_ERR_NOT_FOUND for an interface
+ * the guest has not; KATA_ERR_INVALID_STATE before the start. Since: 0.1
+ */
+char *kata_sandbox_update_routes(kata_sandbox *sandbox, const char *routes_json, uint32_t flags, kata_error **err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -160,6 +160,11 @@ static void test_found_by_name(void **state) {
        "{\"interface\":{\"name\":\"eth0\",\"IPAddresses\":[{\"address\":\"192.0.2.9\",\"mask\":\"31\"}]}}");
   assert_has("inet 192.0.2.9/31 scope global eth0", "ip addr show eth0");
   assert_has(MAC, "ip link show eth0");
+  /* With another in its place; none sent: they stay. */
+  must("UpdateInterface",
+       "{\"interface\":{\"name\":\"eth0\",\"IPAddresses\":[{\"address\":\"192.0.2.33\",\"mask\":\"24\"}]}}");
+  must("UpdateInterface", "{\"interface\":{\"name\":\"eth0\",\"mtu\":1400}}");
+  assert_output("192.0.2.33/24", "ip -o -4 addr show eth0 | awk '{print $4}'");
   /* As loopback is listed. */
   must("UpdateInterface",
        "{\"interface\":{\"name\":\"lo\",\"hwAddr\":\"00:00:00:00:00:00\",\"IPAddresses\":["

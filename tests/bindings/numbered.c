@@ -278,6 +278,20 @@ static void test_150_console(void) {
   FAILS(KATA_ERR_INVALID_ARGUMENT, "-1", kata_sandbox_attach_console(sandbox, -1, 0, &err) == 0);
 }
 
+static void test_160_network(void) {
+  char *list = NULL;
+  OK((list = kata_sandbox_list_interfaces(sandbox, 0, &err)) != NULL);
+  CHECK(has(list, "\"lo\""));
+  OK((list = kata_sandbox_list_routes(sandbox, 0, &err)) != NULL);
+  char *same = kata_sandbox_update_routes(sandbox, list, 0, NULL);
+  OK(same != NULL);
+  CHECK(strcmp(same, list) == 0);
+  kata_free(same);
+  kata_free(list);
+  FAILS(KATA_ERR_NOT_FOUND, "eth9", kata_sandbox_add_interface(sandbox, "{\"device\": \"eth9\"}", 0, &err) == 0);
+  FAILS(KATA_ERR_NOT_FOUND, "eth9", kata_sandbox_remove_interface(sandbox, "{\"device\": \"eth9\"}", 0, &err) == 0);
+}
+
 /* ---- containers ---- */
 
 static void test_200_streams(void) {
@@ -529,37 +543,14 @@ static const struct {
   const char *number;
   void (*run)(void);
 } tests[] = {
-    TEST(010, version),
-    TEST(020, errors),
-    TEST(030, settings),
-    TEST(040, domain_xml),
-    TEST(050, agent_protocol),
-    TEST(060, host_check),
-    TEST(070, agent_addresses),
-    TEST(080, unknown_ids),
-    TEST(100, sandbox),
-    TEST(110, owner),
-    TEST(120, agent),
-    TEST(130, pause),
-    TEST(140, size),
-    TEST(150, console),
-    TEST(200, streams),
-    TEST(210, life),
-    TEST(220, kill),
-    TEST(230, delete),
-    TEST(240, timeout),
-    TEST(250, pause),
-    TEST(260, update),
-    TEST(270, stats),
-    TEST(280, events),
-    TEST(290, watch),
-    TEST(300, exec),
-    TEST(310, exec_input),
-    TEST(320, exec_missing),
-    TEST(330, exec_kill),
-    TEST(340, terminal),
-    TEST(400, threads),
-    TEST(410, fork),
+    TEST(010, version),        TEST(020, errors),     TEST(030, settings),        TEST(040, domain_xml),
+    TEST(050, agent_protocol), TEST(060, host_check), TEST(070, agent_addresses), TEST(080, unknown_ids),
+    TEST(100, sandbox),        TEST(110, owner),      TEST(120, agent),           TEST(130, pause),
+    TEST(140, size),           TEST(150, console),    TEST(160, network),         TEST(200, streams),
+    TEST(210, life),           TEST(220, kill),       TEST(230, delete),          TEST(240, timeout),
+    TEST(250, pause),          TEST(260, update),     TEST(270, stats),           TEST(280, events),
+    TEST(290, watch),          TEST(300, exec),       TEST(310, exec_input),      TEST(320, exec_missing),
+    TEST(330, exec_kill),      TEST(340, terminal),   TEST(400, threads),         TEST(410, fork),
 };
 
 int main(void) {

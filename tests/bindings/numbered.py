@@ -143,6 +143,15 @@ class InGuest(unittest.TestCase):
         with self.sandbox.console() as console:
             self.assertIn(b"kata-agent", console.readline())
 
+    def test_160_network(self):
+        names = [interface["name"] for interface in self.sandbox.interfaces()]
+        self.assertEqual(names, ["lo"])
+        self.assertEqual(self.sandbox.update_routes(self.sandbox.routes()), [])
+        with self.assertRaises(kata.NotFound):
+            self.sandbox.add_interface({"device": "eth9"})
+        with self.assertRaises(kata.NotFound):
+            self.sandbox.remove_interface({"device": "eth9"})
+
     def test_200_streams(self):
         done = self.sandbox.run(bundle("talk"), input=b"from python\n", timeout=PATIENCE)
         self.assertEqual(done, (9, b"got from python\n", b"oops\n"))

@@ -20,12 +20,12 @@ CLI_TESTS = \
 	tests/cli/test-take-over.py \
 	tests/cli/test-agent.py \
 	tests/cli/test-vsock.py \
-	tests/cli/test-network.py \
+	tests/cli/test-network.py tests/cli/test-network-hotplug.py \
 	tests/cli/test-pod.py \
 	tests/cli/test-example.py
 dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
-EXTRA_DIST += tests/cli/kata_cli.py
+EXTRA_DIST += tests/cli/kata_cli.py tests/cli/network.py
 
 # systemd, as far as it makes scopes.
 check_PROGRAMS += tests/cli/fake-systemd

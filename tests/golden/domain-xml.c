@@ -34,8 +34,8 @@ static char *build(const char *conf) {
   g_assert_no_error(error);
   if (channel == CHANNEL_VSOCK) config->vsock_cid = 42;
   if (strstr(conf, "/nics-") != NULL) {
-    vm_config_add_nic(config, "tap0_kata", "02:00:00:00:00:01", 1500);
-    vm_config_add_nic(config, "tap1_kata", "02:00:00:00:00:02", 9000);
+    vm_config_add_nic(config, 0, "tap0_kata", "02:00:00:00:00:01", 1500);
+    vm_config_add_nic(config, 1, "tap1_kata", "02:00:00:00:00:02", 9000);
   }
   char *xml = domain_xml_build(config, &error);
   g_assert_no_error(error);
@@ -88,20 +88,20 @@ static void disks_are_told_apart(void **state) {
       "  <driver name=\"qemu\" type=\"raw\" cache=\"none\" discard=\"unmap\"/>\n"
       "  <source dev=\"/run/kata/s/0/d/0\"/>\n"
       "  <target dev=\"vda\" bus=\"virtio\"/>\n"
-      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x01\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x03\" slot=\"0x00\" function=\"0x0\"/>\n"
       "</disk>\n",
       "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
       "  <driver name=\"qemu\" type=\"raw\" cache=\"writeback\"/>\n"
       "  <source dev=\"/run/kata/s/0/d/9\"/>\n"
       "  <target dev=\"vdj\" bus=\"virtio\"/>\n"
       "  <readonly/>\n"
-      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x0a\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x0c\" slot=\"0x00\" function=\"0x0\"/>\n"
       "</disk>\n",
       "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
       "  <driver name=\"qemu\" type=\"raw\" cache=\"none\" discard=\"unmap\"/>\n"
       "  <source dev=\"/a&amp;b\"/>\n"
       "  <target dev=\"vdab\" bus=\"virtio\"/>\n"
-      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x1c\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x1e\" slot=\"0x00\" function=\"0x0\"/>\n"
       "</disk>\n"};
   static const char *const places[] = {"03.0/00", "04.1/00", "06.3/00"};
   for (guint i = 0; i < G_N_ELEMENTS(disks); i++) {

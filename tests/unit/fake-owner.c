@@ -395,8 +395,42 @@ static void next_event(TtrpcCall *call, const ProtobufCMessage *message, gpointe
 }
 
 /* Version answers with the request's service; the others do not exist. */
+static void change_interface(TtrpcCall *call, const ProtobufCMessage *message, const char *verb) {
+  const Kata__V1__InterfaceRequest *asked = (const Kata__V1__InterfaceRequest *)message;
+  Kata__V1__InterfaceResponse reply = KATA__V1__INTERFACE_RESPONSE__INIT;
+  if (strcmp(asked->interface->device, "eth1") == 0)
+    ttrpc_call_reply(call, &reply.base);
+  else
+    ttrpc_call_fail(call, TTRPC_NOT_FOUND, "%s '%s'", verb, asked->interface->device);
+}
+
+static void add_interface(TtrpcCall *call, const ProtobufCMessage *message, gpointer user_data) {
+  change_interface(call, message, "add");
+}
+
+static void remove_interface(TtrpcCall *call, const ProtobufCMessage *message, gpointer user_data) {
+  change_interface(call, message, "remove");
+}
+
+static void list_interfaces(TtrpcCall *call) {
+  Types__Interface interface = TYPES__INTERFACE__INIT, *list[] = {&interface};
+  Grpc__Interfaces interfaces = GRPC__INTERFACES__INIT;
+  guint8 packed[64];
+  interface.name = "eth1";
+  interfaces.interfaces = list;
+  interfaces.n_interfaces = 1;
+  Kata__V1__AgentCallResponse reply = KATA__V1__AGENT_CALL_RESPONSE__INIT;
+  reply.reply.data = packed;
+  reply.reply.len = grpc__interfaces__pack(&interfaces, packed);
+  ttrpc_call_reply(call, &reply.base);
+}
+
 static void agent_call(TtrpcCall *call, const ProtobufCMessage *message, gpointer user_data) {
   const Kata__V1__AgentCallRequest *asked = (const Kata__V1__AgentCallRequest *)message;
+  if (strcmp(asked->method, "ListInterfaces") == 0) {
+    list_interfaces(call);
+    return;
+  }
   if (strcmp(asked->service, "grpc.Health") != 0 || strcmp(asked->method, "Version") != 0) {
     ttrpc_call_fail(call, TTRPC_UNIMPLEMENTED, "method %s", asked->method);
     return;
@@ -442,6 +476,8 @@ static const TtrpcMethod owner_methods[] = {{"DomainXml", domain_xml},
                                             {"Processes", processes},
                                             {"NextEvent", next_event},
                                             {"AgentCall", agent_call},
+                                            {"AddInterface", add_interface},
+                                            {"RemoveInterface", remove_interface},
                                             {NULL, NULL}};
 
 static void serve(int listen_fd) {

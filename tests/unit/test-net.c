@@ -133,7 +133,7 @@ static void test_scan(void **state) {
   }
   assert_string_equal(texts->str,
                       "default>10.7.0.1,10.7.0.3,eth0,0,0 10.20.0.0/16>10.99.0.1,,eth0,4,1300 "
-                      "10.30.0.0/16>10.7.0.5,,eth0,0,0 fd99::/64>fd07::1,,eth0,0,0 ");
+                      "10.30.0.0/16>10.7.0.5,,eth0,0,0 10.30.0.0/16>10.7.0.6,,eth0,0,0 fd99::/64>fd07::1,,eth0,0,0 ");
   g_string_free(texts, TRUE);
   assert_int_equal(scan->neighbours->len, 1);
   const NetNeighbour *neighbour = scan->neighbours->pdata[0];
@@ -235,12 +235,20 @@ static void test_adopting(void **state) {
   known.inode = status.st_ino;
   known.path = path;
   assert_adopts(&known, netns);
+  /* Inodes are given out again, cookies never. */
+  known.cookie = net_namespace_get_cookie(netns);
+  assert_int_not_equal(known.cookie, net_namespace_get_cookie(own));
+  assert_adopts(&known, netns);
+  known.cookie++;
+  assert_null(net_find_stray(&known, getpid()));
+  known.cookie--;
   known.path = (char *)"";
   assert_null(net_adopt(&known, getpid(), &error));
   assert_code(&error, KATA_ERR_NOT_FOUND, "cannot find the network namespace the guest was connected to");
   assert_int_equal(fstat(own, &status), 0);
   known.device = status.st_dev;
   known.inode = status.st_ino;
+  known.cookie = net_namespace_get_cookie(own);
   assert_adopts(&known, own);
 }
 

@@ -411,6 +411,41 @@ static void the_agent_is_called_through_the_owner(void **state) {
   assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
 }
 
+static void interfaces_are_the_owners_and_routes_the_agents(void **state) {
+  g_autoptr(KataError) err = NULL;
+  g_autoptr(kata_sandbox) sandbox = make_sandbox("pod-15");
+  assert_int_equal(kata_sandbox_add_interface(sandbox, "{\"device\": \"eth1\", \"mtu\": 1400}", 0, NULL), 0);
+  assert_int_equal(kata_sandbox_add_interface(sandbox, "{\"device\": \"eth9\"}", 0, &err), -1);
+  assert_error(err, KATA_ERR_NOT_FOUND, "add 'eth9'");
+  g_clear_pointer(&err, kata_error_free);
+  assert_int_equal(kata_sandbox_remove_interface(sandbox, "{\"device\": \"eth9\"}", 0, &err), -1);
+  assert_error(err, KATA_ERR_NOT_FOUND, "remove 'eth9'");
+  g_clear_pointer(&err, kata_error_free);
+  assert_int_equal(kata_sandbox_add_interface(sandbox, "[]", 0, &err), -1);
+  assert_error(err, KATA_ERR_INVALID_ARGUMENT, "the interface is not a JSON object such as {\"device\": \"eth1\"}");
+  g_clear_pointer(&err, kata_error_free);
+  assert_int_equal(kata_sandbox_add_interface(sandbox, "{\"mtu\": \"many\"}", 0, &err), -1);
+  assert_error(err, KATA_ERR_INVALID_ARGUMENT, "interface: mtu: expected a whole number, found 'many'");
+  g_clear_pointer(&err, kata_error_free);
+  assert_int_equal(kata_sandbox_remove_interface(sandbox, NULL, 0, &err), -1);
+  assert_error(err, KATA_ERR_INVALID_ARGUMENT, "the argument 'interface_json' is NULL");
+  g_clear_pointer(&err, kata_error_free);
+  char *interfaces = kata_sandbox_list_interfaces(sandbox, 0, NULL);
+  assert_non_null(strstr(interfaces, "\"name\":\"eth1\""));
+  assert_int_equal(*interfaces, '[');
+  kata_free(interfaces);
+  assert_null(kata_sandbox_list_routes(sandbox, 0, &err));
+  assert_error(err, KATA_ERR_UNSUPPORTED, "method ListRoutes");
+  g_clear_pointer(&err, kata_error_free);
+  assert_null(kata_sandbox_update_routes(sandbox, "{}", 0, &err));
+  assert_error(err, KATA_ERR_INVALID_ARGUMENT, "the routes are not a JSON array");
+  g_clear_pointer(&err, kata_error_free);
+  assert_null(kata_sandbox_update_routes(sandbox, "[{\"mtu\": -1}]", 0, &err));
+  assert_error(err, KATA_ERR_INVALID_ARGUMENT,
+               "request: routes.Routes[0].mtu: -1 is out of range, which is 0 to 4294967295");
+  assert_int_equal(kata_sandbox_delete(sandbox, 0, NULL), 0);
+}
+
 static void broken_answers_are_the_guests_fault(void **state) {
   g_autoptr(KataError) err = NULL;
   g_autoptr(kata_sandbox) sandbox = make_sandbox("breaks-stats");
@@ -638,6 +673,7 @@ int main(void) {
       cmocka_unit_test(descriptors_reach_the_owner),
       cmocka_unit_test(wrong_streams_are_refused),
       cmocka_unit_test(the_agent_is_called_through_the_owner),
+      cmocka_unit_test(interfaces_are_the_owners_and_routes_the_agents),
       cmocka_unit_test(broken_answers_are_the_guests_fault),
       cmocka_unit_test(a_process_lives_and_goes),
       cmocka_unit_test(calls_do_not_block_each_other),

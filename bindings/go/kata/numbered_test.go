@@ -312,6 +312,21 @@ func Test150Console(t *testing.T) {
 	}
 }
 
+func Test160Network(t *testing.T) {
+	g := begin(t)
+	interfaces, err := g.sandbox.Interfaces(g.ctx)
+	ok(t, err)
+	same(t, len(interfaces), 1)
+	same(t, interfaces[0].Name, "lo")
+	routes, err := g.sandbox.Routes(g.ctx)
+	ok(t, err)
+	routes, err = g.sandbox.UpdateRoutes(g.ctx, routes)
+	ok(t, err)
+	same(t, len(routes), 0)
+	fails(t, g.sandbox.AddInterface(g.ctx, kata.Interface{Device: "eth9", MTU: 1400}), kata.ErrNotFound, "eth9")
+	fails(t, g.sandbox.RemoveInterface(g.ctx, kata.Interface{Device: "eth9"}), kata.ErrNotFound, "eth9")
+}
+
 func Test200Streams(t *testing.T) {
 	g := begin(t)
 	var out, errs bytes.Buffer

@@ -223,6 +223,94 @@ func (s *Sandbox) CallAgent(ctx context.Context, method string, request any) (js
 	})
 }
 
+// Interface is one of the guest's, or of its network namespace.
+type Interface struct {
+	Device      string      `json:"device,omitempty"`
+	Name        string      `json:"name,omitempty"`
+	IPAddresses []IPAddress `json:"IPAddresses,omitempty"`
+	MTU         uint64      `json:"mtu,omitempty,string"`
+	HwAddr      string      `json:"hwAddr,omitempty"`
+}
+
+// IPAddress is one of an interface; Family is "v4" or "v6", Mask the length of the prefix.
+type IPAddress struct {
+	Family  string `json:"family,omitempty"`
+	Address string `json:"address"`
+	Mask    string `json:"mask"`
+}
+
+// Route is one of the guest's; no Dest is the default route.
+type Route struct {
+	Dest    string `json:"dest,omitempty"`
+	Gateway string `json:"gateway,omitempty"`
+	Device  string `json:"device,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Scope   uint32 `json:"scope,omitempty"`
+	Family  string `json:"family,omitempty"`
+	Flags   uint32 `json:"flags,omitempty"`
+	MTU     uint32 `json:"mtu,omitempty"`
+}
+
+// AddInterface connects the guest to an interface of its network namespace, found by its Device, else Name, else HwAddr;
+// what is empty it gets as the interface has it.
+func (s *Sandbox) AddInterface(ctx context.Context, added Interface) error {
+	text, err := json.Marshal(added)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		ctext, free := cString(string(text))
+		defer free()
+		return C.kata_sandbox_add_interface(pointer, ctext, 0, cerr)
+	})
+}
+
+// RemoveInterface takes an interface from the guest, until it is added again.
+func (s *Sandbox) RemoveInterface(ctx context.Context, removed Interface) error {
+	text, err := json.Marshal(removed)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
+		ctext, free := cString(string(text))
+		defer free()
+		return C.kata_sandbox_remove_interface(pointer, ctext, 0, cerr)
+	})
+}
+
+// Interfaces are those the guest has.
+func (s *Sandbox) Interfaces(ctx context.Context) ([]Interface, error) {
+	return askJSON[[]Interface](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
+		var cerr *C.kata_error
+		text := C.kata_sandbox_list_interfaces((*C.kata_sandbox)(pointer), 0, &cerr)
+		return takeText(text, cerr)
+	})
+}
+
+// Routes are the guest's.
+func (s *Sandbox) Routes(ctx context.Context) ([]Route, error) {
+	return askJSON[[]Route](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
+		var cerr *C.kata_error
+		text := C.kata_sandbox_list_routes((*C.kata_sandbox)(pointer), 0, &cerr)
+		return takeText(text, cerr)
+	})
+}
+
+// UpdateRoutes replaces the guest's routes, until those of its network namespace change; it returns the new ones.
+func (s *Sandbox) UpdateRoutes(ctx context.Context, routes []Route) ([]Route, error) {
+	list, err := json.Marshal(routes)
+	if err != nil {
+		return nil, err
+	}
+	return askJSON[[]Route](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
+		var cerr *C.kata_error
+		clist, free := cString(string(list))
+		defer free()
+		text := C.kata_sandbox_update_routes((*C.kata_sandbox)(pointer), clist, 0, &cerr)
+		return takeText(text, cerr)
+	})
+}
+
 // CreateContainer makes a container from an OCI bundle; its Start lets its process run.
 func (s *Sandbox) CreateContainer(ctx context.Context, id, bundle string, streams IO) (*Container, error) {
 	return s.createContainer(ctx, id, bundle, streams, 0)

@@ -85,6 +85,11 @@ PROTOTYPES: Dict[str, Tuple[Any, Sequence[Any]]] = {
     "kata_sandbox_get_stats": (TEXT, [HANDLE, c_uint32, ERR]),
     "kata_sandbox_attach_console": (STATUS, [HANDLE, c_int, c_uint32, ERR]),
     "kata_sandbox_call_agent": (STATUS, [HANDLE, c_char_p, c_char_p, c_uint32, c_uint32, POINTER(c_void_p), ERR]),
+    "kata_sandbox_add_interface": (STATUS, [HANDLE, c_char_p, c_uint32, ERR]),
+    "kata_sandbox_remove_interface": (STATUS, [HANDLE, c_char_p, c_uint32, ERR]),
+    "kata_sandbox_list_interfaces": (TEXT, [HANDLE, c_uint32, ERR]),
+    "kata_sandbox_list_routes": (TEXT, [HANDLE, c_uint32, ERR]),
+    "kata_sandbox_update_routes": (TEXT, [HANDLE, c_char_p, c_uint32, ERR]),
     # event.h
     "kata_events_open": (HANDLE, [HANDLE, c_uint64, c_uint32, ERR]),
     "kata_events_unref": (NONE, [HANDLE]),

@@ -134,6 +134,28 @@ class Sandbox(Handle):
                    byref(reply))
         return json.loads(take_text(reply.value))
 
+    # ---- network ----
+
+    def add_interface(self, interface: Mapping[str, Any]) -> None:
+        """Connects the guest to an interface of its network namespace: {"device": "eth1", "name": "net0"}."""
+        self._call("kata_sandbox_add_interface", json.dumps(interface).encode(), 0)
+
+    def remove_interface(self, interface: Mapping[str, Any]) -> None:
+        """Takes an interface from the guest, until it is added again."""
+        self._call("kata_sandbox_remove_interface", json.dumps(interface).encode(), 0)
+
+    def interfaces(self) -> List[Dict[str, Any]]:
+        """The interfaces the guest has."""
+        return self._json("kata_sandbox_list_interfaces", 0)
+
+    def routes(self) -> List[Dict[str, Any]]:
+        """The guest's routes."""
+        return self._json("kata_sandbox_list_routes", 0)
+
+    def update_routes(self, routes: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+        """Replaces the guest's routes, until those of its network namespace change; returns the new ones."""
+        return self._json("kata_sandbox_update_routes", json.dumps(list(routes)).encode(), 0)
+
     # ---- containers ----
 
     def create_container(self, id: str, bundle: StrPath, *,  # pylint: disable=redefined-builtin
