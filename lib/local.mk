@@ -44,7 +44,7 @@ lib_libcore_la_LIBADD = common/libcommon.la $(XML_LIBS)
 lib_LTLIBRARIES += lib/libkata.la
 lib_libkata_la_SOURCES =
 lib_libkata_la_LIBADD = lib/libcore.la
-lib_libkata_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 \
+lib_libkata_la_LDFLAGS = $(AM_LDFLAGS) $(SMALL_LDFLAGS) -version-info 0:0:0 \
 	-Wl,--version-script=$(srcdir)/lib/libkata.syms -Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions
 lib_libkata_la_DEPENDENCIES = lib/libcore.la lib/libkata.syms
 

@@ -21,7 +21,7 @@ nodist_proto_libproto_la_SOURCES = \
 	proto/shim-runc-options.pb-c.c proto/shim-info.pb-c.c proto/kata-guest.pb-c.c proto/kata-v1.pb-c.c \
 	proto/kata-state.pb-c.c
 # Generated code is not held to our warnings.
-proto_libproto_la_CFLAGS = -std=gnu11 $(PROTOBUF_CFLAGS) $(SAN_CFLAGS)
+proto_libproto_la_CFLAGS = -std=gnu11 $(SMALL_CFLAGS) $(PROTOBUF_CFLAGS) $(SAN_CFLAGS)
 proto_libproto_la_CPPFLAGS = -Ulinux -I$(top_builddir)/proto
 proto_libproto_la_LIBADD = $(PROTOBUF_LIBS)
 

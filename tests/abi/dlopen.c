@@ -11,7 +11,7 @@
 
 #include <kata/kata.h>
 
-enum { ROUNDS = 200, WARM_UP = 20, GROWTH_ALLOWED = 4096 };
+enum { ROUNDS = 1000, WARM_UP = 20, GROWTH_ALLOWED = 4096 };
 
 static const char *library;
 

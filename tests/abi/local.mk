@@ -5,8 +5,17 @@ TESTS += tests/abi/headers.sh tests/abi/symbols.py
 # The leak checker of a sanitizer counts memory in its own way.
 if !SANITIZERS
 check_PROGRAMS += tests/abi/dlopen
-TESTS += tests/abi/dlopen.sh
+TESTS += tests/abi/dlopen.sh tests/abi/abidiff.sh tests/abi/katactl.py tests/abi/size.sh
 endif
+dist_check_SCRIPTS += tests/abi/size.sh tests/abi/abidiff.sh tests/abi/katactl.py tests/abi/promises.sh
+EXTRA_DIST += tests/abi/libkata.abi.xz
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/abi/promises
+TESTS += tests/abi/promises.sh
+endif
+tests_abi_promises_SOURCES = tests/abi/promises.c
+tests_abi_promises_LDADD = lib/libkata.la -lpthread
 dist_check_SCRIPTS += tests/abi/dlopen.sh
 tests_abi_dlopen_SOURCES = tests/abi/dlopen.c
 tests_abi_dlopen_LDADD = -ldl -lpthread
