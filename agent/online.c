@@ -49,11 +49,10 @@ static gboolean bring_online(const char *path) {
   return FALSE;
 }
 
-/* How many are online at the end, no more of them brought online than until there are max. */
-static guint bring_all_online(const char *system, const char *kind, guint max) {
+/* Returns how many are online; the others' files are added to offline. */
+static guint find_offline(const char *system, const char *kind, GPtrArray *offline) {
   g_autofree char *directory = g_build_filename(system, kind, NULL);
   g_autoptr(GDir) entries = g_dir_open(directory, 0, NULL);
-  g_autoptr(GPtrArray) offline = g_ptr_array_new_with_free_func(g_free);
   guint online = 0;
   for (const char *name; entries && (name = g_dir_read_name(entries));) {
     if (!has_number(name, kind)) continue;
@@ -64,6 +63,13 @@ static guint bring_all_online(const char *system, const char *kind, guint max) {
     else
       g_ptr_array_add(offline, g_steal_pointer(&path));
   }
+  return online;
+}
+
+/* How many are online at the end, no more of them brought online than until there are max. */
+static guint bring_all_online(const char *system, const char *kind, guint max) {
+  g_autoptr(GPtrArray) offline = g_ptr_array_new_with_free_func(g_free);
+  guint online = find_offline(system, kind, offline);
   for (guint i = 0; i < offline->len && online < max; i++) online += bring_online(offline->pdata[i]) ? 1 : 0;
   return online;
 }
@@ -79,25 +85,36 @@ static gboolean bring_online_in_child(gpointer data, GString *result, GError **e
 
 static gboolean try_now(gpointer user_data);
 
-static void tried(const char *result, const GError *failure, gpointer user_data) {
-  g_autoptr(Online) online = user_data;
+/* Ends it, or tries again a little later. */
+static void go_on(Online *online, guint found, const GError *failure) {
+  g_autoptr(Online) ended = online;
   g_autoptr(GError) error = failure ? g_error_copy(failure) : NULL;
-  guint64 found = result ? g_ascii_strtoull(result, NULL, 10) : 0;
   online->with_memory = FALSE;
   if (!error && found < online->n_cpus && ++online->tries < ONLINE_TRIES) {
-    g_timeout_add(ONLINE_RETRY_MS, try_now, g_steal_pointer(&online));
+    g_timeout_add(ONLINE_RETRY_MS, try_now, g_steal_pointer(&ended));
     return;
   }
   if (!error && found < online->n_cpus)
-    g_set_error(&error, KATA_ERROR, KATA_ERR_INTERNAL, "only %u of %u CPUs are online after %d ms", (guint)found,
+    g_set_error(&error, KATA_ERROR, KATA_ERR_INTERNAL, "only %u of %u CPUs are online after %d ms", found,
                 online->n_cpus, ONLINE_TRIES * ONLINE_RETRY_MS);
   online->func(error, online->user_data);
 }
 
+static void tried(const char *result, const GError *error, gpointer online) {
+  go_on(online, result ? (guint)g_ascii_strtoull(result, NULL, 10) : 0, error);
+}
+
+/* No helper where there is nothing to do, as while CPUs are still to come. */
 static gboolean try_now(gpointer user_data) {
   Online *online = user_data;
+  g_autoptr(GPtrArray) offline = g_ptr_array_new_with_free_func(g_free);
+  guint found = online->n_cpus > 0 ? find_offline(online->system, "cpu", offline) : 0;
+  if (online->with_memory) find_offline(online->system, "memory", offline);
   TaskRequest task = {.work = bring_online_in_child, .data = online};
-  task_start(online->reaper, &task, tried, online);
+  if (offline->len > 0)
+    task_start(online->reaper, &task, tried, online);
+  else
+    go_on(online, found, NULL);
   return G_SOURCE_REMOVE;
 }
 

@@ -18,7 +18,7 @@
 typedef void (*OnlineFunc)(const GError *error, gpointer user_data);
 
 /* Until as many CPUs as n_cpus are online, in all; 0: no CPU. with_memory: every block of memory too. system: as
- * ONLINE_SYSTEM. Helper processes do the work; func is called once, later. */
+ * ONLINE_SYSTEM. Helper processes do the work; func is called once, now or later. */
 void online_start(Reaper *reaper, const char *system, guint n_cpus, gboolean with_memory, OnlineFunc func,
                   gpointer user_data);
 

@@ -143,6 +143,16 @@ static void test_profile(void **state) {
   run_and_check(spec, "runs\n");
 }
 
+/* The kernel logs what a filter with this flag refuses; the script looks for its line. */
+static void test_seccomp_log(void **state) {
+  g_autoptr(Grpc__Spec) spec = with_cgroup(
+      "mkdir /tmp/x 2>/dev/null; echo $?",
+      "{\"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"SCMP_ARCH_X86_64\"], "
+      "\"flags\": [\"SECCOMP_FILTER_FLAG_LOG\"], \"syscalls\": [{\"names\": [\"mkdir\", \"mkdirat\"], \"action\": "
+      "\"SCMP_ACT_ERRNO\"}]}}}");
+  run_and_check(spec, "1\n");
+}
+
 static void test_cpuset(void **state) {
   g_autoptr(Grpc__Spec) spec =
       with_cgroup(CAT("cpuset.cpus cpuset.mems"), "{\"linux\": {\"resources\": {\"cpu\": {\"shares\": 1024}}}}");
@@ -422,21 +432,14 @@ static void test_destroy(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_create_sandbox),
-      cmocka_unit_test(test_limits),
-      cmocka_unit_test(test_limits_not_here),
-      cmocka_unit_test(test_profile),
-      cmocka_unit_test(test_cpuset),
-      cmocka_unit_test(test_block_io),
-      cmocka_unit_test(test_device_rules),
-      cmocka_unit_test(test_update),
-      cmocka_unit_test(test_oom),
-      cmocka_unit_test(test_online),
-      cmocka_unit_test(test_clock),
-      cmocka_unit_test(test_random),
-      cmocka_unit_test(test_core_files),
-      cmocka_unit_test(test_memory_of_agent),
-      cmocka_unit_test(test_not_here),
+      cmocka_unit_test(test_create_sandbox),  cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_limits_not_here), cmocka_unit_test(test_profile),
+      cmocka_unit_test(test_seccomp_log),     cmocka_unit_test(test_cpuset),
+      cmocka_unit_test(test_block_io),        cmocka_unit_test(test_device_rules),
+      cmocka_unit_test(test_update),          cmocka_unit_test(test_oom),
+      cmocka_unit_test(test_online),          cmocka_unit_test(test_clock),
+      cmocka_unit_test(test_random),          cmocka_unit_test(test_core_files),
+      cmocka_unit_test(test_memory_of_agent), cmocka_unit_test(test_not_here),
       cmocka_unit_test(test_destroy),
   };
   g_autoptr(GError) error = NULL;

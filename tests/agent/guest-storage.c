@@ -339,6 +339,40 @@ static void test_huge_pages(void **state) {
   assert_string_equal(after, "0\n");
 }
 
+/* What a container takes of them is in its statistics. */
+static void test_huge_page_statistics(void **state) {
+  Grpc__Storage storage = storage_of("ephemeral", "nodev", "hugetlbfs");
+  char *options[] = {(char *)"pagesize=2097152,size=8388608"};
+  storage.mount_point = (char *)ROOT "/own/pages";
+  storage.options = options;
+  storage.n_options = 1;
+  Grpc__Storage *storages[] = {&storage};
+  g_autoptr(Grpc__Spec) spec = harness_spec("busybox fallocate -l 4194304 /data/f && echo taken; exec sleep 1000");
+  harness_add_mount(spec, "/data", "bind", ROOT "/own/pages");
+  spec->mounts[spec->n_mounts - 1]->options = list_of("rbind");
+  spec->mounts[spec->n_mounts - 1]->n_options = 1;
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)"taker";
+  request.oci = spec;
+  request.storages = storages;
+  request.n_storages = 1;
+  harness_must("CreateContainer", &request.base);
+  harness_start_container("taker");
+  g_autoptr(GBytes) taken = harness_read("taker", "", 100);
+  assert_memory_equal(g_bytes_get_data(taken, NULL), "taken\n", 6);
+  Grpc__StatsContainerRequest wanted = GRPC__STATS_CONTAINER_REQUEST__INIT;
+  wanted.container_id = (char *)"taker";
+  ProtobufCMessage *reply = harness_call("StatsContainer", &wanted.base, NULL);
+  assert_non_null(reply);
+  const Grpc__CgroupStats *stats = ((Grpc__StatsContainerResponse *)reply)->cgroup_stats;
+  guint64 used = 0;
+  for (gsize i = 0; i < stats->n_hugetlb_stats; i++)
+    if (strcmp(stats->hugetlb_stats[i]->key, "2MB") == 0) used = stats->hugetlb_stats[i]->value->usage;
+  assert_int_equal(used, 4194304);
+  protobuf_c_message_free_unpacked(reply, NULL);
+  harness_remove("taker");
+}
+
 static void test_swap(void **state) {
   guint32 slots[] = {0x10};
   Grpc__AddSwapRequest request = GRPC__ADD_SWAP_REQUEST__INIT;
@@ -579,6 +613,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_scsi),
       cmocka_unit_test(test_nvdimm),
       cmocka_unit_test(test_huge_pages),
+      cmocka_unit_test(test_huge_page_statistics),
       cmocka_unit_test(test_swap),
       cmocka_unit_test(test_devices),
       cmocka_unit_test(test_pci_device),

@@ -31,6 +31,7 @@
 #define ADDRESS "unix://" HARNESS_RUN "/agent.sock"
 #define DIAL_MS 30000
 #define LOG HARNESS_RUN "/agent.log"
+#define SETTINGS HARNESS_RUN "/agent.toml"
 
 static const char *const applets[] = {
     "sh",     "cat", "echo",     "sleep", "stty", "sha256sum", "dd", "ls",    "true",  "head", "kill", "mkdir", "wc",
@@ -153,8 +154,10 @@ TtrpcClient *harness_connect(void) {
   return ttrpc_client_new(fd, TTRPC_STREAM_SOCKET);
 }
 
-void harness_start(void) {
-  static const char *const bare[] = {"--listen", ADDRESS, NULL};
+void harness_start(void) { harness_start_with(NULL); }
+
+void harness_start_with(const char *settings) {
+  static const char *const bare[] = {"--listen", ADDRESS};
   const char *wrapper = g_getenv("KATA_TEST_AGENT_WRAPPER");
   g_auto(GStrv) words = g_strsplit(wrapper ? wrapper : "", " ", -1);
   g_autoptr(GPtrArray) argv = g_ptr_array_new();
@@ -162,6 +165,12 @@ void harness_start(void) {
     if (**word) g_ptr_array_add(argv, *word);
   g_ptr_array_add(argv, agent_path);
   for (gsize i = 0; i < G_N_ELEMENTS(bare); i++) g_ptr_array_add(argv, (gpointer)bare[i]);
+  if (settings) {
+    assert_true(g_file_set_contents(SETTINGS, settings, -1, NULL));
+    g_ptr_array_add(argv, (gpointer) "--config");
+    g_ptr_array_add(argv, (gpointer)SETTINGS);
+  }
+  g_ptr_array_add(argv, NULL);
   g_autoptr(GError) error = NULL;
   SpawnOptions options = SPAWN_OPTIONS_INIT;
   options.argv = (const char *const *)argv->pdata;

@@ -20,6 +20,8 @@ int harness_run(int (*func)(void));
 
 /* Starts an agent and connects to it; ends it and checks that it ended well. */
 void harness_start(void);
+/* settings: text of its configuration file. */
+void harness_start_with(const char *settings);
 void harness_stop(void);
 /* Uses an agent somewhere else, whose guest has the root file system at rootfs. Both stay the caller's. */
 void harness_attach(TtrpcClient *client, const char *rootfs);

@@ -7,7 +7,7 @@
 
 truncate -s 1M "$tmp/disk"
 # shellcheck disable=SC2046
-boot 'agent.log=debug agent.devmode agent.debug_console agent.unknown=1' $(port) $(share 256M) -smp 2 -drive "file=$tmp/disk,if=virtio,format=raw"
+boot 'loglevel=7 agent.log=debug agent.devmode agent.debug_console agent.unknown=1' $(port) $(share 256M) -smp 2 -drive "file=$tmp/disk,if=virtio,format=raw"
 wait_for_console 'kata-agent: ready'
 "$top_builddir/tests/agent/guest-sandbox" "unix://$tmp/agent.sock" || fail 'the sandbox in the guest'
 wait_for_power_off
@@ -17,6 +17,10 @@ grep -q 'a debug console was asked for, but this guest image has no shell' "$tmp
 
 grep -q "process.apparmorProfile 'profile-of-test' confines nothing here" "$tmp/console.log" ||
   fail 'the console does not say that a profile is not applied'
+
+# A kernel without auditing has nowhere to log that.
+! grep -q 'audit: initializing' "$tmp/console.log" || grep -q 'type=1326 .*comm="mkdir".*syscall=83 ' "$tmp/console.log" ||
+  fail 'the kernel logs nothing of a filter with SECCOMP_FILTER_FLAG_LOG'
 
 # An agent that cannot have its settings does not start.
 : >"$tmp/console.log"

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Standard streams: whole, in order, with back-pressure, and to their end. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Last: it needs the ones before. */
 #include <cmocka.h>
 
+#include "proto/kata-guest.pb-c.h"
 #include "tests/agent/harness.h"
 
 #define MIB (1u << 20)
@@ -318,6 +321,40 @@ static void test_terminal_output(void **state) {
   assert_int_equal(harness_wait(BOX, "ttyout"), 0);
 }
 
+static pid_t pid_of(const char *id) {
+  Kata__V1__ListProcessesRequest request = KATA__V1__LIST_PROCESSES_REQUEST__INIT;
+  ProtobufCMessage *reply = NULL;
+  g_autoptr(GError) error = NULL;
+  request.container_id = (char *)id;
+  if (!ttrpc_client_invoke(harness_client(), &kata__v1__guest__descriptor, "ListProcesses", &request.base,
+                           HARNESS_CALL_MS, &reply, &error))
+    fail_msg("%s", error->message);
+  pid_t pid = (pid_t)((Kata__V1__ListProcessesResponse *)reply)->processes[0]->pid;
+  protobuf_c_message_free_unpacked(reply, NULL);
+  return pid;
+}
+
+static void check_pipes(const char *id, int size) {
+  for (int i = 0; i < 3; i++) {
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", (int)pid_of(id), i);
+    int fd = open(path, (i == 0 ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_GETPIPE_SZ), size);
+    close(fd);
+  }
+}
+
+/* As large as the agent is told, in an agent of its own; a megabyte otherwise. */
+static void test_pipe_size(void **state) {
+  check_pipes(BOX, MIB);
+  harness_stop();
+  harness_start_with("container_pipe_size = 131072\n");
+  harness_create("pipes", "exec sleep 1000");
+  harness_start_container("pipes");
+  check_pipes("pipes", 131072);
+  harness_remove("pipes");
+}
+
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_stdin_checksum),  cmocka_unit_test(test_echo),
@@ -327,6 +364,7 @@ static int run_all(void) {
       cmocka_unit_test(test_bad_reads),       cmocka_unit_test(test_lost_caller),
       cmocka_unit_test(test_terminal_exec),   cmocka_unit_test(test_terminal_container),
       cmocka_unit_test(test_terminal_let_go), cmocka_unit_test(test_terminal_output),
+      cmocka_unit_test(test_pipe_size),
   };
   return cmocka_run_group_tests_name("agent-streams", tests, start, stop);
 }
