@@ -18,6 +18,7 @@
 #include "shim/container-create.h"
 #include "shim/guest-spec.h"
 #include "shim/limits.h"
+#include "shim/metrics.h"
 #include "shim/orphan.h"
 #include "shim/resize.h"
 #include "shim/service.h"
@@ -553,6 +554,31 @@ static void task_pids(ServiceJob *job) {
   if (list != NULL) protobuf_c_message_free_unpacked(&list->base, NULL);
 }
 
+static void task_stats(ServiceJob *job) {
+  const Containerd__Task__V2__StatsRequest *request = (const void *)job->request;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) init = NULL;
+  if (!find(job, request->id, "", &container, &init)) return;
+  Grpc__StatsContainerRequest call = GRPC__STATS_CONTAINER_REQUEST__INIT;
+  call.container_id = request->id;
+  Grpc__StatsContainerResponse *stats = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(job->owner->sandbox, &error);
+  if (agent == NULL || !agent_call_stats_container(agent, &call, AGENT_CALL_TIMEOUT_MS, &stats, &error)) {
+    /* Its cgroup is gone: the CRI leaves such a container out. */
+    if (process_get_status(init) == PROCESS_STOPPED)
+      ttrpc_call_fail(job->call, TTRPC_NOT_FOUND, "container '%s' has ended: it has no counters", request->id);
+    else
+      fail(job, error);
+    return;
+  }
+  g_autoptr(Google__Protobuf__Any) any = metrics_build(stats, metrics_host_has_version2());
+  grpc__stats_container_response__free_unpacked(stats, NULL);
+  Containerd__Task__V2__StatsResponse reply = CONTAINERD__TASK__V2__STATS_RESPONSE__INIT;
+  reply.stats = any;
+  ttrpc_call_reply(job->call, &reply.base);
+}
+
 /* ---- the owner itself ---- */
 
 static void task_connect(ServiceJob *job) {
@@ -578,10 +604,23 @@ static void task_shutdown(ServiceJob *job) {
 }
 
 static const ServiceMethod methods[] = {
-    {"Create", task_create, TRUE}, {"Start", task_start},     {"Delete", task_delete},     {"Exec", task_exec},
-    {"Wait", task_wait},           {"Kill", task_kill},       {"ResizePty", task_resize},  {"CloseIO", task_close_io},
-    {"Pause", task_pause},         {"Resume", task_resume},   {"Update", task_update},     {"State", task_state},
-    {"Pids", task_pids},           {"Connect", task_connect}, {"Shutdown", task_shutdown}, {NULL, NULL},
+    {"Create", task_create, TRUE},
+    {"Start", task_start},
+    {"Delete", task_delete},
+    {"Exec", task_exec},
+    {"Wait", task_wait},
+    {"Kill", task_kill},
+    {"ResizePty", task_resize},
+    {"CloseIO", task_close_io},
+    {"Pause", task_pause},
+    {"Resume", task_resume},
+    {"Update", task_update},
+    {"State", task_state},
+    {"Pids", task_pids},
+    {"Connect", task_connect},
+    {"Shutdown", task_shutdown},
+    {"Stats", task_stats},
+    {NULL, NULL},
 };
 
 void task_service_add(Owner *owner) {

@@ -65,6 +65,11 @@ class ContainerdKataTest(unittest.TestCase):
         inside = self.ctr("task", "exec", "--exec-id", "e1", "k", "/bin/sh", "-c", "cat; echo in; exit 5", input="x" * 9)
         self.assertEqual((inside.returncode, inside.stdout), (5, "x" * 9 + "in\n"))
         self.assertRegex(self.ok("task", "ps", "k"), "PID +INFO\n[0-9]+ ")
+        numbers = dict(line.split()[:2] for line in self.ok("task", "metrics", "k").splitlines() if len(line.split()) > 1)
+        used = [int(numbers[name]) for name in ("memory.usage_in_bytes", "memory.usage") if name in numbers]
+        self.assertTrue(used and 4096 <= used[0] <= 67108864, numbers)
+        limits = [int(numbers[name]) for name in ("memory.limit_in_bytes", "memory.usage_limit") if name in numbers]
+        self.assertTrue(not limits or limits[0] == 67108864, numbers)
         self.ok("task", "pause", "k")
         self.assertIn("PAUSED", self.ok("task", "ls"))
         self.ok("task", "resume", "k")
@@ -74,6 +79,30 @@ class ContainerdKataTest(unittest.TestCase):
         self.ok("task", "kill", "k")
         wait_for(lambda: "STOPPED" in self.ok("task", "ls"), "the container's end")
         self.remove("k", 7)
+
+    def test_what_a_container_is_made_of(self):
+        """Another snapshotter, a directory as root, files and a program that take output."""
+        self.assertEqual(self.ok(*self.box("--rm", "--snapshotter", "native"), "n", "/bin/cat", "/etc/group"),
+                         "root:x:0:\nuser:x:1000:\nstaff:x:50:user\n")
+        log = self.world.path("logs/deep/out.log")
+        self.ok("run", "--runtime", KATA, "-d", "--log-uri", f"file://{log}", "--rootfs", self.world.path("rootfs"), "f",
+                "/bin/sh", "-c", "echo line; touch /made; exit 3")
+        wait_for(lambda: "STOPPED" in self.ok("task", "ls"), "the container's end")
+        with open(log, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "line\n")
+        self.assertTrue(os.path.exists(self.world.path("rootfs/made")))
+        self.remove("f", 3)
+        program, caught = self.world.path("logger"), self.world.path("caught")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nexec 5>&-\necho \"$1=$2 $CONTAINER_ID $CONTAINER_NAMESPACE\" >{caught}\n"
+                       f"cat <&3 >>{caught}; cat <&4 >>{caught}\n")
+        os.chmod(program, 0o755)
+        self.ok(*self.box("-d", "--log-uri", f"binary://{program}?tag=t%201"), "b", "/bin/sh", "-c", "echo out; echo err >&2")
+        wait_for(lambda: "STOPPED" in self.ok("task", "ls"), "the container's end")
+        self.ok("task", "rm", "b")
+        self.ok("containers", "rm", "b")
+        with open(caught, encoding="utf-8") as file:
+            self.assertEqual(file.read(), f"tag=t 1 b {self.daemon.namespace}\nout\nerr\n")
 
     def test_containerd_killed(self):
         """It comes back to a container that runs, and to one that has ended meanwhile."""
