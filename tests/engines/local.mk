@@ -11,4 +11,4 @@ ENGINE_TESTS = \
 	tests/engines/test-volumes.py
 dist_check_SCRIPTS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
-EXTRA_DIST += tests/engines/engines.py tests/engines/containerd.py
+EXTRA_DIST += tests/engines/engines.py tests/engines/containerd.py tests/engines/ttrpc.py

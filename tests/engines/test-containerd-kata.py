@@ -4,11 +4,18 @@
 import json
 import os
 import re
+import signal
+import subprocess
 import unittest
 
 import engines
+import kata_cli
+import ttrpc
 from containerd import KATA, Containerd, Events
 from engines import EngineWorld, Terminal, wait_for
+
+PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process"
+RESOURCES = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 
 
 class ContainerdKataTest(unittest.TestCase):
@@ -120,6 +127,133 @@ class ContainerdKataTest(unittest.TestCase):
         self.ok("task", "kill", "k")
         wait_for(lambda: re.search(r"k +\d+ +STOPPED", self.ok("task", "ls")), "the container's end")
         self.remove("k", 7)
+
+    def pids_of(self, container):
+        """Of what serves a container: the owner, QEMU, and virtiofsd (its parent first)."""
+        with open(os.path.join(self.daemon.bundle(container), "shim.pid"), encoding="utf-8") as file:
+            found = {"owner": int(file.read())}
+        with open(os.path.join(self.daemon.bundle(container), "address"), encoding="utf-8") as file:
+            directory = os.path.dirname(file.read().replace("unix://", ""))
+        with open(os.path.join(directory, "state.json"), encoding="utf-8") as file:
+            state = json.load(file)
+        return dict(found, qemu=state["qemu_pid"], virtiofsd=state["virtiofsd_pid"])
+
+    def test_killed_parts(self):
+        """Whatever is killed, containerd learns of the end, cleans up, and nothing is left."""
+        for part in ("owner", "qemu", "virtiofsd"):
+            with self.subTest(part):
+                self.ok(*self.box("-d"), part, "/bin/sleep", "1000")
+                os.kill(self.pids_of(part)[part], signal.SIGKILL)
+                # Of one whose owner has gone containerd forgets the task at once.
+                wait_for(lambda: not re.search(f"{part} .*RUNNING", self.ok("task", "ls")), f"the end by {part}")
+                self.ctr("task", "rm", part)
+                self.ok("containers", "rm", part)
+                self.daemon.assert_nothing_left()
+
+    def test_answers(self):
+        """What the owner says to wrong calls, as containerd's own shim does."""
+        self.ok(*self.box("-d"), "w", "/bin/sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done")
+        with open(os.path.join(self.daemon.bundle("w"), "address"), encoding="utf-8") as file:
+            client = ttrpc.Client(file.read())
+        self.addCleanup(client.close)
+
+        def task(method, message, version=2):
+            return client.call(f"containerd.task.v{version}.Task", method, message)
+        process = {1: PROCESS, 2: json.dumps({"args": ["/bin/sh", "-c", "exit 4"], "cwd": "/", "env": [],
+                                              "user": {"uid": 0, "gid": 0}})}
+        wrong = [("State", {1: "none"}, "NOT_FOUND"), ("State", {1: "w", 2: "none"}, "NOT_FOUND"),
+                 ("Start", {1: "none"}, "NOT_FOUND"), ("Start", {1: "w"}, "FAILED_PRECONDITION"),
+                 ("Delete", {1: "w"}, "FAILED_PRECONDITION"), ("Create", {1: "w", 2: self.daemon.bundle("w")},
+                                                               "ALREADY_EXISTS"),
+                 ("Create", {1: "../x", 2: "/tmp"}, "INVALID_ARGUMENT"),
+                 ("Create", {1: "x", 2: "/no/such/bundle"}, "NOT_FOUND"),
+                 ("Exec", {1: "w", 2: "e", 7: {1: "of/no/type", 2: "x"}}, "INVALID_ARGUMENT"),
+                 ("Exec", {1: "w", 2: "e"}, "INVALID_ARGUMENT"),
+                 ("Exec", {1: "w", 2: "e", 7: {1: PROCESS, 2: "no json"}}, "INVALID_ARGUMENT"),
+                 ("Exec", {1: "w", 2: "e", 6: "relative", 7: process}, "UNIMPLEMENTED"),
+                 ("Resume", {1: "w"}, "FAILED_PRECONDITION"), ("Pause", {1: "none"}, "NOT_FOUND"),
+                 ("Kill", {1: "w", 2: "none", 3: 9}, "NOT_FOUND"), ("Wait", {1: "none"}, "NOT_FOUND"),
+                 ("Update", {1: "w", 2: {1: RESOURCES, 2: "no json"}}, "INVALID_ARGUMENT"),
+                 ("Checkpoint", {1: "w", 2: "/tmp/x"}, "UNIMPLEMENTED"), ("Stats", {1: "none"}, "NOT_FOUND"),
+                 ("NoSuchMethod", {}, "UNIMPLEMENTED")]
+        for version in (2, 3):
+            for method, message, status in wrong:
+                with self.subTest(f"{method} {message} v{version}"):
+                    self.assertEqual(task(method, message, version)[0], status)
+        self.assertNotEqual(client.call("containerd.task.v2.Task", "State", b"\x0a\xff")[0], "OK")
+        self.assertEqual(client.call("no.such.Service", "State", {})[0], "UNIMPLEMENTED")
+        self.assertEqual(task("Exec", {1: "w", 2: "e", 7: process})[0], "OK")
+        self.assertEqual(task("Exec", {1: "w", 2: "e", 7: process})[0], "ALREADY_EXISTS")
+        self.assertEqual(task("Kill", {1: "w", 2: "e", 3: 15})[0], "FAILED_PRECONDITION")
+        self.assertEqual(task("Start", {1: "w", 2: "e"})[0], "OK")
+        status, ended = task("Wait", {1: "w", 2: "e"})
+        self.assertEqual((status, ended[1]), ("OK", [4]))
+        self.assertEqual(task("Kill", {1: "w", 2: "e", 3: 15})[0], "NOT_FOUND")
+        status, deleted = task("Delete", {1: "w", 2: "e"})
+        self.assertEqual((status, deleted[2], deleted[3]), ("OK", [4], ended[2]))
+        self.assertEqual(task("Delete", {1: "w", 2: "e"})[0], "NOT_FOUND")
+        status, state = task("State", {1: "w"})
+        self.assertEqual((status, state[4]), ("OK", [2]))
+        self.assertEqual(ttrpc.decode(state[10][0])[1], [2**64 - 62135596800])
+        status, connected = task("Connect", {1: "none"})
+        self.assertEqual((status, connected.get(2)), ("OK", None))
+        self.assertEqual(connected[1], [self.pids_of("w")["owner"]])
+        self.assertEqual(task("Shutdown", {1: "w"})[0], "OK")  # there is a container, so nothing happens
+        self.assertEqual(task("CloseIO", {1: "w", 3: 1})[0], "OK")
+        self.assertEqual(task("ResizePty", {1: "w", 3: 80, 4: 25})[0], "OK")
+        sandbox = "containerd.runtime.sandbox.v1.Sandbox"
+        self.assertEqual(client.call(sandbox, "PingSandbox", {1: "w"})[0], "OK")
+        self.assertEqual(client.call(sandbox, "PingSandbox", {1: "other"})[0], "NOT_FOUND")
+        self.assertEqual(client.call(sandbox, "ShutdownSandbox", {1: "w"})[0], "FAILED_PRECONDITION")
+        status, answer = client.call(sandbox, "SandboxMetrics", {1: "w"})
+        self.assertEqual(status, "OK")
+        self.assertIn(b"io.containerd.cgroups.v", answer[1][0])
+        self.ok("task", "kill", "w")
+        wait_for(lambda: "STOPPED" in self.ok("task", "ls"), "the container's end")
+        self.assertGreaterEqual(len(task("Pids", {1: "w"})[1][1]), 1)
+        self.assertEqual(task("Start", {1: "w"})[0], "FAILED_PRECONDITION")
+        self.remove("w", 7)
+
+    def test_command_line(self):
+        """What the program prints, and what it does with ids that are not there."""
+        def shim(*args, **options):
+            return subprocess.run([kata_cli.OWNER, "-namespace", self.daemon.namespace, "-address",
+                                   self.world.path("containerd.sock"), *args], env=self.daemon.env, capture_output=True,
+                                  check=False, **options)
+        for _ in range(2):
+            deleted = shim("-id", "none", "-bundle", "/nowhere", "delete", stdin=subprocess.DEVNULL)
+            self.assertEqual((deleted.returncode, deleted.stderr), (0, b""))
+            self.assertEqual(ttrpc.decode(deleted.stdout)[2], [137])
+        info = shim("-info", input=b"")
+        self.assertEqual(ttrpc.decode(info.stdout)[1], [b"io.containerd.kata.v2"])
+        self.assertRegex(shim("-v", stdin=subprocess.DEVNULL).stdout.decode(), "containerd-shim-kata-v2:\n  Version:  .*\n  Rev")
+        bundle = self.world.bundle("true")
+        unknown = shim("-id", "x", "start", input=ttrpc.encode({1: "some.Options", 2: b"x"}), cwd=bundle)
+        self.assertEqual((unknown.returncode, unknown.stdout), (1, b""))
+        self.assertIn(b"'some.Options'", unknown.stderr)
+        missing = shim("-id", "x", "start", input=b"", cwd=self.world.base)
+        self.assertIn(b"config.json", missing.stderr)
+        options = ttrpc.encode({1: "runtimeoptions.v1.Options", 2: ttrpc.encode({2: "/no/such.conf"})})
+        missing = shim("-id", "x", "start", input=options, cwd=bundle)
+        self.assertIn(b"/no/such.conf", missing.stderr)
+
+        def join(document):
+            document["annotations"] = {"io.kubernetes.cri.container-type": "container",
+                                       "io.kubernetes.cri.sandbox-id": "nosuchpod"}
+        missing = shim("-id", "x", "start", input=b"", cwd=self.world.bundle("true", change=join))
+        self.assertIn(b"sandbox 'nosuchpod' does not exist", missing.stderr)
+
+        def group(document):
+            document["annotations"] = {"io.containerd.runc.v2.group": "g"}
+        first = shim("-id", "x", "start", input=ttrpc.encode({1: "x", 2: self.daemon.namespace, 4: "2.3.0"}),
+                     cwd=self.world.bundle("true", change=group))
+        second = shim("-id", "y", "start", input=b"", cwd=self.world.bundle("true", change=group))
+        self.assertEqual((first.returncode, second.returncode), (0, 0), first.stderr + second.stderr)
+        self.assertRegex(first.stdout, b"^unix:///run/kata/.*\n$")
+        self.assertEqual(first.stdout, second.stdout)
+        client = ttrpc.Client(first.stdout.decode().strip())
+        self.assertEqual(client.call("containerd.task.v2.Task", "Shutdown", {1: "x"})[0], "OK")
+        client.close()
 
 
 if __name__ == "__main__":
