@@ -2,10 +2,12 @@
 # Engines that call katactl as their runtime; each test starts and stops its own, and skips if it is not installed.
 ENGINE_TESTS = \
 	tests/engines/test-buildah.py \
+	tests/engines/test-cni.py \
 	tests/engines/test-conmon.py \
 	tests/engines/test-containerd-kata.py \
 	tests/engines/test-containerd.py \
 	tests/engines/test-docker.py \
+	tests/engines/test-docker-networks.py \
 	tests/engines/test-networks.py \
 	tests/engines/test-podman.py \
 	tests/engines/test-volumes.py
