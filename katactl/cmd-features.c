@@ -31,7 +31,7 @@ static const char features[] =
     "'archs':['SCMP_ARCH_X86','SCMP_ARCH_X86_64','SCMP_ARCH_X32']},"
     "'apparmor':{'enabled':false},'selinux':{'enabled':false},"
     "'intelRdt':{'enabled':false},'mountExtensions':{'idmap':{'enabled':false}},'netDevices':{'enabled':false}},"
-    "'annotations':{'org.opencontainers.runc.checkpoint.enabled':'false'},"
+    "'annotations':{'org.opencontainers.runc.checkpoint.enabled':'true'},"
     "'potentiallyUnsafeConfigAnnotations':['io.katacontainers.']"
     "}";
 

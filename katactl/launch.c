@@ -94,7 +94,10 @@ static gboolean create_container(Launch *launch, GError **error) {
   if (g_atomic_int_get(&launch->cancelled_by) == 0) {
     /* Nobody else would remove what a foreground run is killed over. */
     guint32 flags = launch->options->detach || launch->options->keep ? 0 : KATA_CONTAINER_CREATE_BOUND;
-    container = kata_container_create(sandbox, id, launch->bundle, &launch->streams.io, flags, &err);
+    const char *checkpoint = launch->options->checkpoint;
+    container = checkpoint != NULL
+                    ? kata_container_restore(sandbox, id, launch->bundle, checkpoint, &launch->streams.io, flags, &err)
+                    : kata_container_create(sandbox, id, launch->bundle, &launch->streams.io, flags, &err);
   }
   if (container == NULL || g_atomic_int_get(&launch->cancelled_by) != 0) {
     take_back(launch, container);

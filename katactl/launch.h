@@ -13,9 +13,10 @@ typedef struct {
   const char *pidfd_socket;
   const char *pid_file;
   int preserve_fds;
-  gboolean start;  /* and let it run */
-  gboolean detach; /* leave a monitor instead of staying */
-  gboolean keep;   /* staying: do not delete it at the end */
+  gboolean start;         /* and let it run */
+  gboolean detach;        /* leave a monitor instead of staying */
+  const char *checkpoint; /* directory to restore it from, or NULL */
+  gboolean keep;          /* staying: do not delete it at the end */
 } LaunchOptions;
 
 /* Returns the exit status: of the container if katactl stays with it, else 0. After an error nothing of the container

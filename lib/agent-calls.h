@@ -14,6 +14,16 @@
 #include "common/ttrpc.h"
 #include "proto/agent.pb-c.h"
 
+/* A guest restored from a checkpoint under another id knows its container by the id it was saved with: from now on
+ * calls of this process that name own_id reach it as guest_id. A process has one such guest at most. NULL: no such any
+ * more. */
+void agent_calls_set_alias(const char *own_id, const char *guest_id);
+/* The other way round; what is no alias is returned as it is. */
+const char *agent_calls_own_id(const char *guest_id);
+/* The message with the guest's id, within buffer of at least the message's size, or itself. */
+const ProtobufCMessage *agent_calls_translate(const ProtobufCMessage *request, void *buffer);
+#define AGENT_CALLS_MESSAGE_MAX 512u
+
 /* PLAIN(name, method, request), REPLY(name, method, request, reply). */
 #define AGENT_CALLS(PLAIN, REPLY)                                                                   \
   PLAIN(create_sandbox, CreateSandbox, Grpc__CreateSandboxRequest)                                  \

@@ -55,8 +55,9 @@ static gboolean call(const kata_container *container, const char *method, const 
 
 /* ---- create, open, list ---- */
 
-static gboolean create(const kata_sandbox *sandbox, const char *id, const char *bundle, const kata_process_io *io,
-                       uint32_t flags, GError **error) {
+/* checkpoint: where one is, or NULL. */
+static gboolean create(const kata_sandbox *sandbox, const char *id, const char *bundle, const char *checkpoint,
+                       const kata_process_io *io, uint32_t flags, GError **error) {
   g_auto(TaskStreams) streams = {0};
   if (!api_check_argument(id, "id", error) || !id_check(id, "container", error) ||
       !api_check_argument(bundle, "bundle", error) || !task_streams_init(&streams, io, error))
@@ -77,9 +78,11 @@ static gboolean create(const kata_sandbox *sandbox, const char *id, const char *
   options.value.data = packed;
 
   g_autofree char *absolute = g_canonicalize_filename(bundle, NULL);
+  g_autofree char *saved = checkpoint != NULL ? g_canonicalize_filename(checkpoint, NULL) : NULL;
   Containerd__Task__V2__CreateTaskRequest request = CONTAINERD__TASK__V2__CREATE_TASK_REQUEST__INIT;
   request.id = (char *)id;
   request.bundle = absolute;
+  if (saved != NULL) request.checkpoint = saved;
   request.terminal = streams.terminal;
   request.stdin = streams.in;
   request.stdout = streams.out;
@@ -92,9 +95,44 @@ kata_container *kata_container_create(kata_sandbox *sandbox, const char *id, con
                                       const kata_process_io *io, uint32_t flags, kata_error **err) {
   g_autoptr(GError) error = NULL;
   if (!api_check(sandbox, "sandbox", flags, KATA_CONTAINER_CREATE_BOUND, &error) ||
-      !create(sandbox, id, bundle, io, flags, &error))
+      !create(sandbox, id, bundle, NULL, io, flags, &error))
     return api_fail_null(err, error);
   return container_handle_new(sandbox->ctx, sandbox->id, id);
+}
+
+kata_container *kata_container_restore(kata_sandbox *sandbox, const char *id, const char *bundle, const char *directory,
+                                       const kata_process_io *io, uint32_t flags, kata_error **err) {
+  g_autoptr(GError) error = NULL;
+  if (!api_check(sandbox, "sandbox", flags, KATA_CONTAINER_CREATE_BOUND, &error) ||
+      !api_check_argument(directory, "directory", &error) || !create(sandbox, id, bundle, directory, io, flags, &error))
+    return api_fail_null(err, error);
+  return container_handle_new(sandbox->ctx, sandbox->id, id);
+}
+
+static gboolean checkpoint(const kata_container *container, const char *directory, gboolean leave_running,
+                           GError **error) {
+  Kata__V1__CheckpointOptions own = KATA__V1__CHECKPOINT_OPTIONS__INIT;
+  own.exit = !leave_running;
+  guint8 packed[8];
+  Google__Protobuf__Any options = GOOGLE__PROTOBUF__ANY__INIT;
+  options.type_url = (char *)"kata.v1.CheckpointOptions";
+  options.value.len = kata__v1__checkpoint_options__pack(&own, packed);
+  options.value.data = packed;
+  g_autofree char *absolute = g_canonicalize_filename(directory, NULL);
+  Containerd__Task__V2__CheckpointTaskRequest request = CONTAINERD__TASK__V2__CHECKPOINT_TASK_REQUEST__INIT;
+  request.id = container->id;
+  request.path = absolute;
+  request.options = &options;
+  return call(container, "Checkpoint", &request.base, error);
+}
+
+int kata_container_checkpoint(kata_container *container, const char *directory, uint32_t flags, kata_error **err) {
+  g_autoptr(GError) error = NULL;
+  gboolean leave_running = (flags & KATA_CHECKPOINT_LEAVE_RUNNING) != 0;
+  if (!api_check(container, "container", flags, KATA_CHECKPOINT_LEAVE_RUNNING, &error) ||
+      !api_check_argument(directory, "directory", &error) || !checkpoint(container, directory, leave_running, &error))
+    return api_fail(err, error);
+  return 0;
 }
 
 kata_container *kata_container_open(kata_context *ctx, const char *id, uint32_t flags, kata_error **err) {

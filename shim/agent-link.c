@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/agent-link.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "common/error.h"
@@ -9,6 +10,11 @@
 static gboolean call_guest(TtrpcClient *agent, const char *method, const ProtobufCMessage *request,
                            ProtobufCMessage **ret_reply, GError **error) {
   g_autoptr(GError) why = NULL;
+  union {
+    max_align_t align;
+    guint8 bytes[AGENT_CALLS_MESSAGE_MAX];
+  } buffer;
+  request = agent_calls_translate(request, &buffer);
   if (ttrpc_client_invoke(agent, &kata__v1__guest__descriptor, method, request, AGENT_CALL_TIMEOUT_MS, ret_reply, &why))
     return TRUE;
   /* Upstream's ttRPC calls an unknown service an invalid argument. */

@@ -75,14 +75,25 @@ static char *build_xml(const Disks *disks, guint port, GError **error) {
   return domain_xml_disk_build(&disk, error);
 }
 
+gboolean disks_prepare(Disks *disks, guint port, int fd, dev_t device, const char *shown, gboolean read_only,
+                       GError **error) {
+  if (port >= disks->n_ports || disks->ports[port] != NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "cannot put '%s' into port %u: it is taken, or not there",
+                shown, port);
+    return FALSE;
+  }
+  if (!make_directory(disks, error)) return FALSE;
+  g_autofree char *node = node_path(disks, port);
+  disks->ports[port] = block_source_new(fd, device, shown, node, read_only, error);
+  return disks->ports[port] != NULL;
+}
+
 gboolean disks_plug(Disks *disks, Vm *vm, int fd, dev_t device, const char *shown, gboolean read_only, guint *ret_port,
                     GError **error) {
   guint port = 0;
-  if (!find_port(disks, shown, &port, error) || !make_directory(disks, error)) return FALSE;
-  g_autofree char *node = node_path(disks, port);
+  if (!find_port(disks, shown, &port, error) || !disks_prepare(disks, port, fd, device, shown, read_only, error))
+    return FALSE;
   g_autofree char *what = g_strdup_printf("cannot plug '%s' into the virtual machine", shown);
-  disks->ports[port] = block_source_new(fd, device, shown, node, read_only, error);
-  if (disks->ports[port] == NULL) return FALSE;
   g_autofree char *xml = build_xml(disks, port, error);
   if (xml != NULL && vm_attach(vm, xml, what, error)) {
     *ret_port = port;

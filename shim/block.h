@@ -23,6 +23,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Disks, disks_free)
 gboolean disks_plug(Disks *disks, Vm *vm, int fd, dev_t device, const char *shown, gboolean read_only, guint *ret_port,
                     GError **error);
 
+/* The same for a machine that is still to be started with the disk in it. */
+gboolean disks_prepare(Disks *disks, guint port, int fd, dev_t device, const char *shown, gboolean read_only,
+                       GError **error);
+
 /* Takes it out again; vm NULL: the machine has ended. A guest that does not let it go keeps it until it ends, which is
  * no error but a warning. */
 void disks_unplug(Disks *disks, Vm *vm, guint port);

@@ -18,6 +18,7 @@
 #include "shim/cgroup-limits.h"
 #include "shim/cgroup-systemd.h"
 #include "shim/cgroup.h"
+#include "shim/checkpoint.h"
 #include "shim/guest-spec.h"
 #include "shim/host-watch.h"
 #include "shim/limits.h"
@@ -57,6 +58,8 @@ typedef struct {
   gboolean linked;
   gsize n_rootfs; /* how many mounts lie at the bundle's rootfs, until the guest has them */
   Volumes *volumes;
+  const char *checkpoint_dir; /* NULL: a new container */
+  Kata__V1__Checkpoint *checkpoint;
 } Creation;
 
 static void clear_tree(gpointer fd) { fd_clear(fd); }
@@ -65,6 +68,7 @@ static void creation_clear(Creation *creation) {
   g_free(creation->bundle);
   g_free(creation->netns_path);
   g_clear_pointer(&creation->volumes, volumes_free);
+  if (creation->checkpoint != NULL) protobuf_c_message_free_unpacked(&creation->checkpoint->base, NULL);
   oci_spec_free(creation->spec);
   if (creation->info != NULL) protobuf_c_message_free_unpacked(&creation->info->base, NULL);
   g_clear_pointer(&creation->shares, g_ptr_array_unref);
@@ -265,11 +269,7 @@ static gboolean open_process(Creation *creation, const Containerd__Task__V2__Cre
 
 static gboolean check_request(const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
   if (!id_check(request->id, "container", error)) return FALSE;
-  if (*request->checkpoint != '\0') {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
-                "cannot create container '%s': checkpoints are not supported by this version", request->id);
-    return FALSE;
-  }
+  if (*request->checkpoint != '\0' && !safe_path_check(request->checkpoint, "checkpoint", error)) return FALSE;
   return safe_path_check(request->bundle, "bundle", error);
 }
 
@@ -352,16 +352,78 @@ static gboolean mount_rootfs(Creation *creation, const Containerd__Task__V2__Cre
   return TRUE;
 }
 
+/* Whatever is on the disk now, it gets what was saved. */
+static void take_saved_type(Creation *creation) {
+  GuestShare *root = creation->shares->pdata[0];
+  const Kata__V1__ContainerState *saved = creation->checkpoint->sandbox->containers[0];
+  for (size_t i = 0; i < saved->n_disks && root->fstype == NULL; i++)
+    if (*saved->disks[i]->fstype != '\0') root->fstype = g_strdup(saved->disks[i]->fstype);
+}
+
+static gboolean read_checkpoint(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request,
+                                GError **error) {
+  Sandbox *sandbox = creation->sandbox;
+  if (*request->checkpoint == '\0') return TRUE;
+  creation->checkpoint_dir = request->checkpoint;
+  creation->checkpoint = checkpoint_load(request->checkpoint, error);
+  if (creation->checkpoint == NULL || !checkpoint_check(creation->checkpoint, sandbox, error)) return FALSE;
+  take_saved_type(creation);
+  /* The machine is as large as it was. */
+  const Kata__V1__SandboxState *saved = creation->checkpoint->sandbox;
+  sandbox->base_size = (VmSize){saved->base_vcpus, saved->base_memory_mib};
+  sandbox->size = (VmSize){saved->vcpus, saved->memory_mib};
+  return TRUE;
+}
+
+static const Kata__V1__ContainerState *saved_container(const Creation *creation) {
+  return creation->checkpoint->sandbox->containers[0];
+}
+
+static gboolean prepare_disks(Restoring *restoring, Disks *disks, GError **error) {
+  const Creation *creation = restoring->user_data;
+  return volumes_prepare_disks(creation->volumes, saved_container(creation), disks, error) &&
+         checkpoint_restore_disks(restoring, disks, error);
+}
+
+static const char *saved_guest_id(const Creation *creation) {
+  const Kata__V1__ContainerState *saved = saved_container(creation);
+  return *saved->guest_id != '\0' ? saved->guest_id : saved->info->id;
+}
+
+/* As with runc, what was frozen when it was saved runs when it is restored. */
+static gboolean resume_saved(Creation *creation, GError **error) {
+  if (strcmp(saved_container(creation)->info->status, "paused") != 0) return TRUE;
+  Grpc__ResumeContainerRequest request = GRPC__RESUME_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)saved_guest_id(creation);
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(creation->sandbox, error);
+  return agent != NULL && agent_call_resume_container(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
+}
+
+/* The container is in the machine. */
+static gboolean restore_in_guest(Creation *creation, GError **error) {
+  Sandbox *sandbox = creation->sandbox;
+  Restoring restoring = {creation->checkpoint_dir, creation->checkpoint, prepare_disks, creation};
+  sandbox->restoring = &restoring;
+  gboolean is_up = sandbox_ensure_started(sandbox, error);
+  sandbox->restoring = NULL;
+  if (!is_up) return FALSE;
+  volumes_resume_copies(creation->volumes, saved_container(creation));
+  return resume_saved(creation, error);
+}
+
 static gboolean run_steps(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
   Sandbox *sandbox = creation->sandbox;
-  if (!read_bundle(creation, error) || !mount_rootfs(creation, request, error) || !open_trees(creation, error))
+  if (!read_bundle(creation, error) || !read_checkpoint(creation, request, error) ||
+      !mount_rootfs(creation, request, error) || !open_trees(creation, error))
     return FALSE;
   if (!sandbox_dir_link(sandbox->root, sandbox->dir, creation->id, error)) return FALSE;
   creation->linked = TRUE;
   if (sandbox_get_status(sandbox) == SANDBOX_CREATED) sandbox->demand = creation->demand;
   if (!open_process(creation, request, error) || !join_cgroup(creation, error) || !run_create_hooks(creation, error) ||
-      !choose_network(creation, error) || !sandbox_ensure_started(sandbox, error))
+      !choose_network(creation, error))
     return FALSE;
+  if (creation->checkpoint != NULL) return restore_in_guest(creation, error);
+  if (!sandbox_ensure_started(sandbox, error)) return FALSE;
   timed(sandbox, "container", TRUE);
   gboolean created = resize_follow(sandbox, &creation->demand, error) && create_in_guest(creation, error);
   timed(sandbox, "container", FALSE);
@@ -375,6 +437,7 @@ static Container *finish_creation(Creation *creation) {
   if (container->copies->len > 0) volumes_watch_copies(creation->sandbox);
   container->bound = creation->bound;
   container->demand = creation->demand;
+  if (creation->checkpoint != NULL) container_set_guest_id(container, saved_guest_id(creation));
   container->cgroups = g_steal_pointer(&creation->cgroups);
   sandbox_add_container(creation->sandbox, container);
   return container;

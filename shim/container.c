@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "lib/agent-calls.h"
 #include "shim/times.h"
 
 static void free_disk(gpointer disk) { kata__v1__disk_state__free_unpacked(disk, NULL); }
@@ -38,6 +39,7 @@ void container_unref(Container *container) {
   g_ptr_array_unref(container->disks);
   g_ptr_array_unref(container->copies);
   g_strfreev(container->cgroups);
+  g_free(container->guest_id);
   g_mutex_clear(&container->lock);
   g_mutex_clear(&container->starting);
   g_free(container);
@@ -163,11 +165,18 @@ Kata__V1__ContainerState *container_to_state(Container *container) {
   state->disks = calloc(container->disks->len + 1, sizeof *state->disks);
   for (guint i = 0; i < container->disks->len; i++)
     state->disks[state->n_disks++] = copy_disk(container->disks->pdata[i]);
+  if (container->guest_id != NULL) state->guest_id = strdup(container->guest_id);
   state->copies = calloc(container->copies->len + 1, sizeof *state->copies);
   for (guint i = 0; i < container->copies->len; i++)
     state->copies[state->n_copies++] = copy_tree_to_state(container->copies->pdata[i]);
   g_mutex_unlock(&container->lock);
   return state;
+}
+
+void container_set_guest_id(Container *container, const char *guest_id) {
+  g_free(container->guest_id);
+  container->guest_id = g_strdup(guest_id);
+  agent_calls_set_alias(container->info->id, guest_id);
 }
 
 Container *container_restore(const Kata__V1__ContainerState *state, ProcessEndedFunc ended, gpointer user_data) {
@@ -176,6 +185,7 @@ Container *container_restore(const Kata__V1__ContainerState *state, ProcessEnded
   container->hooks = hooks_copy(state->hooks);
   container->paused = strcmp(state->info->status, "paused") == 0;
   container->bound = state->bound;
+  if (*state->guest_id != '\0') container_set_guest_id(container, state->guest_id);
   container->demand = (VmDemand){(double)state->milli_vcpus / 1000, state->memory_mib, state->cpu_shares};
   if (state->n_cgroups > 0) container->cgroups = g_new0(char *, state->n_cgroups + 1);
   for (size_t i = 0; i < state->n_cgroups; i++) container->cgroups[i] = g_strdup(state->cgroups[i]);

@@ -27,6 +27,7 @@ typedef struct {
   GPtrArray *disks;     /* Kata__V1__DiskState: what is plugged in for it */
   GPtrArray *copies;    /* CopyTree */
   VmDemand demand;      /* what its limits ask of the machine */
+  char *guest_id;       /* what the guest calls it, if it was restored under any id; else NULL */
   char **cgroups;       /* directories of its cgroup on the host, or NULL */
 } Container;
 
@@ -47,6 +48,9 @@ GPtrArray *container_get_processes(Container *container);
 
 /* info with status, pid and times as they are now; free with protobuf_c_message_free_unpacked(). */
 Kata__V1__ContainerInfo *container_describe(Container *container, guint32 hypervisor_pid);
+
+/* It was restored from a checkpoint of a container of that id. */
+void container_set_guest_id(Container *container, const char *guest_id);
 
 /* The poststop hooks of a container that is gone, once; place: as HookSubject's. */
 void container_run_last_hooks(Container *container, pid_t place);

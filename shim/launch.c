@@ -14,6 +14,7 @@
 #include "lib/vm-config.h"
 #include "shim/agent-link.h"
 #include "shim/boot-slot.h"
+#include "shim/checkpoint.h"
 #include "shim/console.h"
 #include "shim/guest-spec.h"
 #include "shim/net-follow.h"
@@ -161,6 +162,7 @@ static VmConfig *make_config(Sandbox *sandbox, GError **error) {
 /* Taps come to be, and QEMU lives, in the network namespace of the thread that starts it. */
 static gboolean start_here(gpointer data, GError **error) {
   Sandbox *sandbox = data;
+  if (sandbox->restoring != NULL) return checkpoint_restore_machine(sandbox, error);
   return vm_start(sandbox->vm, sandbox->domain_xml, error);
 }
 
@@ -170,8 +172,8 @@ static gboolean step_machine(Sandbox *sandbox, GError **error) {
   if (sandbox->channel == CHANNEL_VSOCK) sandbox->vsock_cid = (guint32)g_random_int_range(3, G_MAXINT32);
   g_autoptr(VmConfig) config = make_config(sandbox, error);
   if (config == NULL) return FALSE;
-  sandbox->domain_xml = domain_xml_build(config, error);
-  if (sandbox->domain_xml == NULL || !net_namespace_run(net_get_namespace(sandbox->net), start_here, sandbox, error) ||
+  if (sandbox->restoring == NULL && (sandbox->domain_xml = domain_xml_build(config, error)) == NULL) return FALSE;
+  if (!net_namespace_run(net_get_namespace(sandbox->net), start_here, sandbox, error) ||
       !net_connect(sandbox->net, error))
     return FALSE;
   sandbox_watch(sandbox);
@@ -213,7 +215,7 @@ static gboolean connect_agent(Sandbox *sandbox, gboolean was_used, int timeout_m
 static gboolean step_kernel(Sandbox *sandbox, GError **error) {
   gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
   g_autoptr(GError) why = NULL;
-  if (connect_agent(sandbox, FALSE, (int)seconds * 1000, &why)) return TRUE;
+  if (connect_agent(sandbox, sandbox->restoring != NULL, (int)seconds * 1000, &why)) return TRUE;
   kata_error_code code = error_get_code(why) == KATA_ERR_TIMEOUT ? KATA_ERR_TIMEOUT : KATA_ERR_GUEST;
   if (code == KATA_ERR_TIMEOUT)
     g_set_error(error, KATA_ERROR, code,
@@ -261,7 +263,7 @@ static gpointer oom_thread(gpointer user_data) {
   Grpc__GetOOMEventRequest request = GRPC__GET_OOMEVENT_REQUEST__INIT;
   Grpc__OOMEvent *event = NULL;
   while (agent != NULL && agent_call_get_oom_event(agent, &request, 0, &event, NULL)) {
-    g_autoptr(Container) container = sandbox_find_container(sandbox, event->container_id, NULL);
+    g_autoptr(Container) container = sandbox_find_container(sandbox, agent_calls_own_id(event->container_id), NULL);
     if (container != NULL) tell_oom(sandbox, container);
     grpc__oomevent__free_unpacked(g_steal_pointer(&event), NULL);
   }
@@ -297,7 +299,17 @@ static GPtrArray *kernel_modules(const kata_settings *settings) {
   return modules;
 }
 
+static gboolean greet_again(Sandbox *sandbox, GError **error) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  if (agent == NULL) return FALSE;
+  start_pump(sandbox);
+  if (!checkpoint_resume_guest(sandbox, agent, error)) return FALSE;
+  start_oom_watch(sandbox);
+  return TRUE;
+}
+
 static gboolean step_agent(Sandbox *sandbox, GError **error) {
+  if (sandbox->restoring != NULL) return greet_again(sandbox, error);
   g_autofree char *shm_size =
       g_strdup_printf("size=%" G_GUINT64_FORMAT, sandbox->shm_bytes > 0 ? sandbox->shm_bytes : SHM_BYTES);
   char *shm_options[] = {"noexec", "nosuid", "nodev", "mode=1777", shm_size};

@@ -45,10 +45,11 @@ typedef struct {
   Vm *vm;
   Share *share;
   Net *net;
-  guint32 machine_pid; /* the hypervisor's, also after its end */
-  Disks *disks;        /* guarded by resizing, as is every call to libvirt */
-  gint watches_copies; /* atomic */
-  guint64 shm_bytes;   /* of /dev/shm; 0: as many as Docker gives */
+  guint32 machine_pid;         /* the hypervisor's, also after its end */
+  Disks *disks;                /* guarded by resizing, as is every call to libvirt */
+  gint watches_copies;         /* atomic */
+  struct Restoring *restoring; /* while it starts from a checkpoint (checkpoint.h) */
+  guint64 shm_bytes;           /* of /dev/shm; 0: as many as Docker gives */
 
   GMutex lock; /* guards what follows; never held over a call to the guest or to libvirt */
   GCond changed;

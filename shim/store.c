@@ -24,7 +24,7 @@ static char **copy_list(char *const *list, size_t *ret_length) {
   return copy;
 }
 
-static Kata__V1__SandboxState *describe(Sandbox *sandbox) {
+Kata__V1__SandboxState *store_describe(Sandbox *sandbox) {
   Kata__V1__SandboxState *state = calloc(1, sizeof *state);
   kata__v1__sandbox_state__init(state);
   state->version = STATE_VERSION;
@@ -59,7 +59,7 @@ gboolean store_save(Sandbox *sandbox, GError **error) {
   if (!g_file_test(sandbox->dir, G_FILE_TEST_IS_DIR)) return TRUE;
   /* Whoever writes last has looked last. */
   g_mutex_lock(&sandbox->store);
-  Kata__V1__SandboxState *state = describe(sandbox);
+  Kata__V1__SandboxState *state = store_describe(sandbox);
   struct json_object *json = protobuf_to_json(&state->base, PROTOBUF_JSON_PROTO);
   g_autofree char *path = g_build_filename(sandbox->dir, PATHS_STATE, NULL);
   gboolean saved =

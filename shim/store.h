@@ -10,6 +10,9 @@
 /* Replaces the file by what is so now. A sandbox whose directory is gone is not written. */
 gboolean store_save(Sandbox *sandbox, GError **error);
 
+/* What it would write; free with store_state_free(). */
+Kata__V1__SandboxState *store_describe(Sandbox *sandbox);
+
 static inline void store_state_free(Kata__V1__SandboxState *state) {
   if (state != NULL) kata__v1__sandbox_state__free_unpacked(state, NULL);
 }

@@ -14,6 +14,7 @@
 #include "shim/agent-link.h"
 #include "shim/cgroup-limits.h"
 #include "shim/cgroup.h"
+#include "shim/checkpoint.h"
 #include "shim/console.h"
 #include "shim/container-create.h"
 #include "shim/guest-spec.h"
@@ -107,6 +108,14 @@ static gboolean run_poststart_hooks(Sandbox *sandbox, Container *container, pid_
   return FALSE;
 }
 
+/* One that was restored from a checkpoint runs already. */
+static gboolean let_run(const Container *container, TtrpcClient *agent, GError **error) {
+  if (container->guest_id != NULL) return TRUE;
+  Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
+  request.container_id = container->info->id;
+  return agent_call_start_container(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
+}
+
 static gboolean start_init(Sandbox *sandbox, Container *container, pid_t peer, GError **error) {
   const char *status = container_get_status(container);
   if (strcmp(status, "created") != 0) {
@@ -117,13 +126,11 @@ static gboolean start_init(Sandbox *sandbox, Container *container, pid_t peer, G
                 container->info->id);
     return FALSE;
   }
-  Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
-  request.container_id = container->info->id;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   timeline_begin(sandbox->timeline, "start");
   process_begin_start(container->init);
-  gboolean started = agent_call_start_container(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
+  gboolean started = let_run(container, agent, error);
   timeline_end(sandbox->timeline, "start");
   if (started) {
     process_set_running(container->init);
@@ -417,6 +424,41 @@ static void task_resume(ServiceJob *job) {
   change_paused(job, ((const Containerd__Task__V2__ResumeRequest *)(const void *)job->request)->id, FALSE);
 }
 
+/* ---- checkpoint ---- */
+
+static gboolean wants_exit(const Containerd__Task__V2__CheckpointTaskRequest *request) {
+  Kata__V1__CheckpointOptions *options =
+      request->options != NULL
+          ? kata__v1__checkpoint_options__unpack(NULL, request->options->value.len, request->options->value.data)
+          : NULL;
+  gboolean exits = options != NULL && options->exit;
+  if (options != NULL) kata__v1__checkpoint_options__free_unpacked(options, NULL);
+  return exits;
+}
+
+static gboolean check_checkpoint(Container *container, GError **error) {
+  const char *status = container_get_status(container);
+  if (strcmp(status, "running") == 0 || strcmp(status, "paused") == 0) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "Container cannot be checkpointed in %s state: '%s'", status,
+              container->info->id);
+  return FALSE;
+}
+
+static void task_checkpoint(ServiceJob *job) {
+  const Containerd__Task__V2__CheckpointTaskRequest *request = (const void *)job->request;
+  Sandbox *sandbox = job->owner->sandbox;
+  g_autoptr(Container) container = NULL;
+  g_autoptr(Process) init = NULL;
+  if (!find(job, request->id, "", &container, &init)) return;
+  g_autoptr(GError) error = NULL;
+  gboolean exits = wants_exit(request);
+  gboolean saved =
+      check_checkpoint(container, &error) && checkpoint_save(sandbox, container, request->path, !exits, &error);
+  /* It has not run on since. */
+  if (saved && exits) sandbox_stop(sandbox, 0);
+  answer(job, saved, &error);
+}
+
 /* What is not named stays. */
 static VmDemand change_demand(VmDemand demand, const OciResources *resources) {
   VmDemand named = vm_demand_of_resources(resources);
@@ -620,6 +662,7 @@ static const ServiceMethod methods[] = {
     {"Connect", task_connect},
     {"Shutdown", task_shutdown},
     {"Stats", task_stats},
+    {"Checkpoint", task_checkpoint},
     {NULL, NULL},
 };
 

@@ -67,6 +67,38 @@ gboolean vm_save(Vm *vm, const char *path, GError **error) {
   return is_sealed;
 }
 
+/* libvirt writes a snapshot's memory as it writes a save, but the machine lives on. */
+static gboolean snapshot_raw(Vm *vm, const char *path, const char *const *disks, const char *what, GError **error) {
+  g_autofree char *memory = g_markup_printf_escaped("<memory snapshot='external' file='%s'/>", path);
+  g_autoptr(GString) xml = g_string_new("<domainsnapshot>");
+  g_string_append_printf(xml, "%s<disks>", memory);
+  for (; *disks != NULL; disks++) g_string_append_printf(xml, "<disk name='%s' snapshot='no'/>", *disks);
+  g_string_append(xml, "</disks></domainsnapshot>");
+  virDomainSnapshotPtr snapshot =
+      virDomainSnapshotCreateXML(vm->domain, xml->str, VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA);
+  malloc_trim(0);
+  if (snapshot != NULL) {
+    virDomainSnapshotFree(snapshot);
+    return TRUE;
+  }
+  g_autofree char *words = vm_root_qemu_words(vm->root_dir);
+  vm_set_libvirt_error(error, KATA_ERR_HOST, what, words);
+  unlink(path);
+  return FALSE;
+}
+
+gboolean vm_save_copy(Vm *vm, const char *path, const char *const *disks, GError **error) {
+  g_autofree char *what = g_strdup_printf("cannot save the virtual machine to '%s'", path);
+  SaveImageMaker maker;
+  if (!vm_check_running(vm, what, error) || !get_maker(vm, &maker, error)) return FALSE;
+  g_autofree char *raw = g_strconcat(path, ".raw", NULL);
+  unlink(raw);
+  unlink(path);
+  gboolean is_saved = snapshot_raw(vm, raw, disks, what, error) && save_image_seal(raw, path, &maker, error);
+  unlink(raw);
+  return is_saved;
+}
+
 char *vm_read_saved_xml(Vm *vm, const char *path, GError **error) {
   g_autofree char *what = g_strdup_printf("cannot read the saved virtual machine '%s'", path);
   virResetLastError();
@@ -121,7 +153,7 @@ gboolean vm_restore(Vm *vm, const char *path, const char *domain_name, const cha
   Check check = {.path = path};
   GThread *checker = g_thread_new("check", check_thread, &check);
   g_autoptr(GError) why = NULL;
-  gboolean is_loaded = load_paused(vm, path, domain_xml, &why) && vm_adopt(vm, domain_name, &why);
+  gboolean is_loaded = load_paused(vm, path, domain_xml, &why) && vm_find(vm, domain_name, &why);
   g_thread_join(checker);
   if (is_loaded && check.error == NULL) return TRUE;
   vm_destroy(vm);

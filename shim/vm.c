@@ -189,17 +189,21 @@ gboolean vm_start(Vm *vm, const char *domain_xml, GError **error) {
   return vm->pidfd >= 0;
 }
 
-gboolean vm_adopt(Vm *vm, const char *domain_name, GError **error) {
+gboolean vm_find(Vm *vm, const char *domain_name, GError **error) {
   if (!vm_check_idle(vm, "take over", error)) return FALSE;
   vm->domain = virDomainLookupByName(vm->connection, domain_name);
-  int state = 0;
-  /* Whoever paused it would look for the owner that is gone. */
-  if (vm->domain != NULL && virDomainGetState(vm->domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_PAUSED)
-    virDomainResume(vm->domain);
   if (vm->domain != NULL && take_process(vm)) return TRUE;
   g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND,
               "cannot take over the virtual machine '%s' in '%s': it runs no more", domain_name, vm->root_dir);
   return FALSE;
+}
+
+gboolean vm_adopt(Vm *vm, const char *domain_name, GError **error) {
+  if (!vm_find(vm, domain_name, error)) return FALSE;
+  int state = 0;
+  /* Whoever paused it would look for the owner that is gone. */
+  if (virDomainGetState(vm->domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_PAUSED) virDomainResume(vm->domain);
+  return TRUE;
 }
 
 gboolean vm_check_running(const Vm *vm, const char *what, GError **error) {

@@ -53,6 +53,9 @@ gboolean vm_resume(Vm *vm, GError **error);
  * want of space (vm_get_pid() tells). The file ends in a seal with a checksum and the versions of QEMU and libvirt;
  * pages of zeros are not in it. No vhost-user device, such as virtio-fs, may be there: QEMU 7.2 cannot save it. */
 gboolean vm_save(Vm *vm, const char *path, GError **error);
+/* The same, but the machine stays as it is, running or paused. disks: names of all it has (domain_xml_disk_target()),
+ * which are no part of it either. A file that is there is replaced. */
+gboolean vm_save_copy(Vm *vm, const char *path, const char *const *disks, GError **error);
 /* The domain XML within a saved machine; NULL with KATA_ERR_INVALID_ARGUMENT if the file is none. To be freed with
  * g_free(). */
 char *vm_read_saved_xml(Vm *vm, const char *path, GError **error);

@@ -296,6 +296,64 @@ gboolean volumes_show(Volumes *volumes, Grpc__CreateContainerRequest *request, G
   return TRUE;
 }
 
+/* ---- a restored guest ---- */
+
+typedef struct {
+  int fd;
+  dev_t device;
+  const char *shown;
+} Candidate;
+
+/* In the order of volumes_show(). */
+static GArray *list_disks(Volumes *volumes) {
+  GArray *list = g_array_new(FALSE, FALSE, sizeof(Candidate));
+  const Grpc__Linux *lin = volumes->spec->linux;
+  for (size_t i = 0; lin != NULL && i < lin->n_devices; i++) {
+    const Grpc__LinuxDevice *device = lin->devices[i];
+    Candidate candidate = {-1, makedev((guint)device->major, (guint)device->minor), device->path};
+    if (strcmp(device->type, "b") == 0) g_array_append_val(list, candidate);
+  }
+  for (guint i = 0; i < volumes->volumes->len; i++) {
+    const Volume *volume = volumes->volumes->pdata[i];
+    const GuestShare *share = volumes->shares->pdata[i];
+    int tree = volume->device != 0 ? -1 : g_array_index(volumes->trees, int, i);
+    Candidate candidate = {tree, volume->device, share->host_path};
+    if (volume->kind == VOLUME_DISK || volume->kind == VOLUME_DEVICE) g_array_append_val(list, candidate);
+  }
+  return list;
+}
+
+gboolean volumes_prepare_disks(Volumes *volumes, const Kata__V1__ContainerState *saved, Disks *disks, GError **error) {
+  g_autoptr(GArray) list = list_disks(volumes);
+  if (list->len != saved->n_disks) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "cannot restore the checkpoint: the bundle has %u disks, what was saved %zu", list->len,
+                saved->n_disks);
+    return FALSE;
+  }
+  for (guint i = 0; i < list->len; i++) {
+    const Candidate *candidate = &g_array_index(list, Candidate, i);
+    const Kata__V1__DiskState *disk = saved->disks[i];
+    if (!disks_prepare(disks, disk->port, candidate->fd, candidate->device, candidate->shown, disk->read_only, error))
+      return FALSE;
+    Kata__V1__DiskState *own = disks_to_state(disks, disk->port);
+    set_string(&own->guest_path, disk->guest_path);
+    set_string(&own->fstype, disk->fstype);
+    g_ptr_array_add(volumes->disks, own);
+  }
+  return TRUE;
+}
+
+void volumes_resume_copies(Volumes *volumes, const Kata__V1__ContainerState *saved) {
+  gsize n_copies = 0;
+  for (guint i = 0; i < volumes->volumes->len && n_copies < saved->n_copies; i++) {
+    if (((const Volume *)volumes->volumes->pdata[i])->kind != VOLUME_COPY) continue;
+    const GuestShare *share = volumes->shares->pdata[i];
+    int *tree = &g_array_index(volumes->trees, int, i);
+    g_ptr_array_add(volumes->copies, copy_tree_new(fd_steal(tree), share->host_path, saved->copies[n_copies++]->name));
+  }
+}
+
 /* ---- the end ---- */
 
 static void hide(Sandbox *sandbox, GPtrArray *names, GPtrArray *disks) {

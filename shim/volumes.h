@@ -33,6 +33,11 @@ gboolean volumes_root_is_tree(const Volumes *volumes);
 /* Shows them to the running guest, takes what is shown from trees, and completes spec and request. The request must not
  * outlive volumes. On failure volumes_hide() is due too. */
 gboolean volumes_show(Volumes *volumes, Grpc__CreateContainerRequest *request, GError **error);
+/* Instead, for a guest that is restored: puts the disks of a saved container into their ports, in the order they were
+ * plugged in. volumes_hide() is due on failure. */
+gboolean volumes_prepare_disks(Volumes *volumes, const Kata__V1__ContainerState *saved, Disks *disks, GError **error);
+/* Goes on with the copies it has. */
+void volumes_resume_copies(Volumes *volumes, const Kata__V1__ContainerState *saved);
 /* Takes everything back. */
 void volumes_hide(Volumes *volumes);
 /* Hands over to the container what its removal takes back. */

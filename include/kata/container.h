@@ -51,6 +51,34 @@ typedef enum kata_container_status {
 kata_container *kata_container_create(kata_sandbox *sandbox, const char *id, const char *bundle,
                                       const kata_process_io *io, uint32_t flags, kata_error **err);
 
+/** KATA_CHECKPOINT_LEAVE_RUNNING: the container goes on after it was saved. Since: 0.1 */
+#define KATA_CHECKPOINT_LEAVE_RUNNING (1u << 0)
+
+/**
+ * kata_container_checkpoint: saves a running or paused container with its whole guest, memory and disks, as files. Its
+ * process has ended then (status 137), and it is still to be deleted.
+ * @directory: where the files go; made if it is not there. What an earlier checkpoint left there is replaced.
+ * @flags: 0 or KATA_CHECKPOINT_LEAVE_RUNNING.
+ * Returns: 0 or -1, and the container goes on.
+ * Errors: KATA_ERR_UNSUPPORTED with the reason why its state cannot be saved: the guest has a shared directory (setting
+ * hypervisor.qemu.shared_fs) or network interfaces, other containers are in it, or an executed process runs;
+ * KATA_ERR_INVALID_STATE when it does not run. Since: 0.1
+ */
+int kata_container_checkpoint(kata_container *container, const char *directory, uint32_t flags, kata_error **err);
+
+/**
+ * kata_container_restore: makes a container from a checkpoint, in a sandbox that has not been started and becomes what
+ * was saved. It runs as it did when it was saved, and is still to be started with kata_container_start().
+ * @sandbox, @id, @io, @flags: as for kata_container_create(); the id may be another one than the saved container's.
+ * @bundle: a directory with the container's config.json; its disks get the content they had when they were saved.
+ * @directory: where the checkpoint is; it may be restored more than once.
+ * Returns: a handle to be released with kata_container_unref(), or NULL and nothing of the container is left.
+ * Errors: those of kata_container_create(); KATA_ERR_NOT_FOUND, no checkpoint is there; KATA_ERR_INVALID_ARGUMENT, it
+ * is damaged; KATA_ERR_UNSUPPORTED, another version of QEMU or libvirt wrote it, or the settings differ. Since: 0.1
+ */
+kata_container *kata_container_restore(kata_sandbox *sandbox, const char *id, const char *bundle, const char *directory,
+                                       const kata_process_io *io, uint32_t flags, kata_error **err);
+
 /**
  * kata_container_open: a handle to a container that exists below the context's root.
  * @flags: 0.

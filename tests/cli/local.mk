@@ -11,6 +11,7 @@ CLI_TESTS = \
 	tests/cli/test-watch.py \
 	tests/cli/test-size.py \
 	tests/cli/test-storage.py \
+	tests/cli/test-checkpoint.py \
 	tests/cli/test-states.py \
 	tests/cli/test-streams.py \
 	tests/cli/test-bad-luck.py \
@@ -25,7 +26,7 @@ CLI_TESTS = \
 	tests/cli/test-example.py
 dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
-EXTRA_DIST += tests/cli/kata_cli.py tests/cli/network.py
+EXTRA_DIST += tests/cli/kata_cli.py tests/cli/network.py tests/cli/storage.py
 
 # systemd, as far as it makes scopes.
 check_PROGRAMS += tests/cli/fake-systemd

@@ -94,8 +94,8 @@ class Syntax(kata_cli.CliTest):
         self.fails("--rootless: 'x' is none of auto, true and false", "--rootless", "x", "list")
 
 
-    def test_restore_says_why_not(self):
-        self.fails("cannot restore container 'c': ", "restore", "--detach", "--pid-file", "p", "-no-subreaper", "--image-path",
+    def test_restore_without_anything(self):
+        self.fails("katactl restore failed: ", "restore", "--detach", "--pid-file", "p", "-no-subreaper", "--image-path",
                    "/i", "--work-path", "/w", "--console-socket", "s", "--no-pivot", "--bundle", "b", "c")
 
 

@@ -312,6 +312,28 @@ static void restore(const char *directory) {
   vm_destroy(vm);
 }
 
+static void saves_a_copy(const char *directory) {
+  GError *error = NULL;
+  g_autoptr(Vm) vm = enter_and_start(directory);
+  pid_t pid = vm_get_pid(vm);
+  static const char *const none[] = {NULL};
+  g_autofree char *image = g_build_filename(directory, "copy", NULL);
+  g_autofree char *nowhere = g_build_filename(directory, "no", "such", NULL);
+  CHECK(!vm_save_copy(vm, nowhere, none, &error));
+  CHECK_ERROR(error, KATA_ERR_HOST);
+  CHECK(vm_save_copy(vm, image, none, &error));
+  CHECK_OK(error);
+  CHECK(vm_suspend(vm, &error) && vm_save_copy(vm, image, none, &error) && vm_resume(vm, &error));
+  CHECK_OK(error);
+  CHECK(!is_gone(pid) && vm_get_pid(vm) == pid);
+  vm_destroy(vm);
+  g_autofree char *xml = vm_read_saved_xml(vm, image, &error);
+  CHECK(xml != NULL && vm_restore(vm, image, "kata", xml, &error));
+  CHECK_OK(error);
+  CHECK(vm_resume(vm, &error));
+  vm_destroy(vm);
+}
+
 static void saves_and_restores(const char *directory) {
   CHECK(run_body(save, directory) == 0);
   CHECK(run_body(restore, directory) == 0);
@@ -463,6 +485,7 @@ TEST(notices_a_sudden_end)
 TEST(takes_a_machine_over)
 TEST(finds_a_machine_gone)
 TEST(attaches_a_share)
+TEST(saves_a_copy)
 TEST(saves_and_restores)
 TEST(says_what_is_wrong)
 TEST(refuses_bad_directories)
@@ -490,6 +513,7 @@ int main(void) {
       cmocka_unit_test(test_takes_a_machine_over),
       cmocka_unit_test(test_finds_a_machine_gone),
       cmocka_unit_test(test_attaches_a_share),
+      cmocka_unit_test(test_saves_a_copy),
       cmocka_unit_test(test_saves_and_restores),
       cmocka_unit_test(test_says_what_is_wrong),
       cmocka_unit_test(test_refuses_bad_directories),

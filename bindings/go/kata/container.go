@@ -179,6 +179,24 @@ func (c *Container) ProcessTemplate(ctx context.Context) (map[string]any, error)
 	}))
 }
 
+// Checkpoint saves it with its whole guest, memory and disks, as files in a directory; it has ended then.
+func (c *Container) Checkpoint(ctx context.Context, directory string) error {
+	return c.checkpoint(ctx, directory, 0)
+}
+
+// CheckpointRunning is Checkpoint for a container that shall go on.
+func (c *Container) CheckpointRunning(ctx context.Context, directory string) error {
+	return c.checkpoint(ctx, directory, C.KATA_CHECKPOINT_LEAVE_RUNNING)
+}
+
+func (c *Container) checkpoint(ctx context.Context, directory string, flags C.uint32_t) error {
+	return c.do(ctx, func(pointer *C.kata_container, cerr **C.kata_error) C.int {
+		cdirectory, free := cString(directory)
+		defer free()
+		return C.kata_container_checkpoint(pointer, cdirectory, flags, cerr)
+	})
+}
+
 // Pause freezes its processes.
 func (c *Container) Pause(ctx context.Context) error {
 	return c.do(ctx, func(pointer *C.kata_container, cerr **C.kata_error) C.int {

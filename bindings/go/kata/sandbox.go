@@ -313,15 +313,23 @@ func (s *Sandbox) UpdateRoutes(ctx context.Context, routes []Route) ([]Route, er
 
 // CreateContainer makes a container from an OCI bundle; its Start lets its process run.
 func (s *Sandbox) CreateContainer(ctx context.Context, id, bundle string, streams IO) (*Container, error) {
-	return s.createContainer(ctx, id, bundle, streams, 0)
+	return s.createContainer(ctx, id, bundle, "", streams, 0)
 }
 
 // CreateBoundContainer is CreateContainer for one that is removed when the process streams.HostPid ends.
 func (s *Sandbox) CreateBoundContainer(ctx context.Context, id, bundle string, streams IO) (*Container, error) {
-	return s.createContainer(ctx, id, bundle, streams, C.KATA_CONTAINER_CREATE_BOUND)
+	return s.createContainer(ctx, id, bundle, "", streams, C.KATA_CONTAINER_CREATE_BOUND)
 }
 
-func (s *Sandbox) createContainer(ctx context.Context, id, bundle string, want IO, flags C.uint32_t) (*Container, error) {
+// RestoreContainer makes a container from what Container.Checkpoint saved in a directory, in a sandbox that has not been
+// started; otherwise as CreateContainer.
+func (s *Sandbox) RestoreContainer(ctx context.Context, id, bundle, directory string, streams IO) (*Container, error) {
+	return s.createContainer(ctx, id, bundle, directory, streams, 0)
+}
+
+// checkpoint: a directory, or nothing.
+func (s *Sandbox) createContainer(ctx context.Context, id, bundle, checkpoint string, want IO,
+	flags C.uint32_t) (*Container, error) {
 	streams, err := openStreams(want)
 	if err != nil {
 		return nil, err
@@ -333,7 +341,14 @@ func (s *Sandbox) createContainer(ctx context.Context, id, bundle string, want I
 		cbundle, free := cString(bundle)
 		defer free()
 		var cerr *C.kata_error
-		made := C.kata_container_create((*C.kata_sandbox)(pointer), cid, cbundle, &streams.io, flags, &cerr)
+		var made *C.kata_container
+		if checkpoint == "" {
+			made = C.kata_container_create((*C.kata_sandbox)(pointer), cid, cbundle, &streams.io, flags, &cerr)
+		} else {
+			cdirectory, free := cString(checkpoint)
+			defer free()
+			made = C.kata_container_restore((*C.kata_sandbox)(pointer), cid, cbundle, cdirectory, &streams.io, flags, &cerr)
+		}
 		streams.given(made != nil)
 		return newContainer(made, cerr, streams)
 	})

@@ -97,6 +97,8 @@ PROTOTYPES: Dict[str, Tuple[Any, Sequence[Any]]] = {
     "kata_events_next": (TEXT, [HANDLE, c_uint32, c_uint32, ERR]),
     # container.h
     "kata_container_create": (HANDLE, [HANDLE, c_char_p, c_char_p, IO, c_uint32, ERR]),
+    "kata_container_checkpoint": (STATUS, [HANDLE, c_char_p, c_uint32, ERR]),
+    "kata_container_restore": (HANDLE, [HANDLE, c_char_p, c_char_p, c_char_p, IO, c_uint32, ERR]),
     "kata_container_open": (HANDLE, [HANDLE, c_char_p, c_uint32, ERR]),
     "kata_container_unref": (NONE, [HANDLE]),
     "kata_container_get_id": (c_char_p, [HANDLE]),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Container", "ContainerStatus"]
 
 CREATE_BOUND = 1 << 0
+CHECKPOINT_LEAVE_RUNNING = 1 << 0
 KILL_ALL = 1 << 0
 DELETE_FORCE = 1 << 0
 DELETE_SANDBOX = 1 << 1
@@ -48,10 +49,14 @@ class Container(Handle, Streamed):
 
     @classmethod
     def _create(cls, sandbox: "Sandbox", id: str, bundle: StrPath,  # pylint: disable=redefined-builtin
-                streams: Streams, bound: bool) -> "Container":
+                streams: Streams, bound: bool, checkpoint: Optional[StrPath] = None) -> "Container":
+        arguments = [id.encode(), to_bytes(os.path.abspath(bundle))]
+        call = "kata_container_create"
+        if checkpoint is not None:
+            call = "kata_container_restore"
+            arguments.append(to_bytes(os.path.abspath(checkpoint)))
         try:
-            pointer = sandbox._call("kata_container_create", id.encode(), to_bytes(os.path.abspath(bundle)),
-                                    byref(streams.io), CREATE_BOUND if bound else 0)
+            pointer = sandbox._call(call, *arguments, byref(streams.io), CREATE_BOUND if bound else 0)
         except BaseException:
             streams.close()
             raise
@@ -126,6 +131,11 @@ class Container(Handle, Streamed):
     def state(self) -> Dict[str, Any]:
         """The OCI runtime specification's state document."""
         return self._json("kata_container_get_state", 0)
+
+    def checkpoint(self, directory: StrPath, *, leave_running: bool = False) -> None:
+        """Saves it with its whole guest, memory and disks, as files; it has ended then, unless it shall go on."""
+        self._call("kata_container_checkpoint", to_bytes(os.path.abspath(directory)),
+                   CHECKPOINT_LEAVE_RUNNING if leave_running else 0)
 
     def stats(self) -> Dict[str, Any]:
         """Counters of the container's cgroup in the guest: the agent protocol's StatsContainerResponse."""

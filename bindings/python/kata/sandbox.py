@@ -169,6 +169,13 @@ class Sandbox(Handle):
         """
         return Container._create(self, id, bundle, Streams(stdin, stdout, stderr, terminal, host_pid), bound)
 
+    def restore_container(self, id: str, bundle: StrPath, checkpoint: StrPath, *,  # pylint: disable=redefined-builtin
+                          stdin: Target = None, stdout: Target = None, stderr: Target = None, terminal: bool = False,
+                          host_pid: int = 0, bound: bool = False) -> Container:
+        """Makes a container from what Container.checkpoint() saved, in a sandbox that has not been started; otherwise
+        as create_container()."""
+        return Container._create(self, id, bundle, Streams(stdin, stdout, stderr, terminal, host_pid), bound, checkpoint)
+
     def run(self, bundle: StrPath, *, id: Optional[str] = None,  # pylint: disable=redefined-builtin
             input: Optional[bytes] = None, stdin: Target = None,  # pylint: disable=redefined-builtin
             stdout: Target = PIPE, stderr: Target = PIPE, timeout: Optional[float] = None, text: bool = False,
