@@ -120,6 +120,13 @@ const SettingKey setting_keys[] = {
      .words = "never|none|auto|always",
      .doc = "How long the guest may trust what it has read; \"never\" and \"none\" mean the same."},
     {.section = QEMU,
+     .key = "enable_annotations",
+     .type = SETTING_LIST,
+     .preset = "[\"enable_iommu\", \"kernel_params\", \"kernel_verity_params\"]",
+     .doc =
+         "Keys of this section that annotations io.katacontainers.config.hypervisor.KEY of a pod may set, as regular "
+         "expressions; with any other annotation of this kind the pod does not start."},
+    {.section = QEMU,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,
      .preset = "false",

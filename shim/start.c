@@ -22,6 +22,7 @@
 #include "lib/host.h"
 #include "lib/paths.h"
 #include "proto/shim-task.pb-c.h"
+#include "shim/annotations.h"
 #include "shim/cgroup.h"
 #include "shim/containerd.h"
 #include "shim/publisher.h"
@@ -198,9 +199,15 @@ static gboolean announce(const Start *start, const char *dir, pid_t owner, GErro
 
 /* ---- start ---- */
 
+static gboolean apply_annotations(const Start *start, kata_settings *settings, GError **error) {
+  if (start->bundle == NULL) return TRUE;
+  g_autoptr(OciSpec) spec = oci_spec_load(start->bundle, error);
+  return spec != NULL && annotations_apply(settings, spec, error);
+}
+
 static gboolean start_new(const Start *start, GError **error) {
   g_autoptr(kata_settings) settings = start_input_load_settings(&start->input, error);
-  if (settings == NULL) return FALSE;
+  if (settings == NULL || !apply_annotations(start, settings, error)) return FALSE;
   g_autoptr(Sandbox) sandbox = sandbox_new(start->options->namespace_, start->sandbox_id, start->root, settings, error);
   char *dir = sandbox != NULL ? sandbox_dir_create(start->root, start->sandbox_id, error) : NULL;
   if (dir == NULL) return FALSE;

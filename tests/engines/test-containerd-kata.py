@@ -237,6 +237,12 @@ class ContainerdKataTest(unittest.TestCase):
         missing = shim("-id", "x", "start", input=options, cwd=bundle)
         self.assertIn(b"/no/such.conf", missing.stderr)
 
+        def annotate(document):
+            document["annotations"] = {"io.katacontainers.config.hypervisor.path": "/bin/sh"}
+        refused = shim("-id", "x", "start", input=b"", cwd=self.world.bundle("true", change=annotate))
+        self.assertEqual((refused.returncode, refused.stdout), (1, b""))
+        self.assertIn(b"'io.katacontainers.config.hypervisor.path': a pod may not set", refused.stderr)
+
         def join(document):
             document["annotations"] = {"io.kubernetes.cri.container-type": "container",
                                        "io.kubernetes.cri.sandbox-id": "nosuchpod"}

@@ -2,7 +2,7 @@
 # Parts of the owner that need no guest.
 if HAVE_CMOCKA
 owner_tests = tests/unit/test-boot-slot tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
-	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup tests/unit/test-host-watch tests/unit/test-metrics tests/unit/test-rootfs
+	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup tests/unit/test-host-watch tests/unit/test-annotations tests/unit/test-metrics tests/unit/test-rootfs
 check_PROGRAMS += $(owner_tests)
 TESTS += $(owner_tests)
 
@@ -27,6 +27,8 @@ tests_unit_test_cgroup_CFLAGS = $(AM_CFLAGS) $(GIO_CFLAGS)
 tests_unit_test_cgroup_LDADD = $(TEST_LIBS) $(GIO_LIBS)
 tests_unit_test_host_watch_SOURCES = tests/unit/test-host-watch.c shim/host-watch.c
 tests_unit_test_host_watch_LDADD = $(TEST_LIBS)
+tests_unit_test_annotations_SOURCES = tests/unit/test-annotations.c shim/annotations.c
+tests_unit_test_annotations_LDADD = lib/libcore.la $(TEST_LIBS)
 tests_unit_test_metrics_SOURCES = tests/unit/test-metrics.c shim/metrics.c
 tests_unit_test_metrics_LDADD = $(TEST_LIBS)
 tests_unit_test_rootfs_SOURCES = tests/unit/test-rootfs.c shim/rootfs.c

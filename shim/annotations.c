@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/annotations.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "lib/settings-table.h"
+
+#define PREFIX "io.katacontainers.config."
+#define HYPERVISOR "hypervisor.qemu"
+#define ALLOWED "enable_annotations"
+
+static const struct {
+  const char *word;
+  const char *section;
+} groups[] = {{"hypervisor.", HYPERVISOR}, {"runtime.", "runtime"}, {"agent.", "agent.kata"}};
+
+/* As they would stand in the file, where texts are in quotes; parts of a list are parted by ";". */
+static char *to_file_value(const SettingKey *key, const char *text) {
+  if (key->type == SETTING_NUMBER || key->type == SETTING_BOOLEAN) return g_strdup(text);
+  struct json_object *value = key->type == SETTING_LIST ? json_object_new_array() : json_object_new_string(text);
+  g_auto(GStrv) parts = g_strsplit(key->type == SETTING_LIST ? text : "", ";", -1);
+  for (char **part = parts; *part != NULL; part++)
+    if (*g_strstrip(*part) != '\0') json_object_array_add(value, json_object_new_string(*part));
+  char *written =
+      g_strdup(json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+  json_object_put(value);
+  return written;
+}
+
+static gboolean is_allowed(const kata_settings *settings, const char *key) {
+  const char *const *pattern = settings_get_strv(settings, HYPERVISOR, ALLOWED);
+  for (; pattern != NULL && *pattern != NULL; pattern++) {
+    g_autofree char *whole = g_strdup_printf("^(?:%s)$", *pattern);
+    if (g_regex_match_simple(whole, key, 0, 0)) return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean set_key(kata_settings *settings, const kata_settings *allowed, const char *section, const char *key,
+                        const char *text, GError **error) {
+  /* Upstream's name for it in annotations is not that in the file. */
+  if (strcmp(key, "default_max_vcpus") == 0) key = "default_maxvcpus";
+  int place = setting_find(section, key);
+  if (place < 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG, "there is no setting '%s' in section [%s]", key, section);
+    return FALSE;
+  }
+  if (strcmp(section, HYPERVISOR) == 0 && (strcmp(key, ALLOWED) == 0 || !is_allowed(allowed, key))) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG,
+                "a pod may not set '%s': the setting " HYPERVISOR "." ALLOWED " does not name it", key);
+    return FALSE;
+  }
+  g_autofree char *joined = NULL;
+  if (strcmp(key, "kernel_params") == 0)
+    text = joined = g_strjoin(" ", settings_get_string(settings, section, key), text, NULL);
+  g_autofree char *value = to_file_value(&setting_keys[place], text);
+  return settings_set(settings, section, key, value, error);
+}
+
+static gboolean apply(kata_settings *settings, const kata_settings *allowed, const char *name, const char *text,
+                      GError **error) {
+  const char *rest = name + strlen(PREFIX);
+  for (gsize i = 0; i < G_N_ELEMENTS(groups); i++)
+    if (g_str_has_prefix(rest, groups[i].word))
+      return set_key(settings, allowed, groups[i].section, rest + strlen(groups[i].word), text, error);
+  g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG, "after '" PREFIX "' comes hypervisor., runtime. or agent.");
+  return FALSE;
+}
+
+gboolean annotations_apply(kata_settings *settings, const OciSpec *spec, GError **error) {
+  g_autoptr(kata_settings) allowed = settings_copy(settings);
+  for (size_t i = 0; i < spec->n_annotations; i++) {
+    const char *name = spec->annotations[i]->key;
+    if (!g_str_has_prefix(name, PREFIX)) continue;
+    if (apply(settings, allowed, name, spec->annotations[i]->value, error)) continue;
+    g_autofree char *shown = error_clean_text(name);
+    g_prefix_error(error, "config.json: annotations: '%s': ", shown);
+    return FALSE;
+  }
+  return TRUE;
+}
