@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/orphan.h"
 
+#include <string.h>
+
 #include "common/error.h"
 #include "shim/container-create.h"
 #include "shim/host-watch.h"
@@ -9,6 +11,8 @@
 #define EMPTY_MS 5000
 /* A maker that is gone does no more; a start it had asked for is being given up. */
 #define MAKERLESS_MS 100
+/* Two checks in a row that find nothing running: an engine has deleted its container long before. */
+#define IDLE_CHECK_SECONDS 5
 
 static void remove_sandbox(Owner *owner) {
   sandbox_stop(owner->sandbox, 0);
@@ -41,9 +45,38 @@ static void check_after(Owner *owner, guint delay_ms) {
 
 void orphan_check_sandbox(Owner *owner) { check_after(owner, EMPTY_MS); }
 
+static gboolean is_idle(Owner *owner) {
+  Sandbox *sandbox = owner->sandbox;
+  /* One of the calls may be making a container. */
+  if (sandbox_get_status(sandbox) != SANDBOX_RUNNING || ttrpc_server_count_calls(owner->server) > 0) return FALSE;
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  gboolean idle = containers->len > 0;
+  for (guint i = 0; idle && i < containers->len; i++)
+    idle = strcmp(container_get_status(containers->pdata[i]), "stopped") == 0;
+  return idle;
+}
+
+static gpointer stop_thread(gpointer user_data) {
+  sandbox_stop(((Owner *)user_data)->sandbox, 0);
+  return NULL;
+}
+
+static gboolean on_idle_check(gpointer user_data) {
+  Owner *owner = user_data;
+  gboolean was_idle = owner->was_idle;
+  owner->was_idle = is_idle(owner);
+  if (sandbox_get_status(owner->sandbox) == SANDBOX_STOPPED) return G_SOURCE_REMOVE;
+  if (!was_idle || !owner->was_idle) return G_SOURCE_CONTINUE;
+  g_message("sandbox '%s': all of its containers have ended, and nobody deletes them: the guest is stopped",
+            owner->sandbox->id);
+  g_thread_unref(g_thread_new("idle", stop_thread, owner));
+  return G_SOURCE_REMOVE;
+}
+
 static void on_maker_ended(gpointer user_data) {
   Owner *owner = user_data;
   g_atomic_int_set(&owner->is_orphan, 1);
+  g_timeout_add_seconds(IDLE_CHECK_SECONDS, on_idle_check, owner);
   check_after(owner, MAKERLESS_MS);
 }
 

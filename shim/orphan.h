@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What has lost whoever would have removed it goes by itself: a sandbox that was bound to its maker, once the maker has
- * ended and it has no container; a container that was bound to its host process, once that has ended.
+ * ended and it has no container; a container that was bound to its host process, once that has ended. A guest whose
+ * containers have all ended does no more for a sandbox without a maker: it goes, and what is known of them stays until
+ * somebody deletes them, which an engine whose processes were killed may never do.
  */
 #pragma once
 

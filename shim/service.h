@@ -16,8 +16,9 @@ typedef struct {
   TtrpcServer *server;
   GMainLoop *loop;
   GThreadPool *workers;
-  gint called;    /* atomic: see service_was_called() */
-  gint is_orphan; /* atomic: the process the sandbox is bound to has ended */
+  gint called;       /* atomic: see service_was_called() */
+  gint is_orphan;    /* atomic: the process the sandbox is bound to has ended */
+  gboolean was_idle; /* all containers had ended at the last check, see orphan.c */
 } Owner;
 
 Owner *owner_new(Sandbox *sandbox);

@@ -8,6 +8,7 @@ ENGINE_TESTS = \
 	tests/engines/test-containerd.py \
 	tests/engines/test-docker.py \
 	tests/engines/test-docker-networks.py \
+	tests/engines/test-killed.py \
 	tests/engines/test-networks.py \
 	tests/engines/test-podman.py \
 	tests/engines/test-volumes.py

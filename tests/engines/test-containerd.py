@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """containerd with its runc shim, whose binary is katactl."""
 import os
+import random
 import shutil
+import signal
 import subprocess
+import time
 import unittest
 
 import engines
@@ -22,6 +25,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 
 
 class ContainerdTest(unittest.TestCase):
+    mounts = None
+
     @classmethod
     def setUpClass(cls):
         cls.world = EngineWorld()
@@ -32,12 +37,18 @@ class ContainerdTest(unittest.TestCase):
         cls.runtime = world.runtime("kata")
         with open(world.path("config.toml"), "w", encoding="utf-8") as file:
             file.write(CONFIG.format(base=world.base))
-        with open(world.path("containerd.log"), "w", encoding="utf-8") as log:
-            cls.daemon = subprocess.Popen(["unshare", "--mount", "--propagation", "shared", "containerd", "--config",
-                                           world.path("config.toml")], env=world.engine_env, stdout=log, stderr=log)
+        cls.start_daemon()
         cls.addClassCleanup(cls.stop_daemon)
-        wait_for(lambda: cls.ctr("version").returncode == 0, "containerd to answer")
         cls.import_image()
+
+    @classmethod
+    def start_daemon(cls):
+        """In a mount namespace of its own, which a second one enters: the first one's shims are in it."""
+        enter = ["nsenter", f"--mount={cls.mounts}"] if cls.mounts else ["unshare", "--mount", "--propagation", "shared"]
+        with open(cls.world.path("containerd.log"), "a", encoding="utf-8") as log:
+            cls.daemon = subprocess.Popen([*enter, "containerd", "--config", cls.world.path("config.toml")],
+                                          env=cls.world.engine_env, stdout=log, stderr=log)
+        wait_for(lambda: cls.ctr("version").returncode == 0, "containerd to answer")
 
     @classmethod
     def stop_daemon(cls):
@@ -133,6 +144,47 @@ class ContainerdTest(unittest.TestCase):
         removed = self.ctr("task", "rm", "k")
         self.assertIn("non-zero exit code 7", removed.stdout + removed.stderr)
         self.ok("containers", "rm", "k")
+
+    def find_shims(self):
+        return [pid for pid, line in self.world.processes() if line.split()[0].endswith("containerd-shim-runc-v2")]
+
+    def kill_all(self, pids):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def test_a_shim_is_killed(self):
+        """containerd deletes what the shim has left; at once, and while the container is made."""
+        self.ok(*self.box("-d"), "s", "/bin/sleep", "1000")
+        self.kill_all(self.find_shims())
+        wait_for(lambda: not self.left(), "everything of the container to go", 60)
+        self.remove_all()
+        seed = os.environ.get("KATA_TEST_SEED") or str(random.randrange(1 << 32))
+        moment = random.Random(seed).uniform(0, 3)
+        print(f"KATA_TEST_SEED={seed}: a shim is killed after {moment:.2f} s")
+        with open(os.devnull, "wb") as null:
+            process = subprocess.Popen(self.command(*self.box("-d"), "s", "/bin/sleep", "1000"), stdout=null, stderr=null,
+                                       env=self.world.engine_env)
+        time.sleep(moment)
+        self.kill_all(self.find_shims())
+        process.wait(engines.PATIENCE)
+        self.remove_all()
+        wait_for(lambda: not self.left(), "everything of the container to go", 60)
+
+    def test_containerd_is_killed(self):
+        """The container goes on, and the next containerd finds it."""
+        self.ok(*self.box("-d"), "d", "/bin/sleep", "1000")
+        cls = type(self)
+        # Its namespace is kept by the container's shim.
+        cls.mounts = f"/proc/{self.find_shims()[0]}/ns/mnt"
+        cls.daemon.kill()
+        cls.daemon.wait()
+        cls.start_daemon()
+        self.assertIn("RUNNING", self.ok("task", "ls"))
+        self.assertEqual(self.ok("task", "exec", "--exec-id", "e", "d", "/bin/echo", "alive"), "alive\n")
+        self.remove_all()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 """The Docker Engine with katactl as a runtime of its daemon."""
 import json
 import os
+import random
 import subprocess
+import time
 import unittest
 
 import engines
@@ -24,17 +26,22 @@ class DockerTest(unittest.TestCase):
         os.mkdir(world.path("d"))
         with open(world.path("daemon.json"), "w", encoding="utf-8") as file:
             json.dump(settings, file)
-        with open(world.path("dockerd.log"), "w", encoding="utf-8") as log:
-            cls.daemon = subprocess.Popen(["dockerd", "--config-file", world.path("daemon.json"), "--host",
-                                           f"unix://{world.path('d/sock')}", "--pidfile", world.path("d/pid")],
-                                          env=world.engine_env, stdout=log, stderr=log)
+        cls.start_daemon()
         cls.addClassCleanup(cls.stop_daemon)
-        wait_for(lambda: cls.docker("version").returncode == 0, "dockerd to answer")
         cls.ok("import", world.image_tar, IMAGE)
         os.mkdir(world.path("v"))
         cls.ok("run", "-d", "--runtime", "kata", "--name", "box", "--network", "none", "--memory", "64m",
                "--pids-limit", "100", "--hostname", "a-name", "-v", f"{world.path('v')}:/v", "--tmpfs", "/t", IMAGE,
                "sh", "-c", "echo hello; trap 'echo bye; exit 3' TERM; trap 'echo usr1' USR1; while :; do sleep 0.1; done")
+
+    @classmethod
+    def start_daemon(cls):
+        world = cls.world
+        with open(world.path("dockerd.log"), "a", encoding="utf-8") as log:
+            cls.daemon = subprocess.Popen(["dockerd", "--config-file", world.path("daemon.json"), "--host",
+                                           f"unix://{world.path('d/sock')}", "--pidfile", world.path("d/pid")],
+                                          env=world.engine_env, stdout=log, stderr=log)
+        wait_for(lambda: cls.docker("version").returncode == 0, "dockerd to answer")
 
     @classmethod
     def stop_daemon(cls):
@@ -139,6 +146,31 @@ class DockerTest(unittest.TestCase):
         self.ok("start", "box")
         wait_for(lambda: self.ok("logs", "box").splitlines().count("hello") == 2, "the container's word again")
         self.inside("true")
+
+    def test_the_daemon_is_killed(self):
+        """In the middle of a run, at a moment of its own each time; the next one cleans up."""
+        seed = os.environ.get("KATA_TEST_SEED") or str(random.randrange(1 << 32))
+        moment = random.Random(seed).uniform(0, 4)
+        print(f"KATA_TEST_SEED={seed}: dockerd is killed after {moment:.2f} s")
+        run = self.command("run", "-d", "--runtime", "kata", "--name", "k", "--network", "none", IMAGE, "sleep", "1000")
+        with open(os.devnull, "wb") as null:
+            process = subprocess.Popen(run, env=self.world.engine_env, stdout=null, stderr=null)
+        time.sleep(moment)
+        cls = type(self)
+        engines.kata_cli.become_subreaper()
+        with open(self.world.path("d/exec/containerd/containerd.pid"), encoding="utf-8") as file:
+            containerd = int(file.read())
+        cls.daemon.kill()
+        cls.daemon.wait()
+        process.wait(engines.PATIENCE)
+        # Its containerd dies with it, but the next dockerd waits for it as long as nobody has taken note of that.
+        os.waitpid(containerd, 0)
+        cls.start_daemon()
+        self.docker("rm", "-f", "k")
+        self.docker("stop", "-t", "0", "box")
+        wait_for(lambda: not [line for _, line in self.world.processes() if "qemu" in line], "the guests to go", 60)
+        self.ok("start", "box")
+        self.assertEqual(self.ok("exec", "box", "echo", "alive").strip(), "alive")
 
 
 if __name__ == "__main__":
