@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "activation.h"
@@ -20,6 +21,8 @@
 #include "view.h"
 
 #define STATUS_FAILED 1
+/* Of sandboxes for one container: each of the others still has containers. */
+#define NAMES_MAX 9
 
 typedef struct {
   App *app;
@@ -33,6 +36,7 @@ typedef struct {
   Subject subject;   /* its container is set by the working thread, then is_created */
   gint has_sandbox;  /* atomic: the sandbox of this id is ours to delete */
   gint is_created;   /* atomic */
+  char *sandbox_id;  /* of the one it has made; set before has_sandbox */
   gint cancelled_by; /* atomic: the signal that ended the start, or 0 */
   int status;
   GError *error;
@@ -45,6 +49,7 @@ static void launch_clear(Launch *launch) {
   fd_clear(&launch->caller_netns);
   g_clear_pointer(&launch->bundle, g_free);
   g_clear_pointer(&launch->joined, g_free);
+  g_clear_pointer(&launch->sandbox_id, g_free);
   g_clear_pointer(&launch->view, view_free);
   g_clear_error(&launch->error);
 }
@@ -52,8 +57,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Launch, launch_clear)
 
 /* Only its own. */
 static void delete_sandbox(Launch *launch) {
-  if (launch->joined != NULL) return;
-  g_autoptr(kata_sandbox) sandbox = kata_sandbox_open(launch->app->context, launch->options->id, 0, NULL);
+  if (launch->joined != NULL || launch->sandbox_id == NULL) return;
+  g_autoptr(kata_sandbox) sandbox = kata_sandbox_open(launch->app->context, launch->sandbox_id, 0, NULL);
   if (sandbox != NULL) kata_sandbox_delete(sandbox, KATA_SANDBOX_DELETE_FORCE, NULL);
 }
 
@@ -66,11 +71,40 @@ static void take_create_error(kata_error *err, GError **error) {
   app_take_error(err, error);
 }
 
+/* Whether the sandbox of this name is one that others live in, but no more who gave it the name: the first container of
+ * a pod, which its engine makes again. */
+static gboolean is_left_to_others(App *app, const char *id) {
+  g_autoptr(kata_container) own = kata_container_open(app->context, id, 0, NULL);
+  char **ids = own == NULL ? kata_container_list(app->context, 0, NULL) : NULL;
+  gboolean found = FALSE;
+  for (char **other = ids; ids != NULL && *other != NULL && !found; other++) {
+    g_autoptr(kata_container) container = kata_container_open(app->context, *other, 0, NULL);
+    found = container != NULL && strcmp(kata_container_get_sandbox_id(container), id) == 0;
+  }
+  kata_strv_free(ids);
+  return found;
+}
+
+static kata_sandbox *make_sandbox(Launch *launch, const char *name, kata_error **err) {
+  kata_sandbox *sandbox = kata_sandbox_create(launch->app->context, name, NULL, KATA_SANDBOX_CREATE_BOUND, err);
+  if (sandbox == NULL) return NULL;
+  launch->sandbox_id = g_strdup(name);
+  g_atomic_int_set(&launch->has_sandbox, TRUE);
+  return sandbox;
+}
+
 static kata_sandbox *get_sandbox(Launch *launch, kata_error **err) {
-  if (launch->joined != NULL) return kata_sandbox_open(launch->app->context, launch->joined, 0, err);
-  kata_sandbox *sandbox =
-      kata_sandbox_create(launch->app->context, launch->options->id, NULL, KATA_SANDBOX_CREATE_BOUND, err);
-  if (sandbox != NULL) g_atomic_int_set(&launch->has_sandbox, TRUE);
+  App *app = launch->app;
+  const char *id = launch->options->id;
+  if (launch->joined != NULL) return kata_sandbox_open(app->context, launch->joined, 0, err);
+  kata_sandbox *sandbox = make_sandbox(launch, id, err);
+  for (int number = 2; sandbox == NULL && number <= NAMES_MAX; number++) {
+    if (kata_error_get_code(*err) != KATA_ERR_ALREADY_EXISTS || !is_left_to_others(app, id)) break;
+    g_autofree char *name = g_strdup_printf("%s.%d", id, number);
+    kata_error_free(*err);
+    *err = NULL;
+    sandbox = make_sandbox(launch, name, err);
+  }
   return sandbox;
 }
 

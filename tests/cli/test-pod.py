@@ -75,6 +75,13 @@ class Podman(PodTest):
         self.ok("delete", "--force", "infra")
         self.ok("delete", "--force", "infra")
         self.assertEqual(self.inside("one", "echo", "alive"), "alive")
+        # Made again, it gets a guest of its own, as it gets a network namespace of its own; so do those that join it then.
+        self.run_container("infra", hostname="again")
+        self.run_container("five", annotations=joins, paths=self.namespaces_of("infra", "network", "uts"))
+        self.assertEqual((self.inside("five", "hostname"), self.inside("one", "hostname")), ("again", "pod-name"))
+        self.assertEqual(self.count_machines(), 2)
+        self.ok("delete", "--force", "five")
+        self.ok("delete", "--force", "infra")
         self.world.wait_status("two", "stopped")  # its pid namespace has gone
         for pid, line in self.world.processes():
             if "containerd-shim-kata-v2" in line:
