@@ -41,6 +41,30 @@ class Run(kata_cli.CliTest):
         result = self.world.run("run", "--bundle", bundle, "c1")
         self.assertEqual((result.returncode, result.stdout), (0, document["hostname"] + "\n1\n"), result.stderr)
 
+    def test_mount_options_of_features(self):
+        """Each that "features" names is taken, and those that can be seen are seen; remount is of no mount of its own."""
+        options = json.loads(self.ok("features"))["mountOptions"]
+        shown = {"ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "sync", "dirsync"}
+
+        def change(document):
+            for option in options:
+                if option in ("bind", "rbind", "remount"):
+                    continue
+                document["mounts"].append({"destination": f"/m/{option}", "type": "tmpfs", "source": "tmpfs",
+                                           "options": [option]})
+            for option in ("bind", "rbind"):
+                document["mounts"].append({"destination": f"/m/{option}", "type": "none", "source": self.world.base,
+                                           "options": [option]})
+
+        lines = self.ok("run", "--bundle", self.world.bundle("cat", "/proc/mounts", change=change), "c1").splitlines()
+        seen = {line.split()[1]: line.split()[3].split(",") for line in lines}
+        for option in options:
+            if option == "remount":
+                continue
+            self.assertIn(f"/m/{option}", seen)
+            if option in shown:
+                self.assertIn(option, seen[f"/m/{option}"])
+
     def test_keep(self):
         bundle = self.world.bundle("sh", "-c", "exit 3")
         self.assertEqual(self.world.run("run", "--keep", "c1", cwd=bundle).returncode, 3)
