@@ -32,6 +32,10 @@
 
 /* What the end of a killed process may take. */
 #define KILL_TIMEOUT_MS 10000
+#define RESOLV_CONF "/etc/resolv.conf"
+/* What the agent takes: 256 lines, each of 4096 bytes; a file so short has none longer. */
+#define RESOLV_CONF_LIMIT 4096
+#define RESOLV_CONF_LINES 256
 
 /* What has been done for a container so far; undone from the end. */
 typedef struct {
@@ -168,6 +172,21 @@ static gboolean read_cgroup(Creation *creation, GError **error) {
   return creation->cgroups_path != NULL;
 }
 
+/* The guest itself asks the pod's name servers: lines of the file that the first container gets as its own. */
+static void read_dns(const Creation *creation) {
+  Sandbox *sandbox = creation->sandbox;
+  if (sandbox_get_status(sandbox) != SANDBOX_CREATED || sandbox->dns != NULL) return;
+  for (size_t i = 0; i < creation->spec->n_mounts; i++) {
+    const Grpc__Mount *mount = creation->spec->mounts[i];
+    if (strcmp(mount->destination, RESOLV_CONF) != 0 || !mount_is_bind(mount)) continue;
+    g_autofree char *path = g_canonicalize_filename(mount->source, creation->bundle);
+    g_autofree char *text = share_read_file(creation->peer, path, RESOLV_CONF_LIMIT, NULL, NULL);
+    /* One that cannot be read is told of where it is mounted. */
+    if (text != NULL) sandbox->dns = g_strsplit(g_strchomp(text), "\n", RESOLV_CONF_LINES);
+    return;
+  }
+}
+
 static gboolean read_bundle(Creation *creation, GError **error) {
   g_autofree char *path = g_build_filename(creation->bundle, "config.json", NULL);
   gsize length = 0;
@@ -188,6 +207,7 @@ static gboolean read_bundle(Creation *creation, GError **error) {
   creation->hooks = hooks_take(creation->spec);
   if (!read_cgroup(creation, error)) return FALSE;
   creation->demand = resize_read_demand(creation->spec);
+  read_dns(creation);
   if (sandbox_get_status(creation->sandbox) != SANDBOX_CREATED) guest_spec_keep_own(creation->spec);
   creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);
   return creation->shares != NULL;

@@ -332,6 +332,8 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   g_autoptr(GPtrArray) modules = kernel_modules(sandbox->settings);
   request.kernel_modules = (Grpc__KernelModule **)modules->pdata;
   request.n_kernel_modules = modules->len;
+  request.dns = sandbox->dns;
+  request.n_dns = sandbox->dns != NULL ? g_strv_length(sandbox->dns) : 0;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   start_pump(sandbox);
