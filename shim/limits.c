@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/limits.h"
 
-#include <string.h>
-
+#include "common/pod.h"
 #include "shim/cgroup-limits.h"
 #include "shim/cgroup-systemd.h"
 
 /* A pod's own container, which the engine adds: it does nothing but hold the pod. */
 static gboolean is_pods_own(const Container *container) {
-  static const struct {
-    const char *key, *word;
-  } marks[] = {{"io.kubernetes.cri.container-type", "sandbox"},
-               {"io.kubernetes.cri-o.ContainerType", "sandbox"},
-               {"io.kubernetes.docker.type", "podsandbox"}};
   const Kata__V1__ContainerInfo *info = container->info;
-  for (size_t i = 0; i < info->n_annotations; i++)
-    for (gsize j = 0; j < G_N_ELEMENTS(marks); j++)
-      if (strcmp(info->annotations[i]->key, marks[j].key) == 0 &&
-          strcmp(info->annotations[i]->value, marks[j].word) == 0)
-        return TRUE;
-  return FALSE;
+  OciSpec spec = GRPC__SPEC__INIT;
+  PodPlace place;
+  /* Entries of both maps have the same form: key 1, value 2. */
+  spec.n_annotations = info->n_annotations;
+  spec.annotations = (Grpc__Spec__AnnotationsEntry **)info->annotations;
+  return pod_read_place(&spec, &place, NULL) && place.role == POD_SANDBOX;
 }
 
 /* What the pod's own container asks for, by its annotations, it does for all of them. */
