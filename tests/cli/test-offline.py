@@ -112,7 +112,8 @@ class Syntax(kata_cli.CliTest):
                     if args:
                         self.refuse_garbage(command, *args)
             for flag in valued:
-                self.refuse_garbage(command, f"{flag}=x y")
+                for word in ("x y", "", "-1", "9" * 20, "\udcff"):
+                    self.refuse_garbage(command, f"{flag}={word}")
                 self.refuse_garbage(command, flag)
         for word in garbage:
             for flag in ("--root", "--log-format", "--debug", "--rootless", "--systemd-cgroup", "--bogus"):

@@ -108,6 +108,19 @@ class Watch(kata_cli.OneContainerTest):
         self.fails("No such file or directory", "update", "-r", self.world.path("none"), "c1")
 
 
+    def test_garbage_for_a_running_container(self):
+        """What is read only once the container is there: in every option of the commands that work on it."""
+        for command, operands in (("update", ["c1"]), ("exec", ["c1", "true"]), ("events", ["c1"]), ("ps", ["c1"]),
+                                  ("kill", ["c1", "0"])):
+            names = re.findall(r"(?m)^   --([a-z0-9-]+)(?:, -\w)? [A-Z0-9]", self.ok(command, "--help"))
+            for name in names:
+                for word in ("\udcff%n{", "-9" * 12):
+                    result = self.world.run(command, f"--{name}={word}", *operands, cwd=self.world.base)
+                    # Taken is what is any text, or not looked at.
+                    self.assertIn(result.returncode, (0, 1, 255), (command, name, result.stderr))
+                    self.assertEqual(result.returncode == 0, "level=error" not in result.stderr, (command, name, result.stderr))
+        self.assertEqual(self.ok("exec", "c1", "echo", "alive"), "alive\n")
+
     def test_checkpoint_says_why_not(self):
         self.fails("QEMU cannot save a machine that has a virtio-fs device", "checkpoint", "--image-path", "/i", "c1")
         self.fails("container with given ID already exists", "restore", "c1")
