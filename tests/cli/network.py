@@ -31,6 +31,27 @@ with socket.create_server((sys.argv[1], 5000)) as server:
 """
 
 
+# A wire in a process: what comes out of one namespace's tap goes into the other's.
+CABLE = """
+import ctypes, fcntl, os, select, struct, sys
+taps = []
+for netns, name in ((sys.argv[1], sys.argv[2]), (sys.argv[3], sys.argv[4])):
+    with open(netns) as file:
+        assert ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0x40000000) == 0
+    tap = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tap, 0x400454ca, struct.pack("16sH14x", name.encode(), 0x1002))  # TUNSETIFF: IFF_TAP, IFF_NO_PI
+    taps.append(tap)
+print("ready", flush=True)
+while True:
+    for tap in select.select(taps, [], [])[0]:
+        frame = os.read(tap, 65536)
+        try:
+            os.write(taps[1 - taps.index(tap)], frame)
+        except OSError:  # the other end is down
+            pass
+"""
+
+
 def sh(*command, check=True, stdin=None):
     result = subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=TRANSFER_SECONDS)
     if check and result.returncode != 0:
@@ -42,6 +63,7 @@ class Wires:
     """The two namespaces, by names of this test's own."""
 
     def __init__(self):
+        self.process = None
         self.pod, self.far = f"kata-{os.getpid()}-pod", f"kata-{os.getpid()}-far"
         for name in (self.pod, self.far):
             sh("ip", "netns", "add", name)
@@ -70,6 +92,16 @@ class Wires:
         self.far_ip(f"link set {far_name} up")
         self.pod_ip(f"link set {name} up")
 
+    def cable(self, name, far_name, address, far_address):
+        """Two taps, and a process between them."""
+        self.process = subprocess.Popen(["python3", "-c", CABLE, f"/run/netns/{self.pod}", name,
+                                         f"/run/netns/{self.far}", far_name], stdout=subprocess.PIPE)
+        assert self.process.stdout.readline() == b"ready\n"
+        self.pod_ip(f"addr add {address} dev {name}")
+        self.far_ip(f"addr add {far_address} dev {far_name}")
+        self.far_ip(f"link set {far_name} up")
+        self.pod_ip(f"link set {name} up")
+
     def knows(self, kind):
         """Whether the kernel does."""
         try:
@@ -93,6 +125,10 @@ class Wires:
         return links + disciplines
 
     def close(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
         for name in (self.pod, self.far):
             sh("ip", "netns", "del", name, check=False)
 

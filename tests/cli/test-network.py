@@ -26,7 +26,8 @@ class Connections(NetworkTest):
         wires.pod_ip("-6 route add default via fd77::1")
         wires.pod_ip("neigh add 10.77.0.9 lladdr 02:77:00:00:00:09 dev eth0 nud permanent")
         # macvlan and ipvlan sit on one end of a wire whose other end is the peer.
-        self.nets = {"eth0": 77}
+        self.nets = {"eth0": 77, "cable0": 82}
+        wires.cable("cable0", "cable1", "10.82.0.2/24", "10.82.0.1/24")
         for kind, mode, net in (("macvlan", "bridge", 78), ("ipvlan", "l2", 79)):
             if not wires.knows(kind):
                 continue
@@ -178,12 +179,28 @@ class Ends(NetworkTest):
         self.wires.in_pod("tc", "qdisc", "add", "dev", "eth0", "ingress")
         self.start(container="c3")
         self.guest("ping", "-c", "1", "-w", "30", "10.77.0.1", container="c3")
+        # Its name goes while it runs: the guest keeps its network, as a container does.
+        sh("ip", "netns", "del", self.wires.pod)
+        self.guest("ping", "-c", "1", "-w", "30", "10.77.0.1", container="c3")
         self.ok("delete", "--force", "c3")
-        self.assert_parted()
 
     def test_failed_start(self):
-        bundle = self.bundle("/no/such/program", path=f"/run/netns/{self.wires.pod}")
+        # What the loopback device has stays as it is, somebody else's discipline as well.
+        names = [f"/proc/sys/net/ipv4/conf/lo/{name}" for name in ("route_localnet", "accept_local")]
+        wires = self.wires
+        wires.in_pod("tc", "qdisc", "add", "dev", "lo", "clsact")
+        wires.in_pod("tc", "filter", "add", "dev", "lo", "egress", "protocol", "ip", "u32", "match", "u32", "0", "0",
+                     "classid", "1:1")
+        wires.in_pod("sh", "-c", f"echo 1 > {names[0]}; echo 1 > {names[1]}")
+        bundle = self.bundle("/no/such/program", path=f"/run/netns/{wires.pod}")
         self.fails("/no/such/program", "run", "-d", "--bundle", bundle, "c1")
+        kata_cli.wait_for(lambda: len(wires.left_overs()) <= 3, "taps and disciplines to go", 15)
+        self.assertEqual(wires.in_pod("cat", *names), b"1\n1\n")
+        filters = wires.in_pod("tc", "filter", "show", "dev", "lo", "egress").decode()
+        self.assertIn("u32", filters)
+        self.assertNotIn("bpf", filters)
+        wires.in_pod("tc", "qdisc", "del", "dev", "lo", "clsact")
+        wires.in_pod("sh", "-c", f"echo 0 > {names[0]}; echo 0 > {names[1]}")
         self.assert_parted()
         self.wires.pod_ip("tuntap add dev tun7 mode tun")
         self.wires.pod_ip("addr add 10.81.0.2/24 dev tun7")
