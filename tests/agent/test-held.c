@@ -91,7 +91,7 @@ static gpointer make_call(gpointer user_data) {
 /* The agent's helper that has begun to wait; there is none but it. */
 static void wait_for_helper(void) {
   g_autofree char *path = g_strdup_printf("/proc/%1$d/task/%1$d/children", (int)harness_agent_pid());
-  for (;;) {
+  for (int waited = 0; waited < HARNESS_CALL_MS; waited++) {
     g_autofree char *children = NULL;
     g_autofree char *text = NULL;
     assert_true(g_file_get_contents(path, &children, NULL, NULL));
@@ -103,6 +103,7 @@ static void wait_for_helper(void) {
     }
     g_usleep(1000);
   }
+  fail_msg("the agent has no helper that waits");
 }
 
 static void check_others_are_served(GThread *thread, Held *held) {
