@@ -140,6 +140,8 @@ class Events:
                 if "/tasks/" in line and f'"{container}"' in line]
 
     def close(self):
+        if self.process.stdout.closed:
+            return
         self.process.terminate()
         self.thread.join()
         self.process.wait()

@@ -77,6 +77,14 @@ class ContainerdKataTest(unittest.TestCase):
         self.assertTrue(used and 4096 <= used[0] <= 67108864, numbers)
         limits = [int(numbers[name]) for name in ("memory.limit_in_bytes", "memory.usage_limit") if name in numbers]
         self.assertTrue(not limits or limits[0] == 67108864, numbers)
+        self.assertEqual(self.ok("task", "exec", "--exec-id", "e2", "k", "/bin/sh", "-c", "sleep 1000 & echo in"), "in\n")
+        events = Events(self.daemon)
+        self.addCleanup(events.close)
+        self.assertEqual(self.ctr("task", "exec", "--exec-id", "e3", "k", "/bin/tail", "/dev/zero").returncode, 137)
+        wait_for(lambda: "/tasks/oom" in [line.split()[0] for line in events.topics("k")], "the kernel's kill to be told")
+        events.close()
+        self.assertEqual(self.ok("run", "--rm", "--runtime", "io.containerd.runc.v2", engines.IMAGE, "beside",
+                                 "/bin/echo", "runc"), "runc\n")
         self.ok("task", "pause", "k")
         self.assertIn("PAUSED", self.ok("task", "ls"))
         self.ok("task", "resume", "k")
