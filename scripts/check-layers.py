@@ -14,7 +14,7 @@ ROOMS = {
              {"glib", "json-c", "protobuf-c", "libvirt", "libmnl", "libblkid", "zlib"}),
     "agent": ({"agent", "common", "proto"}, {"glib", "json-c", "protobuf-c", "libmnl"}),
     "katactl": ({"katactl", "include", "common"}, {"glib", "json-c"}),
-    "examples": ({"include"}, set()),
+    "examples": ({"include"}, {"json-c"}),
 }
 # Library -> the only files of a room that may include it.
 ONLY = {("lib", "libxml"): r"domain-xml.*", ("shim", "libvirt"): r"vm.*", ("shim", "libmnl"): r"net.*",
