@@ -6,10 +6,14 @@ import glob
 import os
 import signal
 import subprocess
+import sys
 
-from kata_cli import CliTest, main, require_guests, wait_for
+from kata_cli import OWNER, SOURCE, CliTest, main, require_guests, wait_for
 from storage import (NO_SHARE, add_mount, call, change_document, loop_device, loops_of, look, make_image, mounted, tool,
                      use_root, write)
+
+sys.path.insert(0, os.path.join(SOURCE, "tests/engines"))
+import ttrpc  # noqa: E402  pylint: disable=wrong-import-position
 
 
 class StorageTest(CliTest):
@@ -28,7 +32,7 @@ class NoShareTest(StorageTest):
         write(self.world.path("note"), "a file of the host\n")
         add_mount(bundle, self.world.path("note"), "/etc/note")
         self.assertEqual(self.ok("run", "--bundle", bundle, "c1"), "1\na file of the host\n")
-        self.assertEqual(loops_of(image), "")
+        wait_for(lambda: loops_of(image) == "", "the loop device to go")
         self.assertEqual(look(image, "/data/file"), "kept")
         call(tool("e2fsck"), "-fn", image)
 
@@ -60,6 +64,38 @@ class NoShareTest(StorageTest):
         with loop_device(image) as device, mounted(device, os.path.join(bundle, "rootfs")):
             self.fails("give it as a block device or as an image file", "run", "--bundle", bundle, "c1")
         self.fails("give it as a block device or as an image file", "run", "--bundle", self.world.bundle("true"), "c1")
+
+    def test_root_from_containerd(self):
+        """The root file system as a mount in the request, of a device as devmapper gives it and of an image."""
+        images = [make_image(self.world, "root.ext4"), make_image(self.world, "root.squashfs", "squashfs")]
+        with loop_device(images[0]) as device:
+            for number, mount in enumerate(({1: "ext4", 2: device, 4: "discard"},
+                                            {1: "squashfs", 2: images[1], 4: "loop"})):
+                bundle = self.world.bundle("sh", "-c", "echo kept > /data/file && grep -c ' / [eo]' /proc/mounts && exit 5",
+                                           rootfs=False)
+                write(self.world.path("out"), "")
+                self.assertEqual(self.run_as_containerd(f"t{number}", bundle, mount), 5)
+                with open(self.world.path("out"), encoding="utf-8") as file:
+                    self.assertEqual(file.read(), "1\n")
+        self.assertEqual(look(images[0], "/data/file"), "kept")
+
+    def run_as_containerd(self, container, bundle, mount):
+        flags = ["-namespace", "kata", "-id", container, "-root", self.world.root]
+        address = subprocess.run([OWNER, *flags, "start"], env=dict(self.world.env, KATA_CONF_FILE=self.world.config),
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True, cwd=bundle).stdout
+        client = ttrpc.Client(address.strip())
+        self.addCleanup(client.close)
+
+        def task(method, message):
+            status, answer = client.call("containerd.task.v2.Task", method, message)
+            self.assertEqual(status, "OK", f"{method}: {answer}")
+            return answer
+        task("Create", {1: container, 2: bundle, 3: mount, 6: "file://" + self.world.path("out")})
+        task("Start", {1: container})
+        status = task("Wait", {1: container})[1][0]
+        task("Delete", {1: container})
+        task("Shutdown", {1: container})
+        return status
 
     def test_bad_images(self):
         image = self.world.path("empty")
@@ -141,6 +177,26 @@ class DevicesTest(StorageTest):
         for image, start in zip(images, ("new\n", "disk 1", "disk 2", "more\n", "disk 4")):
             with open(image, encoding="utf-8", errors="replace") as file:
                 self.assertTrue(file.read(8).startswith(start), image)
+
+
+    def test_memory(self):
+        """/dev/shm and emptyDir in memory are the guest's own, as large as the host's; a directory of the host is not."""
+        shm, volumes = self.world.path("shm"), self.world.path("volumes/kubernetes.io~empty-dir")
+        with contextlib.ExitStack() as stack:
+            for place, options in ((shm, "size=3m,mode=1777"), (volumes + "/memory", "size=2m,mode=770,gid=7")):
+                os.makedirs(place)
+                stack.enter_context(mounted("tmpfs", place, "-t", "tmpfs", "-o", options))
+            os.makedirs(volumes + "/disk")
+            bundle = self.world.bundle("sleep", "1000")
+            for source, destination in ((shm, "/dev/shm"), (volumes + "/memory", "/memory"), (volumes + "/disk", "/disk")):
+                add_mount(bundle, source, destination)
+            self.ok("run", "-d", "--bundle", bundle, "c1")
+            self.assertEqual(self.exec("c1", "df -k /dev/shm /memory | awk 'NR > 1 {print $1, $2}';"
+                                             "stat -c '%a %g' /dev/shm /memory; echo x | tee /dev/shm/a /memory/a /disk/a"),
+                             "tmpfs 3072\ntmpfs 2048\n1777 0\n770 7\nx\n")
+            self.assertEqual([os.listdir(place) for place in (shm, volumes + "/memory", volumes + "/disk")],
+                             [[], [], ["a"]])
+            self.ok("delete", "--force", "c1")
 
 
 class RefusingGuestTest(StorageTest):
