@@ -23,6 +23,14 @@ shim_containerd_shim_kata_v2_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_CACHEDIR='"$(localstatedir)/cache/kata"' -DKATA_SYSCONFDIR='"$(sysconfdir)/kata"'
 shim_containerd_shim_kata_v2_CFLAGS = $(AM_CFLAGS) $(GIO_CFLAGS)
 shim_containerd_shim_kata_v2_LDADD = $(GIO_LIBS) shim/libshimvm.la lib/libcore.la $(VIRT_LIBS)
+if SANITIZERS
+# What forks while it has threads. XCClinker: libtool does not know the flags. With libubsan apart from libasan reports
+# would not go where they are told to.
+FORK_GUARD = shim/fork-guard.c
+FORK_GUARD_LINK = $(AM_LDFLAGS) -XCClinker -static-libasan -XCClinker -static-libubsan
+shim_containerd_shim_kata_v2_SOURCES += $(FORK_GUARD)
+shim_containerd_shim_kata_v2_LDFLAGS = $(FORK_GUARD_LINK)
+endif
 # The machine and its share: a library of their own so that the unit tests link just these.
 noinst_LTLIBRARIES += shim/libshimvm.la
 shim_libshimvm_la_SOURCES = \

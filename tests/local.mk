@@ -3,13 +3,16 @@
 TEST_LIBS = common/libcommon.la $(CMOCKA_LIBS) $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
 
 SOURCE_CHECKS = scripts/check-layers.py scripts/check-agent-table.py scripts/check-parity.py
-dist_check_SCRIPTS += $(SOURCE_CHECKS)
+dist_check_SCRIPTS += $(SOURCE_CHECKS) tests/fail-on-report.sh
 TESTS += $(SOURCE_CHECKS)
 
 # A test that hangs fails, and the others get their turn.
 TEST_LIMIT = timeout -k 10 900
-LOG_COMPILER = $(TEST_LIMIT)
-SH_LOG_COMPILER = $(TEST_LIMIT)
+if SANITIZERS
+WATCHED = $(top_srcdir)/tests/fail-on-report.sh
+endif
+LOG_COMPILER = $(WATCHED) $(TEST_LIMIT)
+SH_LOG_COMPILER = $(WATCHED) $(TEST_LIMIT)
 
 include tests/unit/ttrpc.mk
 include tests/unit/common.mk
@@ -35,11 +38,11 @@ LIGHT_TESTS = $(filter tests/unit/% tests/golden/% tests/fuzz/%, $(TESTS))
 NOT_UNDER_VALGRIND = tests/unit/test-host-watch tests/unit/test-share tests/unit/test-stream tests/unit/test-vm
 VALGRIND_TESTS = $(filter-out %.sh %.py $(NOT_UNDER_VALGRIND), $(LIGHT_TESTS))
 
-# libvirt allocates memory between fork(2) and exec(2), and AddressSanitizer's allocator may be locked there for ever.
-NOT_UNDER_SANITIZERS = tests/unit/test-vm tests/golden/define.sh tests/fuzz/under-sanitizers.sh
+# test-vm: its machine, once restored, is not resumed there; why is not known yet.
+NOT_UNDER_SANITIZERS = tests/fuzz/under-sanitizers.sh tests/unit/test-vm
 # The agent has its real crun there, as an ordinary process.
 SANITIZED_AGENT_TESTS = test-lifecycle test-streams test-requests test-guest-service
-# Real guests, driven by a katactl and libkata with sanitizers; their owner is the other build's, for libvirt's sake.
+# Real guests; katactl, libkata and the owner with its libvirt have sanitizers.
 SANITIZED_CLI_TESTS = test-lifecycle.py test-exec.py
 SANITIZERS_TESTS = $(filter-out $(NOT_UNDER_SANITIZERS), $(LIGHT_TESTS)) \
 	$(filter $(SANITIZED_AGENT_TESTS:%=tests/agent/%) $(SANITIZED_CLI_TESTS:%=tests/cli/%), $(TESTS))
@@ -60,7 +63,8 @@ check-soak: $(BUILT_SOURCES)
 check-sanitizers:
 	@$(MKDIR_P) sanitizers
 	@ln -sfn ../guest sanitizers/guest
-	cd sanitizers && KATA_OWNER='$(abs_top_builddir)/shim/containerd-shim-kata-v2' && export KATA_OWNER && { test -f Makefile || '$(abs_top_srcdir)/configure' --quiet --enable-sanitizers \
+	cd sanitizers && { test -f Makefile || '$(abs_top_srcdir)/configure' --quiet --enable-sanitizers \
+	  --prefix='$(prefix)' --sysconfdir='$(sysconfdir)' --localstatedir='$(localstatedir)' \
 	  $(SANITIZERS_CONFIGURE_FLAGS); } && $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SANITIZERS_TESTS)'
 
 distclean-local: distclean-sanitizers

@@ -17,3 +17,7 @@ TESTS += tests/golden/define.sh
 tests_golden_define_SOURCES = tests/golden/define.c
 tests_golden_define_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS)
 tests_golden_define_LDADD = $(VIRT_LIBS) $(GLIB_LIBS)
+if SANITIZERS
+tests_golden_define_SOURCES += $(FORK_GUARD)
+tests_golden_define_LDFLAGS = $(FORK_GUARD_LINK)
+endif

@@ -13,4 +13,8 @@ tests_unit_test_share_SOURCES = tests/unit/test-share.c tests/unit/shim-fixture.
 tests_unit_test_share_LDADD = $(SHIM_TEST_LIBS)
 tests_unit_test_vm_SOURCES = tests/unit/test-vm.c tests/unit/shim-fixture.h
 tests_unit_test_vm_LDADD = $(SHIM_TEST_LIBS)
+if SANITIZERS
+tests_unit_test_vm_SOURCES += $(FORK_GUARD)
+tests_unit_test_vm_LDFLAGS = $(FORK_GUARD_LINK)
+endif
 endif
