@@ -12,6 +12,9 @@
 #include "common/fds.h"
 #include "common/safe-path.h"
 
+#define TAG_WAIT_MS 3000u
+#define TAG_POLL_MS 5u
+
 /* Adds a layer to be written to, the container's own. */
 #define OPTION_WRITABLE "io.katacontainers.fs-opt.overlay-rw"
 /* Other options of snapshotters that are no file system's. */
@@ -139,9 +142,19 @@ static gboolean check_virtiofs(const Grpc__Storage *storage, GError **error) {
   return FALSE;
 }
 
+/* The device may have been plugged in just now: until its driver knows it the kernel calls the tag invalid. In a
+ * process of its own, which may sleep. */
 static gboolean mount_virtiofs(const StoragePlace *place, GError **error) {
   const Grpc__Storage *storage = place->storage;
-  return storage_mount(place, storage->source, "virtiofs", storage->options, storage->n_options, error);
+  for (guint waited = 0;; waited += TAG_POLL_MS) {
+    g_autoptr(GError) why = NULL;
+    if (storage_mount(place, storage->source, "virtiofs", storage->options, storage->n_options, &why)) return TRUE;
+    if (error_get_code(why) != KATA_ERR_INVALID_ARGUMENT || waited >= TAG_WAIT_MS) {
+      g_propagate_error(error, g_steal_pointer(&why));
+      return FALSE;
+    }
+    g_usleep(TAG_POLL_MS * 1000);
+  }
 }
 
 const StorageDriver storage_virtiofs = {NULL, 0, check_virtiofs, mount_virtiofs, NULL};

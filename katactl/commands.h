@@ -45,5 +45,8 @@ int cmd_spec(App *app, char **operands, GError **error);
 int cmd_start(App *app, char **operands, GError **error);
 int cmd_state(App *app, char **operands, GError **error);
 int cmd_update(App *app, char **operands, GError **error);
+int cmd_template_create(App *app, char **operands, GError **error);
+int cmd_template_list(App *app, char **operands, GError **error);
+int cmd_template_remove(App *app, char **operands, GError **error);
 int cmd_version(App *app, char **operands, GError **error);
 int cmd_xml(App *app, char **operands, GError **error);

@@ -9,7 +9,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/cmd-check.c katactl/cmd-checkpoint.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-events.c katactl/cmd-exec.c \
 	katactl/cmd-features.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-network.c katactl/cmd-pause.c katactl/cmd-ps.c \
 	katactl/cmd-run.c katactl/cmd-spec.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-update.c \
-	katactl/cmd-version.c \
+	katactl/cmd-template.c katactl/cmd-version.c \
 	katactl/cmd-xml.c katactl/commands.h \
 	katactl/console.c katactl/console.h \
 	katactl/default-spec.c katactl/default-spec.h \
@@ -29,6 +29,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/streams.c katactl/streams.h \
 	katactl/subject.c katactl/subject.h \
 	katactl/view.c katactl/view.h
+katactl_libkatactl_la_CPPFLAGS = $(AM_CPPFLAGS) -DKATA_OWNER_PATH='"$(bindir)/containerd-shim-kata-v2"'
 bin_PROGRAMS += katactl/katactl
 katactl_katactl_SOURCES = katactl/main.c
 katactl_katactl_LDADD = katactl/libkatactl.la lib/libkata.la common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS)

@@ -70,12 +70,15 @@ static void write_vsock(XmlWriter *xml, const VmConfig *config) {
 }
 
 /* virtiofsd is the owner's, not libvirt's: see docs/ARCHITECTURE.md. */
-static void write_share(XmlWriter *xml, const VmConfig *config) {
+void domain_xml_write_share(XmlWriter *xml, const VmConfig *config) {
   xml_open(xml, "filesystem", "type", "mount", NULL);
   xml_leaf(xml, "driver", "type", "virtiofs", "queue", "1024", NULL);
   xml_leaf(xml, "source", "socket", config->virtiofs_socket, NULL);
   xml_leaf(xml, "target", "dir", VM_CONFIG_VIRTIOFS_TAG, NULL);
-  write_address(xml, SLOT_SHARE);
+  if (config->plug_late)
+    write_address_on(xml, VM_CONFIG_PORT_BUS(config->ports), 0);
+  else
+    write_address(xml, SLOT_SHARE);
   xml_close(xml);
 }
 
@@ -115,8 +118,9 @@ void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config) {
     write_port(xml, config);
   else
     write_vsock(xml, config);
-  if (config->virtiofs_socket != NULL) write_share(xml, config);
-  for (guint i = 0; i < config->nics->len; i++) domain_xml_write_nic(xml, config->nics->pdata[i]);
-  for (guint i = 0; i < config->ports; i++) write_port_for_plugging(xml, i);
+  if (config->virtiofs_socket != NULL && !config->plug_late) domain_xml_write_share(xml, config);
+  for (guint i = 0; i < config->nics->len && !config->plug_late; i++) domain_xml_write_nic(xml, config->nics->pdata[i]);
+  guint ports = config->ports + (config->plug_late ? 1 : 0);
+  for (guint i = 0; i < ports; i++) write_port_for_plugging(xml, i);
   xml_close(xml);
 }

@@ -123,3 +123,9 @@ char *domain_xml_build_nic(const VmNic *nic, GError **error) {
   domain_xml_write_nic(xml, nic);
   return xml_writer_finish(xml, error);
 }
+
+char *domain_xml_build_share(const VmConfig *config, GError **error) {
+  g_autoptr(XmlWriter) xml = xml_writer_new();
+  domain_xml_write_share(xml, config);
+  return xml_writer_finish(xml, error);
+}

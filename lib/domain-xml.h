@@ -9,3 +9,6 @@ char *domain_xml_build(const VmConfig *config, GError **error);
 
 /* The <interface> of one card, for plugging it in and out. Pure. */
 char *domain_xml_build_nic(const VmNic *nic, GError **error);
+
+/* The <filesystem> of the shared directory, for plugging it in. Pure. */
+char *domain_xml_build_share(const VmConfig *config, GError **error);

@@ -6,6 +6,7 @@
 #define QEMU "hypervisor.qemu"
 #define AGENT "agent.kata"
 #define RUNTIME "runtime"
+#define FACTORY "factory"
 #define QUOTED(text) "\"" text "\""
 
 /* QEMU's q35 takes 288 vCPUs (qemu 7.2, pc_q35_machine_options); without an IOMMU x2APIC ids end at 254. */
@@ -154,6 +155,17 @@ const SettingKey setting_keys[] = {
      .type = SETTING_BOOLEAN,
      .preset = "false",
      .doc = "The agent logs all it does."},
+    {.section = FACTORY,
+     .key = "enable_template",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "A guest that has booted once is saved, and later ones of the same configuration start from there; see "
+            "\"katactl template\"."},
+    {.section = FACTORY,
+     .key = "template_path",
+     .type = SETTING_PATH,
+     .preset = QUOTED(KATA_CACHEDIR "/templates"),
+     .doc = "The directory of the saved guests."},
     {.section = RUNTIME,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,

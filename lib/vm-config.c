@@ -169,6 +169,11 @@ char *vm_config_nic_pci_path(guint nic) {
   return g_strdup_printf("%02x/00/%02x", VM_CONFIG_BRIDGE_SLOT, VM_CONFIG_NIC_FIRST_SLOT + nic);
 }
 
+gboolean vm_config_plug_late(VmConfig *config) {
+  config->plug_late = config->ports < VM_CONFIG_PORTS_MAX;
+  return config->plug_late;
+}
+
 char *vm_config_port_pci_path(guint port) {
   return g_strdup_printf("%02x.%u/00", VM_CONFIG_PORT_FIRST_SLOT + port / VM_CONFIG_PORTS_PER_SLOT,
                          port % VM_CONFIG_PORTS_PER_SLOT);

@@ -36,6 +36,7 @@ typedef struct {
   char *virtiofs_socket; /* NULL: no shared directory */
   GPtrArray *nics;       /* VmNic */
   guint ports;           /* where something can be plugged in later, at most VM_CONFIG_PORTS_MAX */
+  gboolean plug_late;    /* the share and the cards are plugged in once it runs: vm_config_plug_late() */
 } VmConfig;
 
 /* libvirt's domain name. Each sandbox has a libvirt root of its own, so all are named alike; the name is
@@ -73,6 +74,10 @@ char *vm_config_nic_pci_path(guint nic);
 char *vm_config_port_pci_path(guint port);
 /* The number libvirt gives the bus behind it. */
 #define VM_CONFIG_PORT_BUS(port) ((port) + VM_CONFIG_BRIDGE_BUS + 1u)
+
+/* The share and the cards are not in the domain XML but plugged in once the machine runs, the share into a port of its
+ * own behind the others: so machines are alike that differ in nothing else. FALSE: there is no port left for it. */
+gboolean vm_config_plug_late(VmConfig *config);
 
 /* The kernel's command line: ours, then the settings' kernel_params. */
 char *vm_config_cmdline(const kata_settings *settings, AgentChannel channel);

@@ -17,10 +17,12 @@
 #include "shim/checkpoint.h"
 #include "shim/console.h"
 #include "shim/guest-spec.h"
+#include "shim/launch-private.h"
 #include "shim/net-follow.h"
 #include "shim/resize.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
+#include "shim/template.h"
 
 /* Docker's, Podman's and Kubernetes'. */
 #define SHM_BYTES (G_GUINT64_CONSTANT(64) << 20)
@@ -34,7 +36,7 @@ typedef struct {
   void (*undo)(Sandbox *sandbox); /* NULL: nothing to undo */
 } LaunchStep;
 
-static char *in_dir(const Sandbox *sandbox, const char *name) { return g_build_filename(sandbox->dir, name, NULL); }
+char *launch_in_dir(const Sandbox *sandbox, const char *name) { return g_build_filename(sandbox->dir, name, NULL); }
 
 /* ---- the host has what it takes ---- */
 
@@ -79,10 +81,10 @@ static GPtrArray *share_daemon_args(const kata_settings *settings) {
   return args;
 }
 
-static gboolean step_share(Sandbox *sandbox, GError **error) {
+gboolean launch_step_share(Sandbox *sandbox, GError **error) {
   if (!shares_files(sandbox)) return TRUE;
-  g_autofree char *directory = in_dir(sandbox, PATHS_SHARE);
-  g_autofree char *socket = in_dir(sandbox, PATHS_VIRTIOFS_SOCKET);
+  g_autofree char *directory = launch_in_dir(sandbox, PATHS_SHARE);
+  g_autofree char *socket = launch_in_dir(sandbox, PATHS_VIRTIOFS_SOCKET);
   sandbox->share = share_new(directory, error);
   if (sandbox->share == NULL) return FALSE;
   g_autoptr(GPtrArray) args = share_daemon_args(sandbox->settings);
@@ -91,18 +93,18 @@ static gboolean step_share(Sandbox *sandbox, GError **error) {
                             (const char *const *)args->pdata, error);
 }
 
-static void undo_share(Sandbox *sandbox) {
+void launch_undo_share(Sandbox *sandbox) {
   if (sandbox->share != NULL) share_stop_daemon(sandbox->share);
   g_clear_pointer(&sandbox->share, share_free);
 }
 
 /* ---- the machine ---- */
 
-static gboolean open_libvirt(Sandbox *sandbox, GError **error) {
-  g_autofree char *root = in_dir(sandbox, PATHS_LIBVIRT);
+gboolean launch_open_libvirt(Sandbox *sandbox, GError **error) {
+  g_autofree char *root = launch_in_dir(sandbox, PATHS_LIBVIRT);
   g_autofree char *cache =
       g_build_filename(KATA_CACHEDIR, sandbox->accelerator == ACCELERATOR_KVM ? "libvirt-kvm" : "libvirt-tcg", NULL);
-  g_autofree char *disks = in_dir(sandbox, PATHS_DISKS);
+  g_autofree char *disks = launch_in_dir(sandbox, PATHS_DISKS);
   sandbox->vm = vm_open(root, cache, error);
   sandbox->disks = disks_new(disks, (guint)settings_get_int(sandbox->settings, "hypervisor.qemu", "pcie_root_port"));
   return sandbox->vm != NULL;
@@ -129,7 +131,7 @@ static void undo_network(Sandbox *sandbox) { g_clear_pointer(&sandbox->net, net_
 
 /* ---- a turn ---- */
 
-static gboolean is_cancelled(Sandbox *sandbox, GError **error) {
+gboolean launch_is_cancelled(Sandbox *sandbox, GError **error) {
   g_mutex_lock(&sandbox->lock);
   gboolean cancelled = sandbox->cancelled;
   g_mutex_unlock(&sandbox->lock);
@@ -139,17 +141,17 @@ static gboolean is_cancelled(Sandbox *sandbox, GError **error) {
   return cancelled;
 }
 
-static gboolean is_given_up(gpointer sandbox) { return is_cancelled(sandbox, NULL); }
+static gboolean is_given_up(gpointer sandbox) { return launch_is_cancelled(sandbox, NULL); }
 
-static void wait_for_turn(Sandbox *sandbox) {
-  if (sandbox->accelerator != ACCELERATOR_TCG) return;
+void launch_wait_for_turn(Sandbox *sandbox) {
+  if (sandbox->accelerator != ACCELERATOR_TCG || sandbox->boot_slot >= 0) return;
   guint n_slots = MAX(2, g_get_num_processors());
   sandbox->boot_slot = boot_slot_take(BOOT_SLOTS, n_slots, TURN_PATIENCE_MS, is_given_up, sandbox);
 }
 
 /* ---- the machine itself ---- */
 
-static VmConfig *make_config(Sandbox *sandbox, GError **error) {
+VmConfig *launch_make_config(Sandbox *sandbox, GError **error) {
   g_autoptr(VmConfig) config =
       vm_config_new(sandbox->settings, sandbox->id, sandbox->dir, sandbox->accelerator, sandbox->channel, error);
   if (config == NULL) return NULL;
@@ -167,10 +169,11 @@ static gboolean start_here(gpointer data, GError **error) {
 }
 
 static gboolean step_machine(Sandbox *sandbox, GError **error) {
-  wait_for_turn(sandbox);
+  if (sandbox->from_template) return TRUE;
+  launch_wait_for_turn(sandbox);
   /* Context ids 0 to 2 are taken (vsock(7)); the kernel refuses one in use. */
   if (sandbox->channel == CHANNEL_VSOCK) sandbox->vsock_cid = (guint32)g_random_int_range(3, G_MAXINT32);
-  g_autoptr(VmConfig) config = make_config(sandbox, error);
+  g_autoptr(VmConfig) config = launch_make_config(sandbox, error);
   if (config == NULL) return FALSE;
   if (sandbox->restoring == NULL && (sandbox->domain_xml = domain_xml_build(config, error)) == NULL) return FALSE;
   if (!net_namespace_run(net_get_namespace(sandbox->net), start_here, sandbox, error) ||
@@ -181,7 +184,7 @@ static gboolean step_machine(Sandbox *sandbox, GError **error) {
   return store_save(sandbox, error);
 }
 
-static void undo_machine(Sandbox *sandbox) {
+void launch_undo_machine(Sandbox *sandbox) {
   sandbox_unwatch(sandbox);
   vm_destroy(sandbox->vm);
   net_disconnect(sandbox->net);
@@ -189,7 +192,7 @@ static void undo_machine(Sandbox *sandbox) {
 
 /* ---- the agent ---- */
 
-static gboolean connect_agent(Sandbox *sandbox, gboolean was_used, int timeout_ms, GError **error) {
+gboolean launch_connect_agent(Sandbox *sandbox, gboolean was_used, int timeout_ms, GError **error) {
   g_autofree char *address = NULL;
   TtrpcStreamKind kind = TTRPC_STREAM_SOCKET;
   if (sandbox->channel == CHANNEL_VSOCK) {
@@ -213,9 +216,10 @@ static gboolean connect_agent(Sandbox *sandbox, gboolean was_used, int timeout_m
 }
 
 static gboolean step_kernel(Sandbox *sandbox, GError **error) {
+  if (sandbox->from_template) return TRUE;
   gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
   g_autoptr(GError) why = NULL;
-  if (connect_agent(sandbox, sandbox->restoring != NULL, (int)seconds * 1000, &why)) return TRUE;
+  if (launch_connect_agent(sandbox, sandbox->restoring != NULL, (int)seconds * 1000, &why)) return TRUE;
   kata_error_code code = error_get_code(why) == KATA_ERR_TIMEOUT ? KATA_ERR_TIMEOUT : KATA_ERR_GUEST;
   if (code == KATA_ERR_TIMEOUT)
     g_set_error(error, KATA_ERROR, code,
@@ -227,7 +231,7 @@ static gboolean step_kernel(Sandbox *sandbox, GError **error) {
   return FALSE;
 }
 
-static void undo_agent(Sandbox *sandbox) {
+void launch_undo_agent(Sandbox *sandbox) {
   g_mutex_lock(&sandbox->lock);
   g_autoptr(TtrpcClient) agent = g_steal_pointer(&sandbox->agent);
   g_mutex_unlock(&sandbox->lock);
@@ -352,12 +356,13 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
 
 static const LaunchStep steps[] = {
     {"check", step_check, NULL},
-    {"share", step_share, undo_share},
+    {"share", launch_step_share, launch_undo_share},
     {"network", step_network, undo_network},
-    {"libvirt", open_libvirt, undo_libvirt},
-    {"machine", step_machine, undo_machine},
-    {"kernel", step_kernel, undo_agent},
-    {"agent", step_agent, undo_agent},
+    {"libvirt", launch_open_libvirt, undo_libvirt},
+    {"template", launch_from_template, NULL},
+    {"machine", step_machine, launch_undo_machine},
+    {"kernel", step_kernel, launch_undo_agent},
+    {"agent", step_agent, launch_undo_agent},
 };
 
 /* A virtiofsd that has died says why on its standard error. */
@@ -371,7 +376,7 @@ static void append_daemon_words(const Sandbox *sandbox, GError *error) {
 static gboolean run_steps(Sandbox *sandbox, GError **error) {
   for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
     timeline_begin(sandbox->timeline, steps[i].name);
-    gboolean done = !is_cancelled(sandbox, error) && steps[i].run(sandbox, error);
+    gboolean done = !launch_is_cancelled(sandbox, error) && steps[i].run(sandbox, error);
     timeline_end(sandbox->timeline, steps[i].name);
     if (done) continue;
     if (error != NULL) append_daemon_words(sandbox, *error);
@@ -400,19 +405,19 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
     if (sandbox->net == NULL) return FALSE;
   }
   if (shares_files(sandbox)) {
-    g_autofree char *directory = in_dir(sandbox, PATHS_SHARE);
+    g_autofree char *directory = launch_in_dir(sandbox, PATHS_SHARE);
     sandbox->share = share_new(directory, error);
     if (sandbox->share == NULL || !share_adopt_daemon(sandbox->share, (pid_t)state->virtiofsd_pid, error)) return FALSE;
   }
   sandbox->netns = net_namespace_open_of((pid_t)state->qemu_pid, NULL);
-  g_autoptr(VmConfig) config = make_config(sandbox, error);
-  if (config == NULL || !open_libvirt(sandbox, error)) return FALSE;
+  g_autoptr(VmConfig) config = launch_make_config(sandbox, error);
+  if (config == NULL || !launch_open_libvirt(sandbox, error)) return FALSE;
   sandbox->domain_xml = domain_xml_build(config, error);
   if (sandbox->domain_xml == NULL || !vm_adopt(sandbox->vm, config->name, error)) return FALSE;
   adopt_disks(sandbox, state);
   sandbox_watch(sandbox);
   gint64 seconds = settings_get_int(sandbox->settings, "agent.kata", "dial_timeout");
-  if (!connect_agent(sandbox, TRUE, (int)seconds * 1000, error)) return FALSE;
+  if (!launch_connect_agent(sandbox, TRUE, (int)seconds * 1000, error)) return FALSE;
   start_pump(sandbox);
   start_oom_watch(sandbox);
   net_follow_start(sandbox);
@@ -422,5 +427,6 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
 gboolean launch_run(Sandbox *sandbox, GError **error) {
   gboolean is_up = run_steps(sandbox, error);
   fd_clear(&sandbox->boot_slot);
+  if (is_up) template_follow_start(sandbox);
   return is_up;
 }

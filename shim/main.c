@@ -6,6 +6,7 @@
 #include "kata/version.h"
 #include "shim/options.h"
 #include "shim/start.h"
+#include "shim/template.h"
 
 int main(int argc, char **argv) {
   g_auto(ShimOptions) options = {0};
@@ -21,6 +22,7 @@ int main(int argc, char **argv) {
   }
   if (options.info) return action_info(&options);
   if (options.warm_cache) return action_warm_cache();
+  if (options.template_ != NULL) return action_template(options.template_, options.config);
   if (g_strcmp0(options.action, "start") == 0) return action_start(&options);
   if (g_strcmp0(options.action, "delete") == 0) return action_delete(&options);
   g_set_error(&error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the action '%s' is neither 'start' nor 'delete'",

@@ -16,7 +16,9 @@ typedef struct {
   gboolean info;
   gboolean help;
   gboolean warm_cache;
-  char *action; /* "start", "delete", or NULL */
+  char *template_; /* "create", "list", "remove", "background" */
+  char *config;    /* with template_: its settings file, "-": on standard input */
+  char *action;    /* "start", "delete", or NULL */
 } ShimOptions;
 
 /* Go's flag syntax: one dash or two, "-name value" or "-name=value", flags before the action. */

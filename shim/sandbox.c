@@ -99,6 +99,7 @@ void sandbox_free(Sandbox *sandbox) {
   g_mutex_clear(&sandbox->resizing);
   g_mutex_clear(&sandbox->store);
   g_free(sandbox->domain_xml);
+  g_free(sandbox->template_key);
   g_free(sandbox->dir);
   g_free(sandbox->root);
   g_free(sandbox->id);

@@ -43,6 +43,8 @@ typedef struct {
   /* Set by the start, then fixed until sandbox_remove(). */
   guint32 vsock_cid;
   char *domain_xml;
+  char *template_key;     /* of the saved guest it could start from; NULL: of none */
+  gboolean from_template; /* it has */
   Vm *vm;
   Share *share;
   Net *net;

@@ -51,8 +51,14 @@ static gboolean cover_kvm(GError **error) {
   return FALSE;
 }
 
+static int outer_namespace = -1;
+
+int share_get_outer_namespace(void) { return outer_namespace; }
+
 gboolean share_enter_namespace(gboolean hide_kvm, GError **error) {
   if (!check_single_threaded(error)) return FALSE;
+  fd_clear(&outer_namespace);
+  outer_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   if (unshare(CLONE_NEWNS) < 0) {
     error_set_errno(error, errno, "cannot make a mount namespace (root is needed)");
     return FALSE;

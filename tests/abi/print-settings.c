@@ -12,7 +12,10 @@ static void print_text(const char *text) {
   static const struct {
     const char *of_build;
     const char *of_page;
-  } places[] = {{KATA_DATADIR, "DATADIR/kata"}, {KATA_QEMU_PATH, "QEMU"}, {KATA_VIRTIOFSD_PATH, "VIRTIOFSD"}};
+  } places[] = {{KATA_DATADIR, "DATADIR/kata"},
+                {KATA_CACHEDIR, "CACHEDIR/kata"},
+                {KATA_QEMU_PATH, "QEMU"},
+                {KATA_VIRTIOFSD_PATH, "VIRTIOFSD"}};
   g_autoptr(GString) page = g_string_new(text);
   for (gsize i = 0; i < G_N_ELEMENTS(places); i++) g_string_replace(page, places[i].of_build, places[i].of_page, 0);
   g_string_replace(page, "\\", "\\\\", 0);

@@ -14,7 +14,7 @@ import unittest
 
 BUILD = os.path.abspath(os.environ.get("top_builddir", "."))
 SOURCE = os.path.abspath(os.environ.get("top_srcdir", "."))
-KERNEL = os.path.join(BUILD, "guest/vmlinuz")
+KERNEL = os.environ.get("KATA_TEST_KERNEL") or os.path.join(BUILD, "guest/vmlinuz")
 INITRD = os.path.join(BUILD, "guest/initrd.img")
 PR_SET_CHILD_SUBREAPER = 36
 # Far above what a guest needs to start without KVM on a busy machine.
@@ -87,6 +87,9 @@ class World:
         values = {("hypervisor.qemu", "kernel"): f'"{kernel}"', ("hypervisor.qemu", "initrd"): f'"{INITRD}"',
                   ("hypervisor.qemu", "accelerator"): '"tcg"', ("hypervisor.qemu", "default_memory"): "256",
                   ("agent.kata", "dial_timeout"): "150"}
+        if os.environ.get("KATA_TEST_TEMPLATES"):
+            values.update({("factory", "enable_template"): "true",
+                           ("factory", "template_path"): f'"{os.environ["KATA_TEST_TEMPLATES"]}"'})
         values.update({(section, key): value for section, key, value in settings or []})
         lines = []
         for section in sorted({section for section, _ in values}, reverse=True):
@@ -96,6 +99,9 @@ class World:
         self.env = dict(os.environ, KATA_ROOT=self.root, KATA_CONFIG=self.config, KATA_OWNER=OWNER,
                         LD_LIBRARY_PATH=os.path.join(BUILD, "lib/.libs"))
         self.bundles = 0
+        if os.environ.get("KATA_TEST_TEMPLATES"):
+            made = self.run("template", "create")
+            assert made.returncode == 0, made.stderr
 
     def path(self, name):
         return os.path.join(self.base, name)

@@ -12,6 +12,7 @@ CLI_TESTS = \
 	tests/cli/test-size.py \
 	tests/cli/test-storage.py \
 	tests/cli/test-checkpoint.py \
+	tests/cli/test-template.py \
 	tests/cli/test-states.py \
 	tests/cli/test-streams.py \
 	tests/cli/test-bad-luck.py \

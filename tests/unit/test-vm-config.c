@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/error.h"
+#include "lib/domain-xml.h"
 #include "lib/host.h"
 #include "lib/paths.h"
 #include "lib/vm-config.h"
@@ -204,6 +205,25 @@ static void the_check_names_what_is_missing(void **state) {
   assert_true(find(findings, "memory")->warning);
 }
 
+static void what_is_plugged_late_is_not_in_the_machine(void **state) {
+  g_autoptr(kata_settings) settings = settings_new();
+  g_autoptr(VmConfig) config = vm_config_new(settings, "id", "/run/kata/s/x", ACCELERATOR_TCG, CHANNEL_SERIAL, NULL);
+  assert_non_null(config);
+  assert_true(vm_config_plug_late(config));
+  g_autofree char *xml = domain_xml_build(config, NULL);
+  assert_null(strstr(xml, "virtiofs"));
+  assert_non_null(strstr(xml, "memfd")); /* virtiofsd will map it */
+  /* Behind the disks' ports there is one more. */
+  g_autofree char *last = g_strdup_printf("index=\"%u\"", VM_CONFIG_PORT_BUS(config->ports));
+  assert_non_null(strstr(xml, last));
+  g_autofree char *share = domain_xml_build_share(config, NULL);
+  g_autofree char *bus = g_strdup_printf("bus=\"0x%02x\"", VM_CONFIG_PORT_BUS(config->ports));
+  assert_non_null(strstr(share, bus));
+  assert_non_null(strstr(share, "/run/kata/s/x/"));
+  config->ports = VM_CONFIG_PORTS_MAX;
+  assert_false(vm_config_plug_late(config));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_sandbox_is_named_alike_each_time),
@@ -212,6 +232,7 @@ int main(void) {
       cmocka_unit_test(given_parameters_replace_ours),
       cmocka_unit_test(debug_settings_reach_the_guest),
       cmocka_unit_test(what_cannot_boot_is_refused),
+      cmocka_unit_test(what_is_plugged_late_is_not_in_the_machine),
       cmocka_unit_test(roots_are_checked),
       cmocka_unit_test(sockets_fit_below_the_longest_root),
       cmocka_unit_test(forcing_what_is_not_there_says_what_to_do),

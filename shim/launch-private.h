@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Parts of the start that a start from a template, or the making of one, has too. */
+#pragma once
+
+#include "lib/vm-config.h"
+#include "shim/launch.h"
+
+/* The path of a file in the sandbox's directory. */
+char *launch_in_dir(const Sandbox *sandbox, const char *name);
+
+gboolean launch_step_share(Sandbox *sandbox, GError **error);
+void launch_undo_share(Sandbox *sandbox);
+gboolean launch_open_libvirt(Sandbox *sandbox, GError **error);
+gboolean launch_is_cancelled(Sandbox *sandbox, GError **error);
+void launch_wait_for_turn(Sandbox *sandbox);
+
+VmConfig *launch_make_config(Sandbox *sandbox, GError **error);
+
+/* was_used: somebody else has talked to this agent before. */
+gboolean launch_connect_agent(Sandbox *sandbox, gboolean was_used, int timeout_ms, GError **error);
+void launch_undo_agent(Sandbox *sandbox);
+void launch_undo_machine(Sandbox *sandbox);
+
+/* A step: starts the guest from a template, if there is one that fits. None, or one that fails: the guest boots. */
+gboolean launch_from_template(Sandbox *sandbox, GError **error);

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests that start from a saved one: each is itself, and a bad template costs no more than the time it would save."""
+import os
+import re
+import subprocess
+import time
+
+import kata_cli
+
+TEMPLATE = re.compile("[0-9a-f]{32}")
+# Everything a guest could share with another: random numbers, ids, clocks, names, files.
+LOOK = ("head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/boot_id; cat /proc/sys/kernel/random/uuid;"
+        "od -An -tx1 -j0 /proc/self/auxv | md5sum; date +%s; hostname; cat /etc/machine-id 2>/dev/null; "
+        "ls /tmp; cat /proc/meminfo | sed -n 's/MemTotal: *//p'")
+
+
+class Templates(kata_cli.CliTest):
+    def setUp(self):
+        super().setUp()
+        self.store = self.world.path("templates")
+        with open(self.world.config, "a", encoding="utf-8") as file:
+            file.write(f'[factory]\nenable_template = true\ntemplate_path = "{self.store}"\n')
+
+    def saved(self):
+        return sorted(name for name in os.listdir(self.store) if TEMPLATE.fullmatch(name)) \
+            if os.path.isdir(self.store) else []
+
+    def create(self):
+        made = self.ok("template", "create")
+        self.assertRegex(made, "^template [0-9a-f]{32} made\n$")
+        return os.path.join(self.store, made.split()[1])
+
+    def no_builder(self):
+        return not [line for _, line in self.world.processes() if "-template" in line]
+
+    def run_ok(self, *command, name="c", **options):
+        result = self.world.run("run", "--bundle", self.world.bundle(*command, **options), name)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def is_restored(self, container):
+        """A restored machine has the ports its share and cards were plugged into."""
+        document = self.ok("xml", container)
+        return "virtiofs" not in document
+
+    def test_each_guest_is_itself(self):
+        """Two guests of one template, at the same time, differ in all that must differ."""
+        path = self.create()
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
+        self.assertEqual(os.stat(self.store).st_mode & 0o7777, 0o700)
+        self.assertIn(os.path.basename(path), self.ok("template", "list"))
+        self.assertRegex(self.ok("template", "create"), "is there already")
+        bundles = [self.world.bundle("sleep", "1000") for _ in range(2)]
+        answers = []
+        for number, bundle in enumerate(bundles):
+            self.ok_attached("run", "--detach", "--bundle", bundle, f"c{number}")
+            self.assertTrue(self.is_restored(f"c{number}"))
+            before = time.time()
+            answer = self.ok("exec", f"c{number}", "sh", "-c", LOOK).split("\n")
+            self.assertLess(before - 2, int(answer[4]))
+            self.assertLess(int(answer[4]), time.time() + 2)
+            answers.append(answer)
+            self.ok("exec", f"c{number}", "touch", "/tmp/left")
+        for line in range(4):
+            self.assertNotEqual(answers[0][line], answers[1][line], f"line {line} of {answers}")
+        self.assertEqual(answers[0][5:], answers[1][5:])
+        # Another address space layout and another first boot_id than a guest that booted, too.
+        self.assertEqual(self.ok("exec", "c0", "cat", "/proc/sys/kernel/random/boot_id").strip(), answers[0][1])
+        for number in range(2):
+            self.ok("delete", "--force", f"c{number}")
+        self.assertEqual(self.saved(), [os.path.basename(path)])
+        self.check_bad_files(path)
+
+    def ok_attached(self, *args):
+        result = self.world.run_attached(*args)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def boots_with_warning(self, path):
+        self.ok_attached("run", "--detach", "--bundle", self.world.bundle("sleep", "1000"), "bad")
+        log = self.world.owner_log()
+        self.assertEqual(log.count("could not start from its template"), 1, log)
+        self.assertFalse(self.is_restored("bad"))
+        self.assertEqual(self.ok("exec", "bad", "echo", "works"), "works\n")
+        # It has been taken away, and is made anew by somebody who outlives the container.
+        self.ok("delete", "--force", "bad")
+        kata_cli.wait_for(lambda: os.path.exists(path) and self.no_builder(), "the template to be made again")
+        self.assertEqual(os.listdir(self.store), [os.path.basename(path)])
+
+    def check_bad_files(self, path):
+        """Damaged: the guest boots, with one warning; the template is made anew in the background."""
+        with open(path, "r+b") as file:
+            file.seek(os.path.getsize(path) // 2)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 0xFF]))
+        self.boots_with_warning(path)
+        # Killed in the middle of a save: whoever makes it next clears up.
+        with open(path + ".part", "wb") as file:
+            file.write(b"half")
+        self.ok("template", "remove")
+        self.assertEqual(self.saved(), [])
+        builder = self.world.start("template", "create", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        kata_cli.wait_for(lambda: [line for _, line in self.world.processes() if "-template" in line], "a builder")
+        time.sleep(0.7)
+        for pid, line in self.world.processes():
+            if "-template" in line:
+                os.kill(pid, 9)
+        builder.wait()
+        kata_cli.reap()
+        self.assertEqual(self.saved(), [])
+        self.create()
+        self.assertEqual(os.listdir(self.store), [os.path.basename(path)])
+        self.assertEqual(self.run_ok("echo", "again"), "again\n")
+
+    def test_other_sizes_and_settings(self):
+        """A template serves its own configuration only; each is made after its first start."""
+        self.assertEqual(self.run_ok("echo", "first"), "first\n")
+        kata_cli.wait_for(lambda: len(self.saved()) == 1 and self.no_builder(), "the first template")
+
+        def larger(document):
+            document["linux"]["resources"] = {"memory": {"limit": 64 << 20}}
+
+        memory = self.run_ok("sed", "-n", "s/MemTotal: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo", change=larger)
+        self.assertGreater(int(memory), 280 << 10)
+        kata_cli.wait_for(lambda: len(self.saved()) == 2 and self.no_builder(), "the second template")
+        again = self.run_ok("sed", "-n", "s/MemTotal: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo", change=larger)
+        self.assertEqual(again, memory)
+        self.assertEqual(len(self.saved()), 2)
+        self.assertEqual(self.ok("template", "remove").count("removed"), 2)
+
+    def test_where_nothing_can_be_saved(self):
+        """A full or foreign directory: an error for who asks for a template, nothing but that for who runs."""
+        os.mkdir(self.store, 0o777)
+        os.chmod(self.store, 0o777)
+        result = self.world.run("template", "create")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, "cannot keep templates in .*: it must be a directory that only its owner")
+        os.chmod(self.store, 0o700)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "kata-test", self.store], check=True)
+        try:
+            result = self.world.run("template", "create")
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, "cannot save the virtual machine|cannot write the saved machine")
+            self.assertEqual(os.listdir(self.store), [])
+            self.assertEqual(self.run_ok("echo", "runs"), "runs\n")
+        finally:
+            self.ok("template", "remove")
+            subprocess.run(["umount", self.store], check=True)
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests)
