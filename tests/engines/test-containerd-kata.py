@@ -222,12 +222,41 @@ class ContainerdKataTest(unittest.TestCase):
         self.assertEqual(task("Start", {1: "w"})[0], "FAILED_PRECONDITION")
         self.remove("w", 7)
 
+    def shim(self, *args, **options):
+        """The program as containerd calls it."""
+        return subprocess.run([kata_cli.OWNER, "-namespace", self.daemon.namespace, "-address",
+                               self.world.path("containerd.sock"), *args], env=self.daemon.env, capture_output=True,
+                              check=False, **options)
+
+    def test_many_layers(self):
+        """More of them than mount(2) takes in one call; a mount that fails leaves no other behind."""
+        layers = [self.world.path(f"layers/{'deep' * 20}/{number}/fs") for number in range(60)]
+        for number, layer in enumerate(layers):
+            os.makedirs(layer)
+            with open(os.path.join(layer, f"file{number}"), "w", encoding="utf-8") as file:
+                file.write("x")
+        subprocess.run(["cp", "-a", self.world.path("rootfs/."), layers[-1]], check=True)
+        lower = "lowerdir=" + ":".join(layers)
+        self.assertGreater(len(lower), 4096)
+        bundle = self.world.bundle("/bin/sh", "-c", "[ -e /file0 ] && [ -e /file59 ] && exit 5", rootfs=False)
+        started = self.shim("-id", "l", "start", input=b"", cwd=bundle)
+        self.assertEqual(started.returncode, 0, started.stderr)
+        client = ttrpc.Client(started.stdout.decode().strip())
+        overlay = {1: "overlay", 2: "overlay", 4: ["index=off", lower]}
+        wrong = client.call("containerd.task.v2.Task", "Create", {1: "l", 2: bundle, 3: [overlay, {1: "nofs", 2: "x"}]})
+        self.assertNotEqual(wrong[0], "OK")
+        self.assertIn("nofs", wrong[1])
+        for method, message, wanted in (("Create", {1: "l", 2: bundle, 3: [overlay]}, "OK"), ("Start", {1: "l"}, "OK")):
+            status, answer = client.call("containerd.task.v2.Task", method, message)
+            self.assertEqual(status, wanted, answer)
+        self.assertEqual(client.call("containerd.task.v2.Task", "Wait", {1: "l"})[1][1], [5])
+        self.assertEqual(client.call("containerd.task.v2.Task", "Delete", {1: "l"})[0], "OK")
+        self.assertEqual(client.call("containerd.task.v2.Task", "Shutdown", {1: "l"})[0], "OK")
+        client.close()
+
     def test_command_line(self):
         """What the program prints, and what it does with ids that are not there."""
-        def shim(*args, **options):
-            return subprocess.run([kata_cli.OWNER, "-namespace", self.daemon.namespace, "-address",
-                                   self.world.path("containerd.sock"), *args], env=self.daemon.env, capture_output=True,
-                                  check=False, **options)
+        shim = self.shim
         for _ in range(2):
             deleted = shim("-id", "none", "-bundle", "/nowhere", "delete", stdin=subprocess.DEVNULL)
             self.assertEqual((deleted.returncode, deleted.stderr), (0, b""))
