@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """containerd with its runc shim, whose binary is katactl."""
+import glob
 import os
 import random
 import shutil
@@ -55,6 +56,12 @@ class ContainerdTest(unittest.TestCase):
         cls.daemon.terminate()
         cls.daemon.wait()
         shutil.rmtree(f"/run/containerd/runc/{cls.namespace}", ignore_errors=True)
+        # containerd puts containers into a cgroup of this name, which no runtime removes.
+        for path in glob.glob(f"/sys/fs/cgroup/{cls.namespace}") + glob.glob(f"/sys/fs/cgroup/*/{cls.namespace}"):
+            try:
+                os.rmdir(path)
+            except OSError as error:
+                print(f"left: {path}: {error}")
 
     @classmethod
     def import_image(cls):
