@@ -57,6 +57,8 @@ class Containerd:
         self.process.terminate()
         self.process.wait()
         shutil.rmtree(self.root, ignore_errors=True)
+        # Wherever containerd's own state is, its runc shim has a directory here.
+        shutil.rmtree(f"/run/containerd/runc/{self.namespace}", ignore_errors=True)
 
     @property
     def root(self):
