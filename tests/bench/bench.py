@@ -67,6 +67,15 @@ def phases(world, bundle):
     }
 
 
+def client_call(world):
+    """Microseconds of a call that the owner answers by itself, beside an idle guest."""
+    world.run_attached("run", "--detach", "--bundle", world.bundle("sleep", "1000"), "asked")
+    done = subprocess.run([kata_cli.built("tests/bench", "measure-client"), "asked"], env=world.env,
+                          stdout=subprocess.PIPE, check=True)
+    world.run("delete", "--force", "asked")
+    return json.loads(done.stdout)
+
+
 def private_dirty(world):
     """KiB of memory nobody else has, of the owner and virtiofsd of an idle sandbox."""
     world.run_attached("run", "--detach", "--bundle", world.bundle("sleep", "1000"), "idle")
@@ -126,6 +135,7 @@ def main():
             for name, seconds in phases(world, bundle).items():
                 parts.setdefault(name, []).append(seconds)
         memory = private_dirty(world)
+        client = client_call(world)
     finally:
         world.close()
     over = [total - floor for total, floor in zip(run, raw)]
@@ -139,13 +149,14 @@ def main():
     print("private dirty memory beside QEMU, idle: " +
           ", ".join(f"{name} {size} KiB" for name, size in sorted(memory.items())) +
           f"; together {sum(memory.values()) / 1024:.1f} MiB, at most 12 wanted")
+    print(f"a client's call           median {client['median_us']} us, 99 % below {client['p99_us']} us; at most 150 wanted")
     ratios = {"cold_over_raw": statistics.median(total / floor for total, floor in zip(run, raw))}
     agent = measure_agent()
     if agent is not None:
         ratios["exec_over_crun"] = print_agent(agent)
     with open("bench.json", "w", encoding="utf-8") as out:
         json.dump({"ratios": ratios, "raw_s": raw, "init_s": init, "run_s": run, "phases_s": parts,
-                   "private_dirty_kib": memory, "agent": agent}, out, indent=1)
+                   "private_dirty_kib": memory, "client_us": client, "agent": agent}, out, indent=1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Not run by "make check": timed figures belong in no test.
-check_PROGRAMS += tests/bench/measure-run
+check_PROGRAMS += tests/bench/measure-run tests/bench/measure-client
+tests_bench_measure_client_SOURCES = tests/bench/measure-client.c
+tests_bench_measure_client_LDADD = lib/libkata.la
 tests_bench_measure_run_SOURCES = tests/bench/measure-run.c
 tests_bench_measure_run_LDADD = lib/libkata.la
 if HAVE_CMOCKA
@@ -12,7 +14,7 @@ endif
 EXTRA_DIST += tests/bench/bench.py tests/bench/bench-containerd.py tests/bench/bench-podman.py
 
 .PHONY: bench
-bench: all tests/bench/measure-run tests/bench/measure-agent
+bench: all tests/bench/measure-run tests/bench/measure-client tests/bench/measure-agent
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench-podman.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench-containerd.py
