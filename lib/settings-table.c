@@ -15,6 +15,8 @@
 #define MEMORY_MIN_MIB 96
 #define MEMORY_MAX_MIB (4 << 20)
 #define TIMEOUT_MAX_S 3600
+/* A terabit. */
+#define RATE_MAX G_GINT64_CONSTANT(1000000000000)
 /* VM_CONFIG_PORTS_MAX */
 #define PORTS_MAX 32
 
@@ -127,6 +129,20 @@ const SettingKey setting_keys[] = {
      .doc =
          "Keys of this section that annotations io.katacontainers.config.hypervisor.KEY of a pod may set, as regular "
          "expressions; with any other annotation of this kind the pod does not start."},
+    {.section = QEMU,
+     .key = "rx_rate_limiter_max_rate",
+     .type = SETTING_NUMBER,
+     .preset = "0",
+     .min = 0,
+     .max = RATE_MAX,
+     .doc = "Bits per second that each of a guest's network cards may receive; 0: no limit."},
+    {.section = QEMU,
+     .key = "tx_rate_limiter_max_rate",
+     .type = SETTING_NUMBER,
+     .preset = "0",
+     .min = 0,
+     .max = RATE_MAX,
+     .doc = "Bits per second that each of a guest's network cards may send; 0: no limit."},
     {.section = QEMU,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,

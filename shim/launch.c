@@ -117,6 +117,12 @@ static void undo_libvirt(Sandbox *sandbox) {
 
 /* ---- the network ---- */
 
+static void set_limits(Sandbox *sandbox) {
+  gint64 rx = settings_get_int(sandbox->settings, "hypervisor.qemu", "rx_rate_limiter_max_rate");
+  gint64 tx = settings_get_int(sandbox->settings, "hypervisor.qemu", "tx_rate_limiter_max_rate");
+  net_set_limits(sandbox->net, (guint64)rx, (guint64)tx);
+}
+
 static gboolean step_network(Sandbox *sandbox, GError **error) {
   g_mutex_lock(&sandbox->lock);
   sandbox->netns_chosen = TRUE;
@@ -124,7 +130,9 @@ static gboolean step_network(Sandbox *sandbox, GError **error) {
   g_autofree char *path = g_strdup(sandbox->netns_path != NULL ? sandbox->netns_path : "");
   g_mutex_unlock(&sandbox->lock);
   sandbox->net = net_new(fd_steal(&netns), path, error);
-  return sandbox->net != NULL && store_save(sandbox, error);
+  if (sandbox->net == NULL) return FALSE;
+  set_limits(sandbox);
+  return store_save(sandbox, error);
 }
 
 static void undo_network(Sandbox *sandbox) { g_clear_pointer(&sandbox->net, net_free); }
@@ -403,6 +411,7 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
   if (state->network != NULL) {
     sandbox->net = net_adopt(state->network, (pid_t)state->qemu_pid, error);
     if (sandbox->net == NULL) return FALSE;
+    set_limits(sandbox);
   }
   if (shares_files(sandbox)) {
     g_autofree char *directory = launch_in_dir(sandbox, PATHS_SHARE);

@@ -69,7 +69,7 @@ static gboolean join_here(gpointer data, GError **error) {
   const Job *job = data;
   g_autoptr(Netlink) netlink = netlink_open(error);
   if (netlink == NULL) return FALSE;
-  if (job->link != NULL) return net_join_link(netlink, job->link, error);
+  if (job->link != NULL) return net_join_link(netlink, job->net, job->link, error);
   net_join_localhost(netlink, job->net);
   return TRUE;
 }

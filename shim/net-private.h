@@ -36,7 +36,8 @@ struct Net {
   guint64 cookie;
   NetScan *scan; /* NULL when adopted: the guest knows it */
   NetLocalhostBefore before;
-  gboolean connected; /* something is joined */
+  guint64 rx_limit, tx_limit; /* of each card, in bits per second; 0: none */
+  gboolean connected;         /* something is joined */
 
   /* Guards what follows against the writer of the state file; only one thread at a time changes it. */
   GMutex lock;
@@ -50,7 +51,7 @@ struct Net {
 NetLink *net_link_new(const NetInterface *interface, guint number);
 NetLink *net_find_link(const Net *net, guint index);
 /* Of the thread's namespace: an interface and its tap, or that for 127.0.0.1, which the guest can do without. */
-gboolean net_join_link(Netlink *netlink, const NetLink *link, GError **error);
+gboolean net_join_link(Netlink *netlink, const Net *net, const NetLink *link, GError **error);
 void net_part_link(Netlink *netlink, const NetLink *link);
 void net_join_localhost(Netlink *netlink, const Net *net);
 

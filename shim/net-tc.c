@@ -167,3 +167,51 @@ gboolean net_tc_has_clsact(Netlink *netlink, guint index) {
   message->tcm_ifindex = (int)index;
   return netlink_dump(netlink, request, look_at_qdisc, &search, "queueing disciplines", NULL) && search.is_there;
 }
+
+/* ---- limits ---- */
+
+/* Bytes that may go at once: what the rate allows in 20 ms, and one frame of the largest kind at least. */
+#define BURST_PER_S 50u
+#define BURST_MIN (128u << 10)
+/* How much may wait: 100 ms. */
+#define QUEUE_PER_S 10u
+/* tc(8): the first number of a root discipline of ours. */
+#define LIMIT_HANDLE TC_H_MAKE(0x6b610000u, 0)
+
+static void put_limit(struct nlmsghdr *request, guint64 bytes_per_s) {
+  guint32 burst = (guint32)CLAMP(bytes_per_s / BURST_PER_S, BURST_MIN, G_MAXINT32);
+  struct tc_tbf_qopt limit = {.limit = (guint32)CLAMP(bytes_per_s / QUEUE_PER_S, BURST_MIN, G_MAXINT32)};
+  limit.rate.rate = (guint32)MIN(bytes_per_s, G_MAXUINT32);
+  limit.rate.linklayer = TC_LINKLAYER_ETHERNET; /* the kernel needs no table then */
+  struct nlattr *options = mnl_attr_nest_start(request, TCA_OPTIONS);
+  mnl_attr_put(request, TCA_TBF_PARMS, sizeof limit, &limit);
+  mnl_attr_put_u32(request, TCA_TBF_BURST, burst);
+  if (bytes_per_s > G_MAXUINT32) mnl_attr_put_u64(request, TCA_TBF_RATE64, bytes_per_s);
+  mnl_attr_nest_end(request, options);
+}
+
+static struct nlmsghdr *root_request(char *buffer, guint16 type, guint16 flags, guint index) {
+  struct tcmsg *message;
+  struct nlmsghdr *request = netlink_request(buffer, type, flags, sizeof *message, &message);
+  message->tcm_family = AF_UNSPEC;
+  message->tcm_ifindex = (int)index;
+  message->tcm_handle = LIMIT_HANDLE;
+  message->tcm_parent = TC_H_ROOT;
+  mnl_attr_put_strz(request, TCA_KIND, "tbf");
+  return request;
+}
+
+gboolean net_tc_limit(Netlink *netlink, guint index, guint64 bits_per_s, GError **error) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  struct nlmsghdr *request = root_request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, index);
+  put_limit(request, MAX(bits_per_s / 8, 1));
+  int reason = netlink_ask(netlink, request);
+  if (reason == 0) return TRUE;
+  error_set_errno(error, reason, "cannot limit the traffic of interface %u (the kernel needs sch_tbf)", index);
+  return FALSE;
+}
+
+void net_tc_unlimit(Netlink *netlink, guint index) {
+  char buffer[NETLINK_REQUEST_BYTES];
+  netlink_ask(netlink, root_request(buffer, RTM_DELQDISC, 0, index));
+}

@@ -22,3 +22,8 @@ void net_tc_detach(Netlink *netlink, guint index, NetTcSide side);
 
 /* Takes the discipline away, with all that is attached to it; without effect where there is none. */
 void net_tc_clear(Netlink *netlink, guint index);
+
+/* At most that many bits in a second leave at the interface (a token bucket in the place of its own discipline). */
+gboolean net_tc_limit(Netlink *netlink, guint index, guint64 bits_per_s, GError **error);
+/* Takes that away; without effect where there is none of ours. */
+void net_tc_unlimit(Netlink *netlink, guint index);

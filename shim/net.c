@@ -166,12 +166,24 @@ static void silence_tap(const char *tap) {
 
 void net_part_link(Netlink *netlink, const NetLink *link) {
   if (!link->is_stuck) net_tc_clear(netlink, link->index);
+  if (!link->is_stuck) net_tc_unlimit(netlink, link->index);
   if (!link->is_stuck && !link->was_allmulti) set_allmulti(netlink, link->index, FALSE);
   guint tap = if_nametoindex(link->tap);
   if (tap != 0) net_tc_clear(netlink, tap);
 }
 
-gboolean net_join_link(Netlink *netlink, const NetLink *link, GError **error) {
+void net_set_limits(Net *net, guint64 rx_limit, guint64 tx_limit) {
+  net->rx_limit = rx_limit;
+  net->tx_limit = tx_limit;
+}
+
+/* What the guest receives leaves at the tap, what it sends at the interface. */
+static gboolean limit(Netlink *netlink, const Net *net, guint tap, guint index, GError **error) {
+  return (net->rx_limit == 0 || net_tc_limit(netlink, tap, net->rx_limit, error)) &&
+         (net->tx_limit == 0 || net_tc_limit(netlink, index, net->tx_limit, error));
+}
+
+gboolean net_join_link(Netlink *netlink, const Net *net, const NetLink *link, GError **error) {
   guint tap = if_nametoindex(link->tap);
   if (tap == 0) {
     error_set_errno(error, errno, "cannot find the machine's tap device '%s'", link->tap);
@@ -179,7 +191,8 @@ gboolean net_join_link(Netlink *netlink, const NetLink *link, GError **error) {
   }
   silence_tap(link->tap);
   set_allmulti(netlink, link->index, TRUE);
-  if (net_tc_redirect(netlink, tap, link->index, error) && net_tc_redirect(netlink, link->index, tap, error))
+  if (limit(netlink, net, tap, link->index, error) && net_tc_redirect(netlink, tap, link->index, error) &&
+      net_tc_redirect(netlink, link->index, tap, error))
     return TRUE;
   g_prefix_error(error, "cannot join interface '%s' and the guest: ", link->name);
   return FALSE;
@@ -205,7 +218,7 @@ static gboolean connect_here(gpointer data, GError **error) {
   if (netlink == NULL) return FALSE;
   net->connected = TRUE;
   gboolean done = TRUE;
-  for (guint i = 0; i < net->links->len && done; i++) done = net_join_link(netlink, net->links->pdata[i], error);
+  for (guint i = 0; i < net->links->len && done; i++) done = net_join_link(netlink, net, net->links->pdata[i], error);
   if (done && net->has_localhost) net_join_localhost(netlink, net);
   if (!done) part_all(netlink, net);
   return done;

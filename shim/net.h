@@ -25,6 +25,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Net, net_free)
 /* The descriptor of its namespace. */
 int net_get_namespace(const Net *net);
 
+/* What each of the guest's cards may receive and send in bits per second; 0: no limit. Before anything is joined. */
+void net_set_limits(Net *net, guint64 rx_limit, guint64 tx_limit);
+
 /* The machine's cards. */
 void net_add_nics(const Net *net, VmConfig *config);
 

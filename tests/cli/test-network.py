@@ -146,6 +146,30 @@ class Connections(NetworkTest):
         self.assert_parted()
 
 
+class Limits(NetworkTest):
+    """The settings that limit a guest's traffic."""
+    settings = [("hypervisor.qemu", "rx_rate_limiter_max_rate", "80000000"),
+                ("hypervisor.qemu", "tx_rate_limiter_max_rate", "40000000")]
+
+    def test_limits(self):
+        self.wires.veth("eth0", "far0", ("10.77.0.2/24", "10.77.0.1/24"))
+        self.start()
+        tc = self.wires.in_pod("tc", "qdisc").decode()
+        self.assertRegex(tc, r"qdisc tbf \S+ dev tap0_kata root .*rate 80Mbit")
+        self.assertRegex(tc, r"qdisc tbf \S+ dev eth0 root .*rate 40Mbit")
+        # Traffic passes both of them.
+        self.guest("ping", "-c", "2", "-w", "30", "-s", "1400", "10.77.0.1")
+        sent = self.wires.in_pod("tc", "-s", "qdisc", "show", "dev", "eth0").decode()
+        self.assertGreater(int(re.search(r"Sent (\d+) bytes", sent).group(1)), 2800)
+        # One that comes later has them as well.
+        self.wires.veth("eth1", "far1", ("10.78.0.2/24", "10.78.0.1/24"))
+        kata_cli.wait_for(lambda: "10.78.0.2" in self.guest("ip", "addr"), "the second interface", 60)
+        self.assertRegex(self.wires.in_pod("tc", "qdisc").decode(), r"qdisc tbf \S+ dev eth1 root .*rate 40Mbit")
+        self.ok("delete", "--force", "c1")
+        self.assert_parted()
+        self.assertNotIn("tbf", self.wires.in_pod("tc", "qdisc").decode())
+
+
 class Ends(NetworkTest):
     """However it ends, the namespace is as it was."""
 
