@@ -6,7 +6,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/app.c katactl/app.h \
 	katactl/attend.c katactl/attend.h \
 	katactl/cmd-agent.c \
-	katactl/cmd-check.c katactl/cmd-checkpoint.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-events.c katactl/cmd-exec.c \
+	katactl/cmd-check.c katactl/cmd-checkpoint.c katactl/cmd-config.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-env.c katactl/cmd-events.c katactl/cmd-exec.c \
 	katactl/cmd-features.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-network.c katactl/cmd-pause.c katactl/cmd-ps.c \
 	katactl/cmd-run.c katactl/cmd-spec.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-update.c \
 	katactl/cmd-template.c katactl/cmd-version.c \
@@ -14,6 +14,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/console.c katactl/console.h \
 	katactl/default-spec.c katactl/default-spec.h \
 	katactl/duration.c katactl/duration.h \
+	katactl/env-facts.c katactl/env-facts.h \
 	katactl/launch.c katactl/launch.h \
 	katactl/monitor.c katactl/monitor.h \
 	katactl/netns.c katactl/netns.h \

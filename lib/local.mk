@@ -20,7 +20,7 @@ lib_libcore_la_SOURCES = \
 	lib/paths.c lib/paths.h \
 	lib/process.c \
 	lib/sandbox.c lib/sandbox-agent.c lib/sandbox-machine.c lib/sandbox-network.c lib/sandbox.h \
-	lib/settings.c lib/settings-api.c lib/settings.h \
+	lib/settings.c lib/settings-api.c lib/settings-describe.c lib/settings.h \
 	lib/settings-file.c lib/settings-file.h \
 	lib/settings-table.c lib/settings-table.h \
 	lib/settings-value.c lib/settings-value.h \

@@ -13,6 +13,7 @@ struct kata_settings {
   gatomicrefcount refs;
   SettingValue *values; /* one for each key of the table */
   gboolean *named;      /* which a file or a caller has named */
+  char **sources;       /* where that was: "FILE:LINE", or NULL for a caller */
 };
 
 kata_settings *settings_new(void) {
@@ -20,12 +21,18 @@ kata_settings *settings_new(void) {
   g_atomic_ref_count_init(&settings->refs);
   settings->values = g_new0(SettingValue, n_setting_keys);
   settings->named = g_new0(gboolean, n_setting_keys);
+  settings->sources = g_new0(char *, n_setting_keys);
   for (gsize i = 0; i < n_setting_keys; i++) {
     g_autoptr(GError) error = NULL;
     if (!setting_value_parse(&setting_keys[i], setting_keys[i].preset, &settings->values[i], &error))
       g_critical("%s", error->message); /* the table itself is wrong; a test parses it all */
   }
   return settings;
+}
+
+static void set_source(kata_settings *settings, gsize place, const char *source) {
+  g_free(settings->sources[place]);
+  settings->sources[place] = g_strdup(source);
 }
 
 kata_settings *settings_copy(const kata_settings *settings) {
@@ -40,6 +47,7 @@ void settings_merge(kata_settings *to, const kata_settings *from, gboolean only_
     if (only_named && !from->named[i]) continue;
     setting_value_copy(&to->values[i], &from->values[i]);
     to->named[i] = to->named[i] || from->named[i];
+    set_source(to, i, from->sources[i]);
   }
 }
 
@@ -50,8 +58,12 @@ kata_settings *kata_settings_ref(kata_settings *settings) {
 
 void kata_settings_unref(kata_settings *settings) {
   if (settings == NULL || !g_atomic_ref_count_dec(&settings->refs)) return;
-  for (gsize i = 0; i < n_setting_keys; i++) setting_value_clear(&settings->values[i]);
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    setting_value_clear(&settings->values[i]);
+    g_free(settings->sources[i]);
+  }
   g_free(settings->values);
+  g_free(settings->sources);
   g_free(settings->named);
   g_free(settings);
 }
@@ -69,12 +81,25 @@ static int find_key(const char *section, const char *key, GError **error) {
   return -1;
 }
 
-gboolean settings_set(kata_settings *settings, const char *section, const char *key, const char *value,
-                      GError **error) {
+static gboolean set_from(kata_settings *settings, const char *section, const char *key, const char *value,
+                         const char *source, GError **error) {
   int place = find_key(section, key, error);
   if (place < 0 || !setting_value_parse(&setting_keys[place], value, &settings->values[place], error)) return FALSE;
   settings->named[place] = TRUE;
+  set_source(settings, (gsize)place, source);
   return TRUE;
+}
+
+gboolean settings_set(kata_settings *settings, const char *section, const char *key, const char *value,
+                      GError **error) {
+  return set_from(settings, section, key, value, NULL, error);
+}
+
+const char *settings_get_source(const kata_settings *settings, const char *section, const char *key) {
+  int place = setting_find(section, key);
+  g_return_val_if_fail(place >= 0, NULL);
+  if (!settings->named[place]) return "default";
+  return settings->sources[place] != NULL ? settings->sources[place] : "caller";
 }
 
 char *settings_get(const kata_settings *settings, const char *section, const char *key, GError **error) {
@@ -82,15 +107,23 @@ char *settings_get(const kata_settings *settings, const char *section, const cha
   return place < 0 ? NULL : setting_value_to_text(&setting_keys[place], &settings->values[place]);
 }
 
+typedef struct {
+  kata_settings *settings;
+  const char *where;
+} Loading;
+
 static gboolean set_from_file(const char *section, const char *key, const char *value, guint line, gpointer user_data,
                               GError **error) {
-  return settings_set(user_data, section, key, value, error);
+  const Loading *loading = user_data;
+  g_autofree char *source = g_strdup_printf("%s:%u", loading->where, line);
+  return set_from(loading->settings, section, key, value, source, error);
 }
 
 gboolean settings_load_text(kata_settings *settings, const char *text, gsize length, const char *where,
                             GError **error) {
   g_autoptr(kata_settings) loaded = settings_new();
-  if (!settings_file_parse(text, length, where, set_from_file, loaded, error)) return FALSE;
+  Loading loading = {loaded, where};
+  if (!settings_file_parse(text, length, where, set_from_file, &loading, error)) return FALSE;
   settings_merge(settings, loaded, TRUE);
   return TRUE;
 }

@@ -18,6 +18,8 @@ kata_settings *settings_copy(const kata_settings *settings);
 void settings_merge(kata_settings *to, const kata_settings *from, gboolean only_named);
 gboolean settings_set(kata_settings *settings, const char *section, const char *key, const char *value, GError **error);
 char *settings_get(const kata_settings *settings, const char *section, const char *key, GError **error);
+/* Where a known key's value is from: "default", "FILE:LINE", "caller". */
+const char *settings_get_source(const kata_settings *settings, const char *section, const char *key);
 /* Those that have been named. */
 char *settings_to_text(const kata_settings *settings);
 gboolean settings_load_file(kata_settings *settings, const char *path, GError **error);

@@ -7,6 +7,7 @@
 #include "shim/options.h"
 #include "shim/start.h"
 #include "shim/template.h"
+#include "shim/vm.h"
 
 int main(int argc, char **argv) {
   g_auto(ShimOptions) options = {0};
@@ -17,7 +18,9 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (options.version) {
-    printf("containerd-shim-kata-v2:\n  Version:  %s\n  Revision: %s\n", KATA_VERSION, KATA_VERSION);
+    g_autofree char *libvirt = vm_get_library_version();
+    printf("containerd-shim-kata-v2:\n  Version:  %s\n  Revision: %s\n  Libvirt:  %s\n", KATA_VERSION, KATA_VERSION,
+           libvirt);
     return 0;
   }
   if (options.info) return action_info(&options);

@@ -252,6 +252,12 @@ void vm_destroy(Vm *vm) {
 /* QEMU has ended at libvirt's hands: what is left of its process goes as if it had been killed. */
 void vm_forget_ended(Vm *vm) { vm_destroy(vm); }
 
+char *vm_get_library_version(void) {
+  unsigned long version = 0;
+  if (virGetVersion(&version, NULL, NULL) != 0) return g_strdup("unknown");
+  return g_strdup_printf("%lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000);
+}
+
 /* ---- the cache ---- */
 
 gboolean vm_warm_cache(const char *cache_dir, GError **error) {

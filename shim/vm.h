@@ -83,6 +83,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_free)
 /* The user QEMU runs as: who must be able to open the kernel, the initrd and virtiofsd's socket. */
 gboolean vm_get_user(uid_t *ret_uid, gid_t *ret_gid, GError **error);
 
+/* libvirt's, as "9.0.0". */
+char *vm_get_library_version(void);
+
 /* Ends every QEMU and virtiofsd whose command line names sandbox_dir: after an owner's crash. Returns how many. */
 guint vm_kill_strays(const char *sandbox_dir);
 

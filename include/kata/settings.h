@@ -3,6 +3,7 @@
 #ifndef KATA_SETTINGS_H
 #define KATA_SETTINGS_H
 
+#include <kata/context.h>
 #include <kata/error.h>
 #include <stdint.h>
 
@@ -44,6 +45,15 @@ void kata_settings_unref(kata_settings *settings);
 int kata_settings_load_file(kata_settings *settings, const char *path, uint32_t flags, kata_error **err);
 
 /**
+ * kata_context_load_settings: what a sandbox of this context would get: the defaults, the settings file, its drop-ins.
+ * @flags: 0.
+ * Returns: settings to be released with kata_settings_unref(), or NULL.
+ * Errors: those of kata_settings_load_file(); a missing file is one only if it was chosen with
+ * kata_context_set_config_file() or KATA_CONFIG. Since: 0.1
+ */
+kata_settings *kata_context_load_settings(const kata_context *ctx, uint32_t flags, kata_error **err);
+
+/**
  * kata_settings_set: sets one key.
  * @section: such as "hypervisor.qemu".
  * @key: such as "default_vcpus".
@@ -66,6 +76,16 @@ char *kata_settings_get(const kata_settings *settings, const char *section, cons
  * Returns: text to be released with kata_free(), "" if none was named. Since: 0.1
  */
 char *kata_settings_to_text(const kata_settings *settings);
+
+/**
+ * kata_settings_describe: every setting there is, with its value and where that is from.
+ * @flags: 0.
+ * Returns: JSON, an object with "settings", an array of {"section", "key", "value", "default", "source", "allowed",
+ * "meaning"}: source: "default", "FILE:LINE", or "caller" for kata_settings_set(); allowed: what the key takes, in
+ * words. Members may be added. To be released with kata_free(). NULL on error.
+ * Errors: KATA_ERR_INVALID_ARGUMENT. Since: 0.1
+ */
+char *kata_settings_describe(const kata_settings *settings, uint32_t flags, kata_error **err);
 
 #ifdef __cplusplus
 }

@@ -172,6 +172,7 @@ static void test_030_settings(void) {
   OK(kata_settings_set(settings, "hypervisor.qemu", "default_vcpus", "3", &err) == 0);
   CHECK(has(kata_settings_get(settings, "hypervisor.qemu", "default_vcpus", NULL), "3"));
   CHECK(has(kata_settings_to_text(settings), "default_vcpus = 3"));
+  CHECK(has(kata_settings_describe(settings, 0, NULL), "\"source\": \"caller\""));
   FAILS(KATA_ERR_CONFIG, "no_such_key", kata_settings_set(settings, "hypervisor.qemu", "no_such_key", "1", &err) == 0);
   FAILS(KATA_ERR_CONFIG, "default_memory",
         kata_settings_set(settings, "hypervisor.qemu", "default_memory", "-5", &err) == 0);

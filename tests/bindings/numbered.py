@@ -47,6 +47,10 @@ class Offline(unittest.TestCase):
             self.assertEqual(settings.get("hypervisor.qemu", "default_vcpus"), 3)
             self.assertEqual(settings.get("hypervisor.qemu", "kernel"), '/a "b"')
             self.assertIn("default_vcpus = 3", settings.to_text())
+            found = {(one["section"], one["key"]): one for one in settings.describe()}
+            vcpus = found["hypervisor.qemu", "default_vcpus"]
+            self.assertEqual((vcpus["value"], vcpus["default"], vcpus["source"]), (3, 1, "caller"))
+            self.assertEqual(found["runtime", "enable_debug"]["source"], "default")
             with self.assertRaisesRegex(kata.ConfigError, "no_such_key"):
                 settings.set("hypervisor.qemu", "no_such_key", 1)
             with self.assertRaisesRegex(kata.ConfigError, "default_memory"):

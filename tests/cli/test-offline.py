@@ -11,8 +11,8 @@ import xml.etree.ElementTree
 
 import kata_cli
 
-COMMANDS = ["check", "checkpoint", "create", "delete", "events", "exec", "features", "kill", "list", "pause", "ps",
-            "restore", "resume", "run", "spec", "start", "state", "update", "version", "xml"]
+COMMANDS = ["check", "checkpoint", "config check", "create", "delete", "env", "events", "exec", "features", "kill", "list",
+            "pause", "ps", "restore", "resume", "run", "spec", "start", "state", "update", "version", "xml"]
 BAD_IDS = ["", ".", "..", "a/b", "../x", "a b", "ü", "a\nb", "x" * 129, "y" * 4096]
 
 
@@ -29,8 +29,8 @@ class Syntax(kata_cli.CliTest):
             for command in COMMANDS:
                 self.assertRegex(text, rf"(?m)^   {command} +\w")
         for command in COMMANDS:
-            self.assertIn(f"Usage: katactl {command}", self.ok(command, "--help"))
-            self.assertEqual(self.ok("help", command), self.ok(command, "-h"))
+            self.assertIn(f"Usage: katactl {command}", self.ok(*command.split(), "--help"))
+            self.assertEqual(self.ok("help", *command.split()), self.ok(*command.split(), "-h"))
         self.fails("no help topic for 'x'", "help", "x")
 
     def test_man_page_names_every_option_and_command(self):
@@ -38,7 +38,7 @@ class Syntax(kata_cli.CliTest):
             page = file.read().replace("\\-", "-")
         for command in COMMANDS:
             self.assertRegex(page, rf"katactl {command}\b")
-            for option in re.findall(r"(?m)^   (--[a-z-]+)", self.ok(command, "--help")):
+            for option in re.findall(r"(?m)^   (--[a-z-]+)", self.ok(*command.split(), "--help")):
                 self.assertIn(option, page, f"{command} {option}")
         for option in re.findall(r"(?m)^   (--[a-z-]+)", self.ok("--help")):
             self.assertIn(option, page)
@@ -104,17 +104,17 @@ class Syntax(kata_cli.CliTest):
         garbage = ["", "-", "--", "=", "/", "..", "x" * 70000, "-1", "99999999999999999999", "1e9", "%s%n%p", "a\nb", "\udcff",
                    "{", "null", "/proc/self/mem", "/dev/null"]
         for command in COMMANDS:
-            options = re.findall(r"(?m)^   --([a-z0-9-]+)(?:, -\w)?( \S+)?", self.ok(command, "--help"))
+            options = re.findall(r"(?m)^   --([a-z0-9-]+)(?:, -\w)?( \S+)?", self.ok(*command.split(), "--help"))
             flags = [f"--{name}" for name, value in options if not value.startswith(" ") and name != "help"]
             valued = [f"--{name}" for name, value in options if value.startswith(" ") and name not in ("resources", "bundle")]
             for word in garbage:
                 for args in ([f"{flag}={word}" for flag in flags], [f"{flag}={word}" for flag in valued]):
                     if args:
-                        self.refuse_garbage(command, *args)
+                        self.refuse_garbage(*command.split(), *args)
             for flag in valued:
                 for word in ("x y", "", "-1", "9" * 20, "\udcff"):
-                    self.refuse_garbage(command, f"{flag}={word}")
-                self.refuse_garbage(command, flag)
+                    self.refuse_garbage(*command.split(), f"{flag}={word}")
+                self.refuse_garbage(*command.split(), flag)
         for word in garbage:
             for flag in ("--root", "--log-format", "--debug", "--rootless", "--systemd-cgroup", "--bogus"):
                 self.refuse_garbage(f"{flag}={word}", "list")
@@ -122,8 +122,8 @@ class Syntax(kata_cli.CliTest):
 
     def refuse_garbage(self, *args):
         # A container that is not there: what parses ends at that.
-        operands = [] if args[0] in ("check", "features", "spec", "list", "version") or args[-1] == "list" else ["none"]
-        if args[0] in ("check", "features", "list", "spec", "version"):
+        operands = [] if args[0] in ("check", "env", "features", "spec", "list", "version") or args[-1] == "list" else ["none"]
+        if args[0] in ("check", "env", "features", "list", "spec", "version"):
             args = (*args, "surplus")
         result = self.world.run(*args, *operands, cwd=self.world.base)
         self.assertIn(result.returncode, (0, 1, 255), (args, result.stderr))

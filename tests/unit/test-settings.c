@@ -253,6 +253,12 @@ static void drop_ins_follow_by_name(void **state) {
   assert_int_equal(settings_get_int(settings, QEMU, "default_vcpus"), 4);
   assert_int_equal(settings_get_int(settings, QEMU, "default_maxvcpus"), 8);
   assert_int_equal(settings_get_int(settings, QEMU, "default_memory"), 128);
+  assert_true(g_str_has_suffix(settings_get_source(settings, QEMU, "default_vcpus"), "/conf.d/20-more.conf:2"));
+  assert_true(g_str_has_suffix(settings_get_source(settings, QEMU, "default_maxvcpus"), "/conf.d/10-less.conf:3"));
+  assert_true(g_str_has_suffix(settings_get_source(settings, QEMU, "default_memory"), "/kata.conf:3"));
+  assert_string_equal(settings_get_source(settings, QEMU, "accelerator"), "default");
+  assert_true(settings_set(settings, QEMU, "default_vcpus", "5", NULL));
+  assert_string_equal(settings_get_source(settings, QEMU, "default_vcpus"), "caller");
 
   write_file(drop_ins, "40-wrong.conf", "[hypervisor.qemu]\ndefault_vcpus = x\n");
   g_autoptr(kata_settings) untouched = settings_new();

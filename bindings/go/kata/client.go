@@ -91,6 +91,18 @@ func (c *Client) CheckHost(ctx context.Context) ([]Check, error) {
 	})
 }
 
+// LoadSettings is what a sandbox would get: the defaults, the settings file, its drop-ins.
+func (c *Client) LoadSettings() (*Settings, error) {
+	return ask(context.Background(), c.handle, func(pointer unsafe.Pointer) (*Settings, error) {
+		var cerr *C.kata_error
+		settings := C.kata_context_load_settings((*C.kata_context)(pointer), 0, &cerr)
+		if settings == nil {
+			return nil, takeError(cerr)
+		}
+		return &Settings{newHandle(unsafe.Pointer(settings), releaseSettings)}, nil
+	})
+}
+
 // SandboxFlags for CreateSandbox.
 type SandboxFlags uint32
 

@@ -145,6 +145,14 @@ func Test030Settings(t *testing.T) {
 	if !strings.Contains(settings.Text(), "default_vcpus = 3") {
 		t.Fatal(settings.Text())
 	}
+	found, err := settings.Describe()
+	ok(t, err)
+	sources := map[string]string{}
+	for _, setting := range found {
+		sources[setting.Section+"."+setting.Key] = setting.Source
+	}
+	same(t, sources["hypervisor.qemu.default_vcpus"], "caller")
+	same(t, sources["runtime.enable_debug"], "default")
 	fails(t, settings.Set("hypervisor.qemu", "no_such_key", 1), kata.ErrConfig, "no_such_key")
 	fails(t, settings.Set("hypervisor.qemu", "default_memory", -5), kata.ErrConfig, "default_memory")
 }

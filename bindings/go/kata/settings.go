@@ -92,6 +92,36 @@ func (s *Settings) Get(section, key string) (string, error) {
 	return takeText(text, cerr)
 }
 
+// Setting is one key, its value and where that is from.
+type Setting struct {
+	Section string `json:"section"`
+	Key     string `json:"key"`
+	Value   any    `json:"value"`
+	Default any    `json:"default"`
+	Source  string `json:"source"`  // "default", "FILE:LINE", or "caller" for Set
+	Allowed string `json:"allowed"` // what the key takes, in words
+	Meaning string `json:"meaning"`
+}
+
+// Describe is every setting there is.
+func (s *Settings) Describe() ([]Setting, error) {
+	pointer, end, err := s.use()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	var cerr *C.kata_error
+	text, err := takeText(C.kata_settings_describe(pointer, 0, &cerr), cerr)
+	if err != nil {
+		return nil, err
+	}
+	var document struct{ Settings []Setting }
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		return nil, err
+	}
+	return document.Settings, nil
+}
+
 // Text is every key that a file or Set has named, in the form of kata.conf.
 func (s *Settings) Text() string {
 	pointer, end, err := s.use()

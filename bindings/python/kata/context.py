@@ -52,6 +52,10 @@ class Context(Handle):
         """Whether this host has all that a guest needs: dicts with name, ok, warning, text, remedy."""
         return self._json("kata_host_check", 0)
 
+    def load_settings(self) -> Settings:
+        """What a sandbox would get: the defaults, the settings file, its drop-ins. Raises ConfigError."""
+        return Settings._of(self._call("kata_context_load_settings", 0))  # pylint: disable=protected-access
+
     # ---- sandboxes ----
 
     def create_sandbox(self, id: Optional[str] = None,  # pylint: disable=redefined-builtin

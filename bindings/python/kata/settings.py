@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from ._library import Handle, StrPath, call, call_text, function, take_text, to_bytes
 
@@ -29,6 +29,13 @@ class Settings(Handle):
             for key, value in keys.items():
                 self.set(section, key, value)
 
+    @classmethod
+    def _of(cls, pointer: int) -> "Settings":
+        """Takes over settings that the library made."""
+        made = cls.__new__(cls)
+        Handle.__init__(made, pointer)
+        return made
+
     def __enter__(self) -> "Settings":
         return self
 
@@ -51,6 +58,13 @@ class Settings(Handle):
         """Every key that a file or set() has named, in the form of kata.conf."""
         with self._use() as pointer:
             return take_text(function("kata_settings_to_text")(pointer))
+
+    def describe(self) -> List[Dict[str, Any]]:
+        """Every setting there is: dicts with section, key, value, default, source, allowed, meaning.
+
+        source: "default", "FILE:LINE", or "caller" for set().
+        """
+        return json.loads(self._text("kata_settings_describe", 0))["settings"]
 
 
 def domain_xml(settings: Settings, sandbox_id: str, root: StrPath = "/run/kata") -> str:
