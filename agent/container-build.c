@@ -19,14 +19,7 @@
 
 /* The network is the guest's, which is ours and so crun's. */
 #define SHARED_NETWORK "/proc/self/ns/net"
-
-static gboolean mount_rootfs(Container *container, const char *source, const char *rootfs, GError **error) {
-  /* A storage may have mounted the root file system there. */
-  if (mkdir(rootfs, 0755) < 0 && errno == EEXIST) return TRUE;
-  if (!mount_bind(source, rootfs, error)) return FALSE;
-  container->is_rootfs_bound = TRUE;
-  return TRUE;
-}
+#define BIND_TIMEOUT_MS 30000
 
 /* The pid namespace to join, *ret_path NULL for one of its own. It is that of the sandbox's first container, as
  * upstream has it; one of nobody's where that has ended, or asked for a shared one itself, or where CreateSandbox asked
@@ -126,6 +119,7 @@ typedef struct {
   Container *container;
   const Grpc__CreateContainerRequest *request;
   OciSpec *spec; /* as crun gets it */
+  char *rootfs;
   ContainerFunc func;
   gpointer user_data;
 } Build;
@@ -133,43 +127,77 @@ typedef struct {
 static void build_end(Build *ended, const GError *error) {
   g_autofree Build *build = ended;
   oci_spec_free(build->spec);
+  g_free(build->rootfs);
   build->func(error, build->user_data);
+}
+
+static gboolean is_wanted(const Build *build, GError **error) {
+  if (build->container->state != CONTAINER_REMOVING) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_CANCELLED, "it is to be removed already");
+  return FALSE;
 }
 
 /* The last step. */
 static void user_found(const GError *user_error, gpointer user_data) {
   Build *build = user_data;
   g_autoptr(GError) error = user_error ? g_error_copy(user_error) : NULL;
-  if (!error && build->container->state == CONTAINER_REMOVING)
-    g_set_error(&error, KATA_ERROR, KATA_ERR_CANCELLED, "it is to be removed already");
-  if (!error) write_config(build->container, build->spec, &error);
+  if (!error && is_wanted(build, &error)) write_config(build->container, build->spec, &error);
   build_end(build, error);
 }
 
-static gboolean make_bundle(Build *build, const char *rootfs, GError **error) {
+static void make_document(Build *build, GError **error) {
   Container *container = build->container;
-  if (mkdir(container->bundle, 0755) < 0 && errno != EEXIST) {
-    error_set_errno(error, errno, "cannot make the bundle '%s'", container->bundle);
-    return FALSE;
-  }
-  if (!mount_rootfs(container, build->request->oci->root->path, rootfs, error)) return FALSE;
-  build->spec = make_spec(container, build->request, rootfs, error);
-  return build->spec != NULL;
+  build->spec = make_spec(container, build->request, build->rootfs, error);
+  if (build->spec)
+    user_start(container->sandbox->reaper, build->rootfs, build->request->string_user, build->spec->process, user_found,
+               build);
+}
+
+static gboolean bind_rootfs(gpointer data, GString *result, GError **error) {
+  const Build *build = data;
+  return mount_bind(build->request->oci->root->path, build->rootfs, error);
+}
+
+/* A helper that was killed may have been done. */
+static void rootfs_bound(const char *result, const GError *bind_error, gpointer user_data) {
+  Build *build = user_data;
+  build->container->is_rootfs_bound = !bind_error || error_get_code(bind_error) == KATA_ERR_TIMEOUT;
+  g_autoptr(GError) error = bind_error ? g_error_copy(bind_error) : NULL;
+  if (!error && is_wanted(build, &error)) make_document(build, &error);
+  if (error) build_end(build, error);
+}
+
+/* The way to it may lead through a file system that another container serves. */
+static void start_binding(Build *build) {
+  TaskRequest task = {.work = bind_rootfs, .data = build, .timeout_ms = BIND_TIMEOUT_MS};
+  task_start(build->container->sandbox->reaper, &task, rootfs_bound, build);
+}
+
+static gboolean make_directory(const char *path, gboolean *ret_was_there, GError **error) {
+  *ret_was_there = mkdir(path, 0755) < 0;
+  if (!*ret_was_there || errno == EEXIST) return TRUE;
+  error_set_errno(error, errno, "cannot make '%s'", path);
+  return FALSE;
+}
+
+/* A storage may have mounted the root file system there. */
+static void make_bundle(Build *build, GError **error) {
+  gboolean was_there = FALSE;
+  if (!make_directory(build->container->bundle, &was_there, error) || !make_directory(build->rootfs, &was_there, error))
+    return;
+  if (was_there)
+    make_document(build, error);
+  else
+    start_binding(build);
 }
 
 static void prepared(const GError *prepare_error, gpointer user_data) {
   Build *build = user_data;
-  Container *container = build->container;
   g_autoptr(GError) error = prepare_error ? g_error_copy(prepare_error) : NULL;
-  g_autofree char *rootfs = g_build_filename(container->bundle, "rootfs", NULL);
-  container->preparation = NULL;
-  if (!error && container->state == CONTAINER_REMOVING)
-    g_set_error(&error, KATA_ERROR, KATA_ERR_CANCELLED, "it is to be removed already");
-  if (error || !make_bundle(build, rootfs, &error))
-    build_end(build, error);
-  else
-    user_start(container->sandbox->reaper, rootfs, build->request->string_user, build->spec->process, user_found,
-               build);
+  build->container->preparation = NULL;
+  build->rootfs = g_build_filename(build->container->bundle, "rootfs", NULL);
+  if (!error && is_wanted(build, &error)) make_bundle(build, &error);
+  if (error) build_end(build, error);
 }
 
 void container_build(Container *container, const Grpc__CreateContainerRequest *request, ContainerFunc func,

@@ -156,13 +156,6 @@ static gboolean take_file(const Copy *copy, GError **error) {
   return is_fine;
 }
 
-gboolean copy_file_needs_room(const Grpc__CopyFileRequest *request) {
-  g_auto(Copy) copy = {.request = request, .directory = -1};
-  struct stat info;
-  return type_of(request) != S_IFDIR && check_request(request, NULL) && open_directory(&copy, NULL) &&
-         fstatat(copy.directory, copy.name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
-}
-
 gboolean copy_file_take(const Grpc__CopyFileRequest *request, GError **error) {
   g_auto(Copy) copy = {.request = request, .directory = -1};
   if (!check_request(request, error) || !open_directory(&copy, error)) return FALSE;

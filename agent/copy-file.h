@@ -6,8 +6,6 @@
 
 #include "proto/agent.pb-c.h"
 
-/* Takes one piece. A file appears under its name when its last one has come. */
+/* Takes one piece. A file appears under its name when its last one has come. May take as long as a file system of a
+ * container's does: for a task. */
 gboolean copy_file_take(const Grpc__CopyFileRequest *request, GError **error);
-
-/* Whether a directory is where the file is to be, and all in it must go first. */
-gboolean copy_file_needs_room(const Grpc__CopyFileRequest *request);

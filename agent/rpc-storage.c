@@ -32,22 +32,39 @@ void rpc_remove_stale_mounts(TtrpcCall *call, const ProtobufCMessage *request, g
   task_start(sandbox->reaper, &task, touched, call);
 }
 
+typedef struct {
+  TtrpcCall *call;
+  const Grpc__UpdateEphemeralMountsRequest *request;
+  const StorageTable *storages;
+} Update;
+
+/* A container may have mounted something of its own over the storage. */
+static gboolean update_mounts(gpointer data, GString *result, GError **error) {
+  const Update *update = data;
+  if (update->request->n_storages > STORAGE_LIST_MAX) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED, "%zu storages are more than %d",
+                update->request->n_storages, STORAGE_LIST_MAX);
+    return FALSE;
+  }
+  for (gsize i = 0; i < update->request->n_storages; i++)
+    if (!storage_table_update(update->storages, update->request->storages[i], error)) return FALSE;
+  return TRUE;
+}
+
+static void updated(const char *result, const GError *error, gpointer user_data) {
+  g_autofree Update *update = user_data;
+  rpc_answer(error, update->call);
+}
+
 void rpc_update_ephemeral_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
-  const Grpc__UpdateEphemeralMountsRequest *asked = (const Grpc__UpdateEphemeralMountsRequest *)request;
-  Sandbox *sandbox = user_data;
-  g_autoptr(GError) error = NULL;
-  if (asked->n_storages > STORAGE_LIST_MAX)
-    g_set_error(&error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED, "%zu storages are more than %d", asked->n_storages,
-                STORAGE_LIST_MAX);
-  for (gsize i = 0; i < asked->n_storages && !error; i++)
-    storage_table_update(sandbox->storages, asked->storages[i], &error);
-  rpc_answer(error, call);
+  const Sandbox *sandbox = user_data;
+  Update *update = g_new(Update, 1);
+  *update = (Update){call, (const Grpc__UpdateEphemeralMountsRequest *)request, sandbox->storages};
+  TaskRequest task = {.work = update_mounts, .data = update, .timeout_ms = LOOK_TIMEOUT_MS};
+  task_start(sandbox->reaper, &task, updated, update);
 }
 
 /* ---- volumes ---- */
-
-/* A TaskFunc whose user_data is the call. */
-static void answer_task(const char *result, const GError *error, gpointer call) { rpc_answer(error, call); }
 
 static gboolean measure(gpointer data, GString *result, GError **error) {
   const Grpc__VolumeStatsRequest *asked = data;
@@ -85,18 +102,14 @@ void rpc_get_volume_stats(TtrpcCall *call, const ProtobufCMessage *request, gpoi
 
 static gboolean copy(gpointer request, GString *result, GError **error) { return copy_file_take(request, error); }
 
-/* Pieces come one after the other and are written at once; a directory that is in the way, full of what a container put
- * there, is not for PID 1 to take away. */
+static void copied(const char *result, const GError *error, gpointer call) { rpc_answer(error, call); }
+
+/* What is on the way may be a container's file system, or a directory that it has filled and that must go first: not
+ * for PID 1 to walk. */
 void rpc_copy_file(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Sandbox *sandbox = user_data;
-  g_autoptr(GError) error = NULL;
-  if (copy_file_needs_room((const Grpc__CopyFileRequest *)request)) {
-    TaskRequest task = {.work = copy, .data = (gpointer)request};
-    task_start(sandbox->reaper, &task, answer_task, call);
-    return;
-  }
-  copy_file_take((const Grpc__CopyFileRequest *)request, &error);
-  rpc_answer(error, call);
+  TaskRequest task = {.work = copy, .data = (gpointer)request};
+  task_start(sandbox->reaper, &task, copied, call);
 }
 
 /* ---- disks ---- */

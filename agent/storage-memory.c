@@ -2,6 +2,7 @@
 /* What needs no device: memory, pages of other sizes, directories. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "agent/mount.h"
@@ -184,6 +186,19 @@ static unsigned long current_flags(const char *path) {
   return flags;
 }
 
+/* A container may have mounted something else over it, which takes any option and does nothing. */
+static gboolean check_is_memory(int fd, const Grpc__Storage *storage, GError **error) {
+  struct statfs info;
+  if (fstatfs(fd, &info) < 0) {
+    error_set_errno(error, errno, "cannot look at storage '%s'", storage->mount_point);
+    return FALSE;
+  }
+  if (info.f_type == TMPFS_MAGIC || info.f_type == HUGETLBFS_MAGIC) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
+              "storage '%s' is covered by a file system that is none of memory", storage->mount_point);
+  return FALSE;
+}
+
 gboolean storage_ephemeral_update(const Grpc__Storage *storage, const char *target, GError **error) {
   unsigned long flags = 0;
   g_autofree char *data = NULL;
@@ -192,7 +207,7 @@ gboolean storage_ephemeral_update(const Grpc__Storage *storage, const char *targ
   if (options->len == 0) return TRUE;
   if (!mount_parse_options((char **)options->pdata, options->len, &flags, &data, error)) return FALSE;
   autofd int fd = mount_open(target, O_PATH | O_NOFOLLOW, error);
-  if (fd < 0) return FALSE;
+  if (fd < 0 || !check_is_memory(fd, storage, error)) return FALSE;
   g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
   if (mount("none", path, NULL, flags | current_flags(path) | MS_REMOUNT, data) == 0) return TRUE;
   error_set_errno(error, errno, "cannot set the options '%s' of storage '%s'", data ? data : "", storage->mount_point);

@@ -477,7 +477,7 @@ void storage_table_set_sandbox_id(StorageTable *table, const char *id) {
   table->sandbox_prefix = *id ? g_strconcat("shared/containers/", id, "/", NULL) : NULL;
 }
 
-gboolean storage_table_update(StorageTable *table, const Grpc__Storage *storage, GError **error) {
+gboolean storage_table_update(const StorageTable *table, const Grpc__Storage *storage, GError **error) {
   g_autofree char *key = storage_key(storage->mount_point, error);
   if (!key) return FALSE;
   const Entry *entry = g_hash_table_lookup(table->entries, key);

@@ -52,8 +52,9 @@ void storage_table_release(StorageTable *table, const GPtrArray *keys, StorageDo
 /* Unmounts all, whoever uses it. */
 void storage_table_release_all(StorageTable *table, StorageDoneFunc func, gpointer user_data);
 
-/* Changes the options of a mounted memory storage: its size. Those that are not named stay. */
-gboolean storage_table_update(StorageTable *table, const Grpc__Storage *storage, GError **error);
+/* Changes the options of a mounted memory storage: its size. Those that are not named stay. For a task: nothing in the
+ * table changes. */
+gboolean storage_table_update(const StorageTable *table, const Grpc__Storage *storage, GError **error);
 
 /* stat()s every mount point, so that the host's file server lets go of what was removed. It may have to wait for that.
  */

@@ -117,6 +117,17 @@ static void check_others_are_served(GThread *thread, Held *held) {
   assert_false(g_atomic_int_get(&held->is_over));
 }
 
+/* The call is answered once the file system's server has gone. */
+static void check_held(const char *method, const ProtobufCMessage *request, int fuse) {
+  Held held = {&grpc__agent_service__descriptor, method, request, NULL, FALSE};
+  GThread *thread = g_thread_new("held", make_call, &held);
+  check_others_are_served(thread, &held);
+  close(fuse);
+  g_thread_join(thread);
+  assert_non_null(held.error);
+  g_error_free(held.error);
+}
+
 /* ---- the tests ---- */
 
 /* A user by name, whose /etc is served by somebody who does not answer. */
@@ -130,13 +141,7 @@ static void test_passwd(void **state) {
   request.container_id = (char *)"silent";
   request.exec_id = (char *)"e";
   request.process = process;
-  Held held = {&grpc__agent_service__descriptor, "ExecProcess", &request.base, NULL, FALSE};
-  GThread *thread = g_thread_new("held", make_call, &held);
-  check_others_are_served(thread, &held);
-  close(fuse);
-  g_thread_join(thread);
-  assert_non_null(held.error);
-  g_error_free(held.error);
+  check_held("ExecProcess", &request.base, fuse);
   harness_remove("silent");
 }
 
@@ -197,14 +202,66 @@ static void test_bind(void **state) {
   request.oci = spec;
   request.n_storages = 1;
   request.storages = storages;
-  Held held = {&grpc__agent_service__descriptor, "CreateContainer", &request.base, NULL, FALSE};
-  GThread *thread = g_thread_new("held", make_call, &held);
-  check_others_are_served(thread, &held);
-  close(fuse);
-  g_thread_join(thread);
-  assert_non_null(held.error);
-  g_error_free(held.error);
+  check_held("CreateContainer", &request.base, fuse);
   assert_int_equal(umount2(SHARED "/served", MNT_DETACH), 0);
+}
+
+/* A volume that a container has mounted something over, and its host copies to. */
+static void test_copied_file(void **state) {
+  assert_int_equal(g_mkdir_with_parents(SHARED "/volume", 0755), 0);
+  int fuse = hang_directory(getpid(), SHARED "/volume");
+  Grpc__CopyFileRequest request = GRPC__COPY_FILE_REQUEST__INIT;
+  request.path = (char *)SHARED "/volume/file";
+  request.file_size = 4;
+  request.file_mode = 0644;
+  request.data = (ProtobufCBinaryData){4, (guint8 *)"text"};
+  check_held("CopyFile", &request.base, fuse);
+  assert_int_equal(umount2(SHARED "/volume", MNT_DETACH), 0);
+  harness_must("CopyFile", &request.base);
+}
+
+static void test_root(void **state) {
+  assert_int_equal(g_mkdir_with_parents(SHARED "/box", 0755), 0);
+  int fuse = hang_directory(getpid(), SHARED "/box");
+  g_autoptr(Grpc__Spec) spec = harness_spec("true");
+  free(spec->root->path);
+  spec->root->path = strdup(SHARED "/box/rootfs");
+  Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  request.container_id = (char *)"box";
+  request.oci = spec;
+  g_autofree char *before = harness_leftovers();
+  check_held("CreateContainer", &request.base, fuse);
+  g_autofree char *after = harness_leftovers();
+  assert_string_equal(before, after);
+  assert_int_equal(umount2(SHARED "/box", MNT_DETACH), 0);
+}
+
+#define MEMORY "/run/kata-containers/sandbox/memory"
+
+static void test_memory(void **state) {
+  char *options[] = {(char *)"size=1048576"};
+  Grpc__Storage storage = GRPC__STORAGE__INIT;
+  Grpc__Storage *storages[] = {&storage};
+  storage.driver = storage.source = (char *)"ephemeral";
+  storage.fstype = (char *)"tmpfs";
+  storage.mount_point = (char *)MEMORY;
+  storage.options = options;
+  storage.n_options = G_N_ELEMENTS(options);
+  g_autoptr(Grpc__Spec) spec = harness_spec("exec sleep 1000");
+  Grpc__CreateContainerRequest create = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  create.container_id = (char *)"memory";
+  create.oci = spec;
+  create.n_storages = 1;
+  create.storages = storages;
+  harness_must("CreateContainer", &create.base);
+  int fuse = hang_directory(getpid(), MEMORY);
+  Grpc__UpdateEphemeralMountsRequest request = GRPC__UPDATE_EPHEMERAL_MOUNTS_REQUEST__INIT;
+  request.n_storages = 1;
+  request.storages = storages;
+  check_held("UpdateEphemeralMounts", &request.base, fuse);
+  assert_int_equal(umount2(MEMORY, MNT_DETACH), 0);
+  harness_must("UpdateEphemeralMounts", &request.base);
+  harness_remove("memory");
 }
 
 static int run_all(void) {
@@ -212,7 +269,9 @@ static int run_all(void) {
       cmocka_unit_test(test_passwd),
       cmocka_unit_test(test_passwd_for_ever),
       cmocka_unit_test(test_termination_log),
-
+      cmocka_unit_test(test_copied_file),
+      cmocka_unit_test(test_root),
+      cmocka_unit_test(test_memory),
       cmocka_unit_test(test_bind),
   };
   return cmocka_run_group_tests_name("agent-held", tests, start, stop);
