@@ -89,6 +89,9 @@ static void test_limits(void **state) {
       with_cgroup(CAT("hugetlb.2MB.max"),
                   "{\"linux\": {\"resources\": {\"hugepageLimits\": [{\"pageSize\": \"2MB\", \"limit\": 4194304}]}}}");
   run_and_check(huge, "4194304\n");
+  /* One that is idle has no weight. */
+  g_autoptr(Grpc__Spec) idle = with_cgroup(CAT("cpu.idle"), "{\"linux\": {\"resources\": {\"cpu\": {\"idle\": 1}}}}");
+  run_and_check(idle, "1\n");
   g_autoptr(Grpc__Spec) unswapped = with_cgroup(
       CAT("memory.max memory.swap.max"),
       "{\"linux\": {\"resources\": {\"memory\": {\"limit\": 67108864, \"swap\": 100663296, \"swappiness\": 0}}}}");
@@ -211,6 +214,8 @@ static void test_device_rules(void **state) {
       {", {\"allow\": true, \"type\": \"c\", \"major\": 4, \"access\": \"rw\"}", "open\nopen\n"},
       {", {\"allow\": true, \"type\": \"c\", \"access\": \"w\"}", "refused\nopen\n"},
       {", {\"allow\": true, \"type\": \"c\", \"major\": 4, \"minor\": -1, \"access\": \"w\"}", "refused\nopen\n"},
+      {", {\"allow\": true, \"type\": \"b\", \"major\": 4, \"minor\": 64, \"access\": \"rw\"}", "refused\nrefused\n"},
+      {", {\"allow\": true, \"type\": \"c\", \"major\": 4, \"minor\": 65, \"access\": \"rw\"}", "refused\nrefused\n"},
       /* 0 is a number, not any. */
       {", {\"allow\": true, \"type\": \"c\", \"major\": 0, \"minor\": 0, \"access\": \"rw\"}", "refused\nrefused\n"},
   };

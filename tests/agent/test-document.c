@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What an OCI document says of a process and its container is so inside. Limits need a guest: guest-containers.c. */
+#include <elf.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -298,13 +299,15 @@ static void test_sysctl(void **state) {
 }
 
 static void test_devices(void **state) {
-  check("ls -l /dev/one /dev/none /dev/pipe | while read mode n user group rest; do echo $mode $user $group; done",
-        "{\"linux\": {\"devices\": ["
-        "{\"path\": \"/dev/one\", \"type\": \"c\", \"major\": 1, \"minor\": 5, \"fileMode\": 416, \"uid\": 7, \"gid\": "
-        "8},"
-        "{\"path\": \"/dev/none\", \"type\": \"c\", \"major\": 1, \"minor\": 3, \"fileMode\": 0},"
-        "{\"path\": \"/dev/pipe\", \"type\": \"p\"}]}}",
-        "c--------- root root\ncrw-r----- 7 8\nprw-rw-rw- root root\n");
+  check(
+      "ls -l /dev/one /dev/none /dev/pipe | while read mode n user group major minor rest; do "
+      "case $mode in p*) major=; minor=;; esac; echo $mode $user $group $major$minor; done",
+      "{\"linux\": {\"devices\": ["
+      "{\"path\": \"/dev/one\", \"type\": \"c\", \"major\": 1, \"minor\": 5, \"fileMode\": 416, \"uid\": 7, \"gid\": "
+      "8},"
+      "{\"path\": \"/dev/none\", \"type\": \"c\", \"major\": 1, \"minor\": 3, \"fileMode\": 0},"
+      "{\"path\": \"/dev/pipe\", \"type\": \"p\"}]}}",
+      "c--------- root root 1,3\ncrw-r----- 7 8 1,5\nprw-rw-rw- root root\n");
 }
 
 /* What a shell needs to say that something else is not there. */
@@ -350,6 +353,61 @@ static void test_seccomp(void **state) {
                 "/run/none");
 }
 
+#ifdef __x86_64__
+/* A program of the other architecture that this kernel runs: makes /tmp/x and ends with the errno of that. */
+static void write_i386_program(const char *path) {
+  static const struct {
+    Elf32_Ehdr header;
+    Elf32_Phdr segment;
+    guint8 code[27];
+    char directory[7];
+  } program = {
+      .header = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, EV_CURRENT},
+                 .e_type = ET_EXEC,
+                 .e_machine = EM_386,
+                 .e_version = EV_CURRENT,
+                 .e_entry = 0x10000 + sizeof(Elf32_Ehdr) + sizeof(Elf32_Phdr),
+                 .e_phoff = sizeof(Elf32_Ehdr),
+                 .e_ehsize = sizeof(Elf32_Ehdr),
+                 .e_phentsize = sizeof(Elf32_Phdr),
+                 .e_phnum = 1},
+      .segment = {.p_type = PT_LOAD,
+                  .p_vaddr = 0x10000,
+                  .p_filesz = sizeof program,
+                  .p_memsz = sizeof program,
+                  .p_flags = PF_R | PF_X,
+                  .p_align = 0x1000},
+      /* mkdir("/tmp/x", 0755) is call 39, exit(-result) call 1. */
+      .code = {0xb8, 39,   0,    0,    0,    0xbb, 0x6f, 0,    1,    0,    0xb9, 0xed, 1,   0,
+               0,    0xcd, 0x80, 0xf7, 0xd8, 0x93, 0x31, 0xc0, 0x40, 0xcd, 0x80, 0x0f, 0x0b},
+      .directory = "/tmp/x",
+  };
+  /* Where the code has the directory's name. */
+  G_STATIC_ASSERT(offsetof(__typeof__(program), directory) == 0x6f);
+  assert_true(g_file_set_contents(path, (const char *)&program, sizeof program, NULL));
+  assert_int_equal(chmod(path, 0755), 0);
+}
+
+/* Calls of an architecture that the filter does not name end their process; of one that it names, its rules count. */
+static void test_seccomp_architectures(void **state) {
+  write_i386_program(HARNESS_ROOTFS "/bin/mkdir-of-i386");
+  check("mkdir-of-i386; echo $?; ls /tmp; rmdir /tmp/x", "{}", "0\nx\n");
+  static const char *const cases[][2] = {{"", "159\n1\n"}, {", \"SCMP_ARCH_X86\"", "38\n1\n"}};
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *members = g_strdup_printf(
+        "{\"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": "
+        "[\"SCMP_ARCH_X86_64\"%s], \"syscalls\": [{\"names\": [\"mkdir\"], \"action\": \"SCMP_ACT_ERRNO\", "
+        "\"errnoRet\": 38}]}}}",
+        cases[i][0]);
+    check("mkdir-of-i386 2>/dev/null; echo $?; mkdir /tmp/y 2>/dev/null; echo $?; ls /tmp", members, cases[i][1]);
+  }
+  check_refused(
+      "{\"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": "
+      "[\"SCMP_ARCH_ABACUS\"]}}}",
+      "unknown architecture ABACUS");
+}
+#endif
+
 #define LISTENER HARNESS_RUN "/listener.sock"
 
 /* Who listens for a filter's notifications is told what the document has for it. */
@@ -375,6 +433,18 @@ static void test_personality(void **state) {
   check_refused("{\"linux\": {\"personality\": {\"domain\": \"WINDOWS\"}}}", "WINDOWS");
   check_refused("{\"linux\": {\"personality\": {\"domain\": \"LINUX32\", \"flags\": [\"NONE\"]}}}",
                 "linux.personality.flags: 'NONE' does not exist");
+}
+
+static void test_mount_options(void **state) {
+  check(
+      "grep ' /data ' /proc/mounts | tr ' ,' '\\n\\n' | grep -xE 'tmpfs|ro|noexec|nosuid|size=64k|mode=711' | sort -u; "
+      "touch /data/x 2>/dev/null || echo refused; "
+      "echo 'echo ran' > /run/program; chmod 755 /run/program; /run/program 2>/dev/null || echo not run",
+      "{\"mounts\": [{\"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\"}, "
+      "{\"destination\": \"/data\", \"type\": \"tmpfs\", \"source\": \"memory\", \"options\": [\"ro\", \"nosuid\", "
+      "\"size=64k\", \"mode=711\"]}, "
+      "{\"destination\": \"/run\", \"type\": \"tmpfs\", \"source\": \"memory\", \"options\": [\"noexec\"]}]}",
+      "mode=711\nnosuid\nro\nsize=64k\ntmpfs\nrefused\nnot run\n");
 }
 
 static void test_propagation(void **state) {
@@ -456,8 +526,12 @@ static int run_all(void) {
       cmocka_unit_test(test_sysctl),
       cmocka_unit_test(test_devices),
       cmocka_unit_test(test_seccomp),
+#ifdef __x86_64__
+      cmocka_unit_test(test_seccomp_architectures),
+#endif
       cmocka_unit_test(test_seccomp_listener),
       cmocka_unit_test(test_personality),
+      cmocka_unit_test(test_mount_options),
       cmocka_unit_test(test_propagation),
       cmocka_unit_test(test_unified),
       cmocka_unit_test(test_mount_mappings),

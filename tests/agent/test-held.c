@@ -238,6 +238,17 @@ static void test_root(void **state) {
 
 #define MEMORY "/run/kata-containers/sandbox/memory"
 
+/* Every mount point is looked at, and the call answered whatever came of it. */
+static void check_looked_at(int fuse) {
+  Grpc__RemoveStaleVirtiofsShareMountsRequest request = GRPC__REMOVE_STALE_VIRTIOFS_SHARE_MOUNTS_REQUEST__INIT;
+  Held held = {&grpc__agent_service__descriptor, "RemoveStaleVirtiofsShareMounts", &request.base, NULL, FALSE};
+  GThread *thread = g_thread_new("held", make_call, &held);
+  check_others_are_served(thread, &held);
+  close(fuse);
+  g_thread_join(thread);
+  if (held.error) fail_msg("%s", held.error->message);
+}
+
 static void test_memory(void **state) {
   char *options[] = {(char *)"size=1048576"};
   Grpc__Storage storage = GRPC__STORAGE__INIT;
@@ -261,6 +272,9 @@ static void test_memory(void **state) {
   check_held("UpdateEphemeralMounts", &request.base, fuse);
   assert_int_equal(umount2(MEMORY, MNT_DETACH), 0);
   harness_must("UpdateEphemeralMounts", &request.base);
+  fuse = hang_directory(getpid(), MEMORY);
+  check_looked_at(fuse);
+  assert_int_equal(umount2(MEMORY, MNT_DETACH), 0);
   harness_remove("memory");
 }
 

@@ -18,9 +18,15 @@ grep -q 'a debug console was asked for, but this guest image has no shell' "$tmp
 grep -q "process.apparmorProfile 'profile-of-test' confines nothing here" "$tmp/console.log" ||
   fail 'the console does not say that a profile is not applied'
 
-# A kernel without auditing has nowhere to log that.
-! grep -q 'audit: initializing' "$tmp/console.log" || grep -q 'type=1326 .*comm="mkdir".*syscall=83 ' "$tmp/console.log" ||
-  fail 'the kernel logs nothing of a filter with SECCOMP_FILTER_FLAG_LOG'
+# Our own kernel is without auditing, and has nowhere to log that.
+if grep -q 'Linux version [^ ]*-kata' "$tmp/console.log"; then
+  echo 'this kernel has no auditing: SECCOMP_FILTER_FLAG_LOG changes nothing'
+else
+  grep -q 'type=1326 .*comm="mkdir".*syscall=83 ' "$tmp/console.log" ||
+    fail 'the kernel logs nothing of a filter with SECCOMP_FILTER_FLAG_LOG'
+fi
+
+grep -q '"level":"debug"' "$tmp/console.log" || fail 'the console has no lines that agent.log=debug asks for'
 
 # An agent that cannot have its settings does not start.
 : >"$tmp/console.log"

@@ -121,8 +121,7 @@ static void test_create_sandbox(void **state) {
   harness_must("CreateSandbox", &request.base);
 }
 
-static void run(const char *id, const char *script, const char *members, const char *expected) {
-  g_autoptr(Grpc__Spec) spec = harness_document(script, members);
+static void run_spec(const char *id, Grpc__Spec *spec, const char *expected) {
   harness_create_spec(id, spec);
   harness_start_container(id);
   g_autoptr(GString) out = harness_read_all(id, "", FALSE);
@@ -131,7 +130,24 @@ static void run(const char *id, const char *script, const char *members, const c
   assert_string_equal(out->str, expected);
 }
 
+static void run(const char *id, const char *script, const char *members, const char *expected) {
+  g_autoptr(Grpc__Spec) spec = harness_document(script, members);
+  run_spec(id, spec, expected);
+}
+
 /* ---- namespaces ---- */
+
+/* As a pod's containers have them that ask for some of their own: what is there stays out of them. */
+static void test_own_namespaces(void **state) {
+  g_autoptr(Grpc__Spec) spec = harness_document(
+      "hostname; cat /proc/sys/kernel/shmmni",
+      "{\"hostname\": \"mine\", \"linux\": {\"namespaces\": [{\"type\": \"mount\"}, {\"type\": \"ipc\"}, {\"type\": "
+      "\"uts\"}], \"sysctl\": {\"kernel.shmmni\": \"555\"}}}");
+  for (gsize i = 0; i < spec->linux->n_namespaces; i++)
+    spec->linux->namespaces[i]->own = strcmp(spec->linux->namespaces[i]->type, "mount") != 0;
+  run_spec("own", spec, "mine\n555\n");
+  run("after", "cat /proc/sys/kernel/shmmni", "{}", "777\n");
+}
 
 static void test_names(void **state) {
   run("names", "hostname; cat /proc/sys/kernel/domainname", "{\"hostname\": \"mine\", \"domainname\": \"example.org\"}",
@@ -333,11 +349,17 @@ static void test_pid_namespace_of_sandbox(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_slow_module),   cmocka_unit_test(test_create_sandbox),
-      cmocka_unit_test(test_names),         cmocka_unit_test(test_ipc),
-      cmocka_unit_test(test_guest_hooks),   cmocka_unit_test(test_document_hooks),
-      cmocka_unit_test(test_failing_hook),  cmocka_unit_test(test_first_pid_namespace),
-      cmocka_unit_test(test_pid_namespace), cmocka_unit_test(test_pid_namespace_of_sandbox),
+      cmocka_unit_test(test_slow_module),
+      cmocka_unit_test(test_create_sandbox),
+      cmocka_unit_test(test_names),
+      cmocka_unit_test(test_ipc),
+      cmocka_unit_test(test_own_namespaces),
+      cmocka_unit_test(test_guest_hooks),
+      cmocka_unit_test(test_document_hooks),
+      cmocka_unit_test(test_failing_hook),
+      cmocka_unit_test(test_first_pid_namespace),
+      cmocka_unit_test(test_pid_namespace),
+      cmocka_unit_test(test_pid_namespace_of_sandbox),
   };
   return cmocka_run_group_tests_name("agent-sandbox", tests, start, stop);
 }

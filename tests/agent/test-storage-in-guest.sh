@@ -24,18 +24,21 @@ mkfs.xfs -q "$tmp/xfs.img"
 truncate -s 32M "$tmp/blank.img"
 truncate -s 16M "$tmp/swap.img"
 mkswap "$tmp/swap.img" >/dev/null 2>&1
+truncate -s 8M "$tmp/more.img"
+mkswap "$tmp/more.img" >/dev/null 2>&1
 printf 'raw bytes\n' >"$tmp/raw.img"
 truncate -s 1M "$tmp/raw.img"
 
 disk() { printf '%s ' -blockdev "driver=file,node-name=$1,filename=$tmp/$1.img"; }
 
 # shellcheck disable=SC2046
-boot 'agent.log=debug agent.hotplug_timeout=60' $(port) $(share 256M) -machine nvdimm=on -m 256M,slots=4,maxmem=1G \
+boot 'agent.log=debug agent.hotplug_timeout=60 hugepages=2' $(port) $(share 256M) -machine nvdimm=on -m 256M,slots=4,maxmem=1G \
   $(disk cold) -device virtio-blk-pci,drive=cold,addr=0c \
   $(disk hot) -device pcie-root-port,id=hotport,chassis=1,addr=0d \
   $(disk raw) -device virtio-blk-pci,drive=raw,addr=0e \
   -device virtio-scsi-pci,id=scsi,addr=0f $(disk blank) -device scsi-hd,drive=blank,bus=scsi.0,scsi-id=1,lun=2 \
   $(disk swap) -device virtio-blk-pci,drive=swap,addr=10 \
+  $(disk more) -device virtio-blk-pci,drive=more,addr=15 \
   $(disk xfs) -device virtio-blk-pci,drive=xfs,addr=11 \
   $(disk erofs) -device virtio-blk-pci,drive=erofs,addr=13 \
   $(disk squashfs) -device virtio-blk-pci,drive=squashfs,addr=14 \
