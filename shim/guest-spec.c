@@ -7,6 +7,10 @@
 #include "common/error.h"
 #include "common/mount-point.h"
 
+/* Policies and profiles are the host's. */
+#define NO_SELINUX "the guest has no policy of SELinux"
+#define NO_APPARMOR "the guest has no profiles of AppArmor"
+
 void guest_share_free(GuestShare *share) {
   if (share == NULL) return;
   g_free(share->host_path);
@@ -66,6 +70,20 @@ static void rewrite_namespaces(Grpc__Linux *lin, gboolean *ret_shares_pidns) {
   lin->n_namespaces = kept;
 }
 
+/* Engines send these because of what their host is, so that nothing is refused; the owner's log names what is left out.
+ */
+static void warn_left_out(const char *container_id, const char *what, const char *why) {
+  g_warning("container '%s': %s is left out: %s", container_id, what, why);
+}
+
+static void take_label(const char *container_id, char **label, const char *name, const char *why) {
+  if (**label == '\0') return;
+  g_autofree char *shown = error_clean_text(*label);
+  g_autofree char *what = g_strdup_printf("%s '%s'", name, shown);
+  warn_left_out(container_id, what, why);
+  set_string(label, "");
+}
+
 static void move_string(char **to, char **from) {
   set_string(to, *from);
   set_string(from, "");
@@ -90,14 +108,23 @@ static void keep_guest_throttles(const Grpc__Linux *lin, Grpc__LinuxThrottleDevi
   *n_entries = kept;
 }
 
-static void rewrite_block_io(Grpc__LinuxBlockIO *block_io, const Grpc__Linux *lin) {
+static void warn_weight(const char *container_id, const Grpc__LinuxWeightDevice *entry) {
+  g_autofree char *what = g_strdup_printf(
+      "linux.resources.blockIO.weightDevice of %" G_GINT64_FORMAT ":%" G_GINT64_FORMAT, entry->major, entry->minor);
+  warn_left_out(container_id, what, "it is no device of the container");
+}
+
+/* Rates for the host's other disks are kept by the host's cgroups. */
+static void rewrite_block_io(const char *container_id, Grpc__LinuxBlockIO *block_io, const Grpc__Linux *lin) {
   size_t kept = 0;
   for (size_t i = 0; i < block_io->n_weightdevice; i++) {
     Grpc__LinuxWeightDevice *entry = block_io->weightdevice[i];
-    if (is_guest_device(lin, entry->major, entry->minor))
+    if (is_guest_device(lin, entry->major, entry->minor)) {
       block_io->weightdevice[kept++] = entry;
-    else
-      protobuf_c_message_free_unpacked(&entry->base, NULL);
+      continue;
+    }
+    warn_weight(container_id, entry);
+    protobuf_c_message_free_unpacked(&entry->base, NULL);
   }
   block_io->n_weightdevice = kept;
   keep_guest_throttles(lin, block_io->throttlereadbpsdevice, &block_io->n_throttlereadbpsdevice);
@@ -106,15 +133,24 @@ static void rewrite_block_io(Grpc__LinuxBlockIO *block_io, const Grpc__Linux *li
   keep_guest_throttles(lin, block_io->throttlewriteiopsdevice, &block_io->n_throttlewriteiopsdevice);
 }
 
-void guest_resources_rewrite(Grpc__LinuxResources *resources, const Grpc__Linux *lin) {
+/* It marks what leaves the host's own processes, and nothing of the guest's is one. */
+static void drop_network(const char *container_id, Grpc__LinuxResources *resources) {
+  static const char why[] = "the container's network is the guest's";
+  if (resources->network == NULL) return;
+  if (resources->network->classid != 0) warn_left_out(container_id, "linux.resources.network.classID", why);
+  if (resources->network->n_priorities > 0) warn_left_out(container_id, "linux.resources.network.priorities", why);
+  protobuf_c_message_free_unpacked(&resources->network->base, NULL);
+  resources->network = NULL;
+}
+
+void guest_resources_rewrite(const char *container_id, Grpc__LinuxResources *resources, const Grpc__Linux *lin) {
   if (resources == NULL) return;
   if (resources->cpu != NULL) {
     move_string(&resources->cpu->hostcpus, &resources->cpu->cpus);
     move_string(&resources->cpu->hostmems, &resources->cpu->mems);
   }
-  if (resources->blockio != NULL) rewrite_block_io(resources->blockio, lin);
-  if (resources->network != NULL) protobuf_c_message_free_unpacked(&resources->network->base, NULL);
-  resources->network = NULL;
+  if (resources->blockio != NULL) rewrite_block_io(container_id, resources->blockio, lin);
+  drop_network(container_id, resources);
 }
 
 /* Privileged containers are given every device the host has; what somebody wants has a rule of its own. */
@@ -156,6 +192,11 @@ void guest_spec_keep_own(OciSpec *spec) {
     spec->linux->namespaces[i]->own = *spec->linux->namespaces[i]->path == '\0';
 }
 
+void guest_process_rewrite(const char *container_id, OciProcess *process) {
+  take_label(container_id, &process->selinuxlabel, "process.selinuxLabel", NO_SELINUX);
+  take_label(container_id, &process->apparmorprofile, "process.apparmorProfile", NO_APPARMOR);
+}
+
 GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
                               GError **error) {
   if (!check_seccomp(spec, error)) return NULL;
@@ -168,14 +209,11 @@ GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const cha
   if (spec->linux != NULL) {
     rewrite_namespaces(spec->linux, &shares_pidns);
     rewrite_devices(spec->linux);
-    guest_resources_rewrite(spec->linux->resources, spec->linux);
+    guest_resources_rewrite(container_id, spec->linux->resources, spec->linux);
     set_string(&spec->linux->cgroupspath, "");
-    set_string(&spec->linux->mountlabel, "");
+    take_label(container_id, &spec->linux->mountlabel, "linux.mountLabel", NO_SELINUX);
   }
-  if (spec->process != NULL) {
-    set_string(&spec->process->apparmorprofile, "");
-    set_string(&spec->process->selinuxlabel, "");
-  }
+  if (spec->process != NULL) guest_process_rewrite(container_id, spec->process);
   *ret_shares_pidns = shares_pidns;
   return g_steal_pointer(&shares);
 }

@@ -25,9 +25,10 @@ typedef struct {
 
 void guest_share_free(GuestShare *share);
 
-/* Changes spec in place: host paths become guest paths, what has no meaning in the guest goes. bundle: for
- * relative paths. Returns an owned array of GuestShare, the root file system first; *ret_shares_pidns tells
- * whether the pid namespace shall be the sandbox's. Hooks of the host must be gone already. */
+/* Changes spec in place: host paths become guest paths, what has no meaning in the guest goes; what somebody may miss
+ * is named by a warning in the log (labels, network classes, weights of disks that are none of the guest's). bundle:
+ * for relative paths. Returns an owned array of GuestShare, the root file system first; *ret_shares_pidns tells whether
+ * the pid namespace shall be the sandbox's. Hooks of the host must be gone already. */
 GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const char *bundle, gboolean *ret_shares_pidns,
                               GError **error);
 
@@ -35,6 +36,9 @@ GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const cha
  * Kubernetes and Podman give those of a pod. The first container's become the sandbox's. */
 void guest_spec_keep_own(OciSpec *spec);
 
+/* The part of it that "exec" has too. */
+void guest_process_rewrite(const char *container_id, OciProcess *process);
+
 /* The part of it that "update" takes too: CPUs and memory nodes by the host's numbers become the agent's to translate,
  * limits on block devices stay only for those in lin (NULL: none). resources may be NULL. */
-void guest_resources_rewrite(Grpc__LinuxResources *resources, const Grpc__Linux *lin);
+void guest_resources_rewrite(const char *container_id, Grpc__LinuxResources *resources, const Grpc__Linux *lin);

@@ -146,6 +146,7 @@ static gboolean start_exec(Sandbox *sandbox, Container *container, Process *proc
   g_autoptr(OciProcess) spec = oci_process_parse(json, strlen(json), "process", error);
   if (spec == NULL) return FALSE;
   spec->terminal = process_has_terminal(process);
+  guest_process_rewrite(container->info->id, spec);
   Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
   request.container_id = container->info->id;
   request.exec_id = (char *)process_get_exec_id(process);
@@ -499,7 +500,7 @@ static gboolean update(Sandbox *sandbox, Container *container, const Containerd_
     resize_exchange_demand(sandbox, container, &before);
     return FALSE;
   }
-  guest_resources_rewrite(resources, NULL);
+  guest_resources_rewrite(request->id, resources, NULL);
   Grpc__UpdateContainerRequest call = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
   call.container_id = request->id;
   call.resources = resources;

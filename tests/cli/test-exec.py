@@ -33,6 +33,15 @@ class Exec(kata_cli.OneContainerTest):
         result = self.world.run("exec", "--process", path, "c1")
         self.assertEqual((result.returncode, result.stdout), (4, "y\n/etc\n"))
 
+        # As engines send it on hosts with SELinux and AppArmor: it runs, and only the log tells what is not applied.
+        path = self.write("labels.json", {"args": ["echo", "runs"], "env": ["PATH=/bin"], "cwd": "/",
+                                          "selinuxLabel": "system_u:system_r:container_t:s0:c1,c2",
+                                          "apparmorProfile": "profile-of-exec"})
+        result = self.world.run("exec", "--process", path, "c1")
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "runs\n", ""))
+        self.assertIn("process.selinuxLabel 'system_u:system_r:container_t:s0:c1,c2' is left out", self.world.owner_log())
+        self.assertIn("process.apparmorProfile 'profile-of-exec' is left out", self.world.owner_log())
+
         # What cannot be started.
         pid_file = self.world.path("no-pid")
         missing = "(?i)executable file not found in|no such file or directory"

@@ -14,6 +14,24 @@
   "\"process\": {\"user\": {\"uid\": 0, \"gid\": 0}, \"args\": [\"true\"], \"cwd\": \"/\", " \
   "\"apparmorProfile\": \"docker-default\", \"selinuxLabel\": \"s\"}"
 
+/* What was said in the log since it was cleared. */
+static GString *said;
+
+static void remember(const char *domain, GLogLevelFlags level, const char *message, gpointer user_data) {
+  g_string_append_printf(said, "%s\n", message);
+}
+
+static int start_listening(void **state) {
+  said = g_string_new(NULL);
+  g_log_set_default_handler(remember, NULL);
+  return 0;
+}
+
+static int stop_listening(void **state) {
+  g_string_free(said, TRUE);
+  return 0;
+}
+
 static OciSpec *parse(const char *members) {
   g_autofree char *text = g_strdup_printf("{\"ociVersion\": \"1.0.2\", " PROCESS ", %s}", members);
   g_autoptr(GError) error = NULL;
@@ -120,6 +138,47 @@ static void test_host_numbers_go(void **state) {
   assert_null(spec->linux->resources->network);
 }
 
+/* What is left out and may be missed is named, once each. */
+static void test_what_is_left_out(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"root\": {\"path\": \"/r\"}, \"linux\": {\"mountLabel\": \"m\", \"devices\": ["
+      "{\"path\": \"/dev/sdb\", \"type\": \"b\", \"major\": 8, \"minor\": 16}], \"resources\": {"
+      "\"devices\": [{\"allow\": true, \"type\": \"b\", \"major\": 8, \"minor\": 16, \"access\": \"r\"}], "
+      "\"blockIO\": {\"weightDevice\": [{\"major\": 8, \"minor\": 0, \"weight\": 10}, "
+      "{\"major\": 8, \"minor\": 16, \"weight\": 10}]}, "
+      "\"network\": {\"classID\": 1, \"priorities\": [{\"name\": \"eth0\", \"priority\": 5}]}}}");
+  g_string_truncate(said, 0);
+  g_autoptr(GPtrArray) shares = rewrite(spec, NULL);
+  assert_string_equal(
+      said->str,
+      "container 'c1': linux.resources.blockIO.weightDevice of 8:0 is left out: it is no device of the container\n"
+      "container 'c1': linux.resources.network.classID is left out: the container's network is the guest's\n"
+      "container 'c1': linux.resources.network.priorities is left out: the container's network is the guest's\n"
+      "container 'c1': linux.mountLabel 'm' is left out: the guest has no policy of SELinux\n"
+      "container 'c1': process.selinuxLabel 's' is left out: the guest has no policy of SELinux\n"
+      "container 'c1': process.apparmorProfile 'docker-default' is left out: the guest has no profiles of AppArmor\n");
+  assert_int_equal(spec->linux->resources->blockio->n_weightdevice, 1);
+  assert_int_equal(spec->linux->resources->blockio->weightdevice[0]->minor, 16);
+}
+
+/* The agent would refuse a label; an engine sends one with every exec of a host with SELinux. */
+static void test_exec(void **state) {
+  static const char text[] =
+      "{\"args\": [\"true\"], \"cwd\": \"/\", \"selinuxLabel\": \"a:b:c\", \"apparmorProfile\": \"p\"}";
+  g_autoptr(GError) error = NULL;
+  g_autoptr(OciProcess) process = oci_process_parse(text, strlen(text), "process", &error);
+  if (process == NULL) fail_msg("%s", error->message);
+  g_string_truncate(said, 0);
+  guest_process_rewrite("c1", process);
+  assert_string_equal(process->selinuxlabel, "");
+  assert_string_equal(process->apparmorprofile, "");
+  assert_non_null(strstr(said->str, "process.selinuxLabel 'a:b:c' is left out"));
+  /* Nothing is said of what nobody sent. */
+  g_string_truncate(said, 0);
+  guest_process_rewrite("c1", process);
+  assert_string_equal(said->str, "");
+}
+
 static void test_listener_is_refused(void **state) {
   g_autoptr(OciSpec) spec = parse(
       "\"root\": {\"path\": \"/r\"}, \"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ALLOW\", "
@@ -138,7 +197,9 @@ int main(void) {
       cmocka_unit_test(test_bind_mounts),
       cmocka_unit_test(test_namespaces),
       cmocka_unit_test(test_host_numbers_go),
+      cmocka_unit_test(test_what_is_left_out),
+      cmocka_unit_test(test_exec),
       cmocka_unit_test(test_listener_is_refused),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, start_listening, stop_listening);
 }
