@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# katactl as its callers see it; all but the first two need root, qemu and the guest image ("make guest").
+# katactl as its callers see it; all but the first three need root, qemu and the guest image ("make guest").
 CLI_TESTS = \
 	tests/cli/test-offline.py \
 	tests/cli/test-settings.py \
+	tests/cli/test-completion.py \
 	tests/cli/test-lifecycle.py \
 	tests/cli/test-exec.py \
 	tests/cli/test-hooks.py \
