@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-dist_check_SCRIPTS += tests/abi/headers.sh tests/abi/symbols.py
-TESTS += tests/abi/headers.sh tests/abi/symbols.py
+dist_check_SCRIPTS += tests/abi/headers.sh tests/abi/symbols.py tests/abi/pages.py
+TESTS += tests/abi/headers.sh tests/abi/symbols.py tests/abi/pages.py
 
 # The leak checker of a sanitizer counts memory in its own way.
 if !SANITIZERS
