@@ -3,8 +3,9 @@
  * What a host may send to the agent, carried out: the first byte of the input chooses the method, the rest is the
  * request as it is on the wire. It goes to the agent's own server and through its own handler, with what that mounts,
  * writes and tells the kernel, in a process that is shut in: mount, network, IPC and UTS namespaces of its own, nothing
- * of the machine but a tree that cannot be written, and none of the capabilities that reach further. There is no crun,
- * so that containers end with their bundle.
+ * of the machine but a tree that cannot be written, and none of the capabilities that reach further. In
+ * the place of crun, which would run what an input names, is a script that makes processes which sleep for a moment and
+ * end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,12 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent/container.h"
 #include "agent/mount.h"
 #include "agent/service.h"
 #include "agent/task.h"
@@ -32,19 +35,45 @@
 #include "common/ttrpc-message.h"
 #include "proto/agent.pb-c.h"
 #include "proto/health.pb-c.h"
+#include "proto/kata-guest.pb-c.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *fuzz_find_unreached(void);
 
 #define PROGRAMS "/run/programs"
+/* Seconds that a process lives. */
+#define LIFETIME "1"
+/* The container that every input finds. */
+#define CONTAINER "c1"
 /* A call that has no answer by then waits for something that does not come; its caller goes. */
 #define PATIENCE_MS 300
 /* After so many inputs the place is made anew. */
 #define INPUTS_MAX 256
 
-#define N_AGENT (grpc__agent_service__descriptor.n_methods)
-#define N_METHODS (N_AGENT + grpc__health__descriptor.n_methods)
+/* Methods are counted through them all: the corpus has their numbers, so that more come last. */
+static const ProtobufCServiceDescriptor *const services[] = {
+    &grpc__agent_service__descriptor,
+    &grpc__health__descriptor,
+    &kata__v1__guest__descriptor,
+};
+
+typedef struct {
+  const ProtobufCServiceDescriptor *service;
+  const ProtobufCMethodDescriptor *method;
+} Method;
+
+static guint count_methods(void) {
+  guint count = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(services); i++) count += services[i]->n_methods;
+  return count;
+}
+
+static Method find_method(guint number) {
+  guint i = 0;
+  for (; number >= services[i]->n_methods; i++) number -= services[i]->n_methods;
+  return (Method){services[i], &services[i]->methods[number]};
+}
 
 static struct {
   gboolean is_shut_in;
@@ -55,6 +84,7 @@ static struct {
   TtrpcServer *server;
   guint inputs;
   gboolean reached[256];
+  gboolean had_container; /* that ran */
 } place;
 
 /* ---- the place ---- */
@@ -82,7 +112,16 @@ static void make_devices(void) {
   must(mknod("/dev/urandom", S_IFCHR | 0666, makedev(1, 9)) == 0, "make /dev/urandom");
 }
 
-/* The programs that the network's calls run, and no other. */
+/* Whatever it is asked to make sleeps with the streams it got; all else succeeds. */
+static const char crun[] =
+    "#!/bin/sh\n"
+    "while [ $# -gt 0 ]; do\n"
+    "  if [ \"$1\" = --pid-file ]; then /bin/sleep " LIFETIME
+    " & echo $! >\"$2\"; fi\n"
+    "  shift\n"
+    "done\n";
+
+/* The programs that the network's calls run, crun, and no other. */
 static void make_programs(void) {
   static const char *const names[] = {"iptables-save", "iptables-restore", "ip6tables-save", "ip6tables-restore"};
   char *found[G_N_ELEMENTS(names)] = {NULL};
@@ -94,6 +133,7 @@ static void make_programs(void) {
     if (found[i]) must(symlink(found[i], link) == 0, "make a link");
     g_free(found[i]);
   }
+  must(g_file_set_contents(PROGRAMS "/crun", crun, -1, NULL) && chmod(PROGRAMS "/crun", 0755) == 0, "write crun");
   g_setenv("PATH", PROGRAMS, TRUE);
 }
 
@@ -165,6 +205,8 @@ static void set_up(void) {
   place.is_shut_in = geteuid() == 0;
   if (!place.is_shut_in) return;
   shut_in();
+  /* What crun makes is ours once that ends. */
+  must(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "adopt orphans");
   place.config = agent_config_new();
   place.config->hotplug_timeout_ms = 1;
   place.reaper = reaper_new(NULL);
@@ -185,11 +227,10 @@ static gboolean answered(int fd, GIOCondition condition, gpointer user_data) {
 }
 
 static ProtobufCBinaryData make_frame(guint number, const guint8 *payload, gsize size) {
-  const ProtobufCServiceDescriptor *service =
-      number < N_AGENT ? &grpc__agent_service__descriptor : &grpc__health__descriptor;
+  Method called = find_method(number);
   Ttrpc__Request request = TTRPC__REQUEST__INIT;
-  request.service = (char *)service->name;
-  request.method = (char *)service->methods[number < N_AGENT ? number : number - N_AGENT].name;
+  request.service = (char *)called.service->name;
+  request.method = (char *)called.method->name;
   request.payload = (ProtobufCBinaryData){size, (guint8 *)payload};
   gsize length = ttrpc__request__get_packed_size(&request);
   ProtobufCBinaryData frame = {TTRPC_HEADER_SIZE + length, g_malloc(TTRPC_HEADER_SIZE + length)};
@@ -224,6 +265,45 @@ static gboolean make_call(guint number, const guint8 *payload, gsize size) {
   return written >= frame.len;
 }
 
+static guint number_of(const char *method) {
+  guint number = 0;
+  while (strcmp(find_method(number).method->name, method) != 0) number++;
+  return number;
+}
+
+static void make_known_call(const char *method, const ProtobufCMessage *request) {
+  gsize size = protobuf_c_message_get_packed_size(request);
+  g_autofree guint8 *bytes = g_malloc(size);
+  protobuf_c_message_pack(request, bytes);
+  make_call(number_of(method), bytes, size);
+}
+
+static void create_container(void) {
+  char *args[] = {(char *)"program"};
+  Grpc__Spec spec = GRPC__SPEC__INIT;
+  Grpc__Root root = GRPC__ROOT__INIT;
+  Grpc__Process process = GRPC__PROCESS__INIT;
+  Grpc__User user = GRPC__USER__INIT;
+  Grpc__Linux lin = GRPC__LINUX__INIT;
+  root.path = (char *)MOUNT_SHARE "/c1/rootfs";
+  process.args = args;
+  process.n_args = G_N_ELEMENTS(args);
+  process.cwd = (char *)"/";
+  process.user = &user;
+  spec.root = &root;
+  spec.process = &process;
+  spec.linux = &lin;
+  Grpc__CreateContainerRequest create = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  create.container_id = (char *)CONTAINER;
+  create.oci = &spec;
+  make_known_call("CreateContainer", &create.base);
+  Grpc__StartContainerRequest start = GRPC__START_CONTAINER_REQUEST__INIT;
+  start.container_id = (char *)CONTAINER;
+  make_known_call("StartContainer", &start.base);
+  const Container *container = sandbox_find_container(place.sandbox, CONTAINER);
+  place.had_container |= container && container->state == CONTAINER_RUNNING;
+}
+
 /* What the methods about a sandbox's storages and containers need. */
 static void create_sandbox(void) {
   Grpc__Storage memory = GRPC__STORAGE__INIT;
@@ -234,16 +314,11 @@ static void create_sandbox(void) {
   Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
   request.n_storages = 1;
   request.storages = storages;
-  gsize size = grpc__create_sandbox_request__get_packed_size(&request);
-  g_autofree guint8 *bytes = g_malloc(size);
-  grpc__create_sandbox_request__pack(&request, bytes);
-  guint number = 0;
-  while (strcmp(grpc__agent_service__descriptor.methods[number].name, "CreateSandbox") != 0) number++;
-  make_call(number, bytes, size);
+  make_known_call("CreateSandbox", &request.base);
 }
 
 static gboolean is_of_sandbox(guint number) {
-  const char *name = number < N_AGENT ? grpc__agent_service__descriptor.methods[number].name : "";
+  const char *name = find_method(number).method->name;
   return strcmp(name, "CreateSandbox") == 0 || strcmp(name, "DestroySandbox") == 0;
 }
 
@@ -267,14 +342,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!place.config && !place.is_shut_in) set_up();
   if (size < 1 || !place.is_shut_in) return 0;
-  guint number = data[0] % N_METHODS;
+  guint number = data[0] % count_methods();
   if (place.sandbox->is_destroying || (is_of_sandbox(number) && place.sandbox->is_created) ||
       ++place.inputs > INPUTS_MAX)
     make_anew();
   if (!is_of_sandbox(number) && !place.sandbox->is_created) create_sandbox();
-  const ProtobufCMessageDescriptor *type = number < N_AGENT ? grpc__agent_service__descriptor.methods[number].input
-                                                            : grpc__health__descriptor.methods[number - N_AGENT].input;
-  ProtobufCMessage *message = ttrpc_unpack(type, data + 1, size - 1);
+  if (place.sandbox->is_created && !sandbox_find_container(place.sandbox, CONTAINER)) create_container();
+  ProtobufCMessage *message = ttrpc_unpack(find_method(number).method->input, data + 1, size - 1);
   gboolean is_well_formed = message != NULL;
   if (message) protobuf_c_message_free_unpacked(message, NULL);
   place.reached[number] |= make_call(number, data + 1, size - 1) && is_well_formed;
@@ -283,10 +357,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 const char *fuzz_find_unreached(void) {
   if (!place.is_shut_in) return NULL;
-  for (guint i = 0; i < N_METHODS; i++) {
-    if (place.reached[i]) continue;
-    return i < N_AGENT ? grpc__agent_service__descriptor.methods[i].name
-                       : grpc__health__descriptor.methods[i - N_AGENT].name;
-  }
+  if (!place.had_container) return "a container that runs";
+  for (guint i = 0; i < count_methods(); i++)
+    if (!place.reached[i]) return find_method(i).method->name;
   return NULL;
 }
