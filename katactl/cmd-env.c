@@ -12,7 +12,8 @@ static json_object *get(json_object *object, const char *key) {
   return json_object_object_get_ex(object, key, &value) ? value : NULL;
 }
 
-static json_object *list_settings(App *app, GError **error) {
+/* What kata_settings_describe() tells. */
+static json_object *describe_settings(App *app, GError **error) {
   kata_error *err = NULL;
   g_autoptr(kata_settings) settings = kata_context_load_settings(app->context, 0, &err);
   autokatafree char *text = settings != NULL ? kata_settings_describe(settings, 0, &err) : NULL;
@@ -20,12 +21,12 @@ static json_object *list_settings(App *app, GError **error) {
     app_take_error(err, error);
     return NULL;
   }
-  g_autoptr(json_object) document = json_tokener_parse(text);
-  return json_object_get(get(document, "settings"));
+  return json_tokener_parse(text);
 }
 
 static json_object *collect(App *app, GError **error) {
-  g_autoptr(json_object) settings = list_settings(app, error);
+  g_autoptr(json_object) described = describe_settings(app, error);
+  json_object *settings = described != NULL ? get(described, "settings") : NULL;
   json_object *host = settings != NULL ? env_facts_host(app, error) : NULL;
   if (host == NULL) return NULL;
   json_object *document = json_object_new_object();
@@ -34,7 +35,8 @@ static json_object *collect(App *app, GError **error) {
   json_object_object_add(document, "host", host);
   json_object_object_add(document, "root", json_object_new_string(kata_context_get_root(app->context)));
   json_object_object_add(document, "config_file", json_object_new_string(kata_context_get_config_file(app->context)));
-  json_object_object_add(document, "settings", g_steal_pointer(&settings));
+  json_object_object_add(document, "settings", json_object_get(settings));
+  json_object_object_add(document, "ignored", json_object_get(get(described, "ignored")));
   return document;
 }
 
@@ -73,6 +75,15 @@ static void print_settings(json_object *settings) {
   }
 }
 
+static void print_ignored(json_object *ignored) {
+  if (json_object_array_length(ignored) > 0) puts("\nWithout effect:");
+  for (gsize i = 0; i < json_object_array_length(ignored); i++) {
+    json_object *one = json_object_array_get_idx(ignored, i);
+    printf("[%s] %s  # %s: %s\n", json_object_get_string(get(one, "section")), json_object_get_string(get(one, "key")),
+           json_object_get_string(get(one, "source")), json_object_get_string(get(one, "why")));
+  }
+}
+
 int cmd_env(App *app, char **operands, GError **error) {
   g_autoptr(json_object) document = collect(app, error);
   if (document == NULL) return 1;
@@ -90,5 +101,6 @@ int cmd_env(App *app, char **operands, GError **error) {
   print_checks(get(get(document, "host"), "checks"));
   printf("\nSettings, from '%s' and the conf.d beside it:\n", kata_context_get_config_file(app->context));
   print_settings(get(document, "settings"));
+  print_ignored(get(document, "ignored"));
   return 0;
 }

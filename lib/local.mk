@@ -23,6 +23,7 @@ lib_libcore_la_SOURCES = \
 	lib/settings.c lib/settings-api.c lib/settings-describe.c lib/settings.h \
 	lib/settings-file.c lib/settings-file.h \
 	lib/settings-table.c lib/settings-table.h \
+	lib/settings-upstream.c lib/settings-upstream.h \
 	lib/settings-value.c lib/settings-value.h \
 	lib/task.c lib/task.h \
 	lib/version.c \

@@ -25,6 +25,21 @@ static struct json_object *describe(const kata_settings *settings, const Setting
   return object;
 }
 
+static struct json_object *describe_ignored(const kata_settings *settings) {
+  struct json_object *list = json_object_new_array();
+  GPtrArray *ignored = settings_get_ignored(settings);
+  for (guint i = 0; i < ignored->len; i++) {
+    const IgnoredSetting *one = ignored->pdata[i];
+    struct json_object *object = json_object_new_object();
+    add_text(object, "section", one->section);
+    add_text(object, "key", one->key);
+    add_text(object, "source", one->source);
+    add_text(object, "why", one->why);
+    json_object_array_add(list, object);
+  }
+  return list;
+}
+
 char *kata_settings_describe(const kata_settings *settings, uint32_t flags, kata_error **err) {
   g_autoptr(GError) error = NULL;
   if (!api_check(settings, "settings", flags, 0, &error)) return api_fail_null(err, error);
@@ -32,6 +47,7 @@ char *kata_settings_describe(const kata_settings *settings, uint32_t flags, kata
   for (gsize i = 0; i < n_setting_keys; i++) json_object_array_add(list, describe(settings, &setting_keys[i]));
   struct json_object *document = json_object_new_object();
   json_object_object_add(document, "settings", list);
+  json_object_object_add(document, "ignored", describe_ignored(settings));
   char *text =
       g_strdup(json_object_to_json_string_ext(document, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
   json_object_put(document);

@@ -7,6 +7,7 @@
 #include "common/safe-path.h"
 #include "lib/settings-file.h"
 #include "lib/settings-table.h"
+#include "lib/settings-upstream.h"
 #include "lib/settings-value.h"
 
 struct kata_settings {
@@ -14,7 +15,31 @@ struct kata_settings {
   SettingValue *values; /* one for each key of the table */
   gboolean *named;      /* which a file or a caller has named */
   char **sources;       /* where that was: "FILE:LINE", or NULL for a caller */
+  GPtrArray *ignored;   /* of IgnoredSetting: what files say that has no effect here */
 };
+
+static void ignored_free(gpointer data) {
+  IgnoredSetting *one = data;
+  g_free(one->section);
+  g_free(one->key);
+  g_free(one->value);
+  g_free(one->source);
+  g_free(one);
+}
+
+/* A later file's word replaces an earlier one's. */
+static void ignore(kata_settings *settings, const char *section, const char *key, const char *value, const char *source,
+                   const char *why) {
+  for (guint i = 0; i < settings->ignored->len; i++) {
+    const IgnoredSetting *one = settings->ignored->pdata[i];
+    if (strcmp(one->section, section) != 0 || strcmp(one->key, key) != 0) continue;
+    g_ptr_array_remove_index(settings->ignored, i);
+    break;
+  }
+  IgnoredSetting *one = g_new0(IgnoredSetting, 1);
+  *one = (IgnoredSetting){g_strdup(section), g_strdup(key), g_strdup(value), g_strdup(source), why};
+  g_ptr_array_add(settings->ignored, one);
+}
 
 kata_settings *settings_new(void) {
   kata_settings *settings = g_new0(kata_settings, 1);
@@ -22,6 +47,7 @@ kata_settings *settings_new(void) {
   settings->values = g_new0(SettingValue, n_setting_keys);
   settings->named = g_new0(gboolean, n_setting_keys);
   settings->sources = g_new0(char *, n_setting_keys);
+  settings->ignored = g_ptr_array_new_with_free_func(ignored_free);
   for (gsize i = 0; i < n_setting_keys; i++) {
     g_autoptr(GError) error = NULL;
     if (!setting_value_parse(&setting_keys[i], setting_keys[i].preset, &settings->values[i], &error))
@@ -49,6 +75,10 @@ void settings_merge(kata_settings *to, const kata_settings *from, gboolean only_
     to->named[i] = to->named[i] || from->named[i];
     set_source(to, i, from->sources[i]);
   }
+  for (guint i = 0; i < from->ignored->len; i++) {
+    const IgnoredSetting *one = from->ignored->pdata[i];
+    ignore(to, one->section, one->key, one->value, one->source, one->why);
+  }
 }
 
 kata_settings *kata_settings_ref(kata_settings *settings) {
@@ -64,6 +94,7 @@ void kata_settings_unref(kata_settings *settings) {
   }
   g_free(settings->values);
   g_free(settings->sources);
+  g_ptr_array_unref(settings->ignored);
   g_free(settings->named);
   g_free(settings);
 }
@@ -107,15 +138,33 @@ char *settings_get(const kata_settings *settings, const char *section, const cha
   return place < 0 ? NULL : setting_value_to_text(&setting_keys[place], &settings->values[place]);
 }
 
+GPtrArray *settings_get_ignored(const kata_settings *settings) { return settings->ignored; }
+
 typedef struct {
   kata_settings *settings;
   const char *where;
 } Loading;
 
+/* What upstream knows and we have no use for; some values would promise what is not kept. */
+static gboolean take_upstream_key(kata_settings *settings, const UpstreamKey *upstream, const char *section,
+                                  const char *key, const char *value, const char *source, GError **error) {
+  g_autofree char *written = g_strdup(value);
+  /* A comment may follow; what matters has no "#" in it. */
+  if (upstream->only != NULL) g_strchomp(g_strdelimit(written, "#", '\0'));
+  if (upstream->only != NULL && strcmp(written, upstream->only) != 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG, "'%s' can only be %s here: %s", key, upstream->only, upstream->why);
+    return FALSE;
+  }
+  ignore(settings, section, key, value, source, upstream->why);
+  return TRUE;
+}
+
 static gboolean set_from_file(const char *section, const char *key, const char *value, guint line, gpointer user_data,
                               GError **error) {
   const Loading *loading = user_data;
   g_autofree char *source = g_strdup_printf("%s:%u", loading->where, line);
+  const UpstreamKey *upstream = setting_find(section, key) < 0 ? upstream_key_find(section, key) : NULL;
+  if (upstream != NULL) return take_upstream_key(loading->settings, upstream, section, key, value, source, error);
   return set_from(loading->settings, section, key, value, source, error);
 }
 
@@ -167,17 +216,31 @@ gboolean settings_load_default(kata_settings *settings, const char *path, gboole
   return TRUE;
 }
 
+/* What was named in a section, below its name; what has no effect stays, so that who reads it can say so. */
+static void append_section(GString *text, const kata_settings *settings, const char *section) {
+  g_autoptr(GString) lines = g_string_new(NULL);
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    if (!settings->named[i] || strcmp(setting_keys[i].section, section) != 0) continue;
+    g_autofree char *value = setting_value_to_text(&setting_keys[i], &settings->values[i]);
+    g_string_append_printf(lines, "%s = %s\n", setting_keys[i].key, value);
+  }
+  for (guint i = 0; i < settings->ignored->len; i++) {
+    const IgnoredSetting *one = settings->ignored->pdata[i];
+    if (strcmp(one->section, section) == 0) g_string_append_printf(lines, "%s = %s\n", one->key, one->value);
+  }
+  if (lines->len > 0) g_string_append_printf(text, "%s[%s]\n%s", text->len > 0 ? "\n" : "", section, lines->str);
+}
+
 char *settings_to_text(const kata_settings *settings) {
   GString *text = g_string_new(NULL);
-  const char *section = "";
+  g_autoptr(GHashTable) done = g_hash_table_new(g_str_hash, g_str_equal);
   for (gsize i = 0; i < n_setting_keys; i++) {
-    if (!settings->named[i]) continue;
-    if (strcmp(section, setting_keys[i].section) != 0) {
-      section = setting_keys[i].section;
-      g_string_append_printf(text, "%s[%s]\n", text->len > 0 ? "\n" : "", section);
-    }
-    g_autofree char *value = setting_value_to_text(&setting_keys[i], &settings->values[i]);
-    g_string_append_printf(text, "%s = %s\n", setting_keys[i].key, value);
+    if (g_hash_table_add(done, (gpointer)setting_keys[i].section))
+      append_section(text, settings, setting_keys[i].section);
+  }
+  for (guint i = 0; i < settings->ignored->len; i++) {
+    const IgnoredSetting *one = settings->ignored->pdata[i];
+    if (g_hash_table_add(done, one->section)) append_section(text, settings, one->section);
   }
   return g_string_free(text, FALSE);
 }

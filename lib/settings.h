@@ -20,7 +20,18 @@ gboolean settings_set(kata_settings *settings, const char *section, const char *
 char *settings_get(const kata_settings *settings, const char *section, const char *key, GError **error);
 /* Where a known key's value is from: "default", "FILE:LINE", "caller". */
 const char *settings_get_source(const kata_settings *settings, const char *section, const char *key);
-/* Those that have been named. */
+/* What upstream knows and has no effect here. */
+typedef struct {
+  char *section;
+  char *key;
+  char *value;     /* as it stands in the file */
+  char *source;    /* "FILE:LINE" */
+  const char *why; /* static */
+} IgnoredSetting;
+
+/* Of IgnoredSetting; the settings'. */
+GPtrArray *settings_get_ignored(const kata_settings *settings);
+/* Those that have been named, and those that have no effect. */
 char *settings_to_text(const kata_settings *settings);
 gboolean settings_load_file(kata_settings *settings, const char *path, GError **error);
 gboolean settings_load_text(kata_settings *settings, const char *text, gsize length, const char *where, GError **error);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/annotations.h"
 
+#include <glob.h>
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/error.h"
@@ -38,6 +40,38 @@ static gboolean is_allowed(const kata_settings *settings, const char *key) {
   return FALSE;
 }
 
+/* Whether path is a file that pattern finds, links followed: "..", too, leads nowhere else. */
+static gboolean is_found_by(const char *pattern, const char *path) {
+  glob_t found = {0};
+  gboolean is_found = FALSE;
+  if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+    for (gsize i = 0; i < found.gl_pathc && !is_found; i++) {
+      char *resolved = realpath(found.gl_pathv[i], NULL);
+      is_found = resolved != NULL && strcmp(resolved, path) == 0;
+      free(resolved);
+    }
+  }
+  globfree(&found);
+  return is_found;
+}
+
+/* Programs of the host need a word more than their key's name. */
+static gboolean check_program(const kata_settings *allowed, const char *key, const char *text, GError **error) {
+  const char *list = strcmp(key, "path") == 0               ? "valid_hypervisor_paths"
+                     : strcmp(key, "virtio_fs_daemon") == 0 ? "valid_virtio_fs_daemon_paths"
+                                                            : NULL;
+  if (list == NULL) return TRUE;
+  char *path = realpath(text, NULL);
+  const char *const *pattern = settings_get_strv(allowed, HYPERVISOR, list);
+  gboolean is_valid = FALSE;
+  for (; path != NULL && *pattern != NULL && !is_valid; pattern++) is_valid = is_found_by(*pattern, path);
+  free(path);
+  if (is_valid) return TRUE;
+  g_autofree char *shown = error_clean_text(text);
+  g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG, "the setting " HYPERVISOR ".%s does not have '%s'", list, shown);
+  return FALSE;
+}
+
 static gboolean set_key(kata_settings *settings, const kata_settings *allowed, const char *section, const char *key,
                         const char *text, GError **error) {
   /* Upstream's name for it in annotations is not that in the file. */
@@ -47,11 +81,13 @@ static gboolean set_key(kata_settings *settings, const kata_settings *allowed, c
     g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG, "there is no setting '%s' in section [%s]", key, section);
     return FALSE;
   }
-  if (strcmp(section, HYPERVISOR) == 0 && (strcmp(key, ALLOWED) == 0 || !is_allowed(allowed, key))) {
+  gboolean is_of_limits = strcmp(key, ALLOWED) == 0 || g_str_has_prefix(key, "valid_");
+  if (strcmp(section, HYPERVISOR) == 0 && (is_of_limits || !is_allowed(allowed, key))) {
     g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG,
                 "a pod may not set '%s': the setting " HYPERVISOR "." ALLOWED " does not name it", key);
     return FALSE;
   }
+  if (strcmp(section, HYPERVISOR) == 0 && !check_program(allowed, key, text, error)) return FALSE;
   g_autofree char *joined = NULL;
   if (strcmp(key, "kernel_params") == 0)
     text = joined = g_strjoin(" ", settings_get_string(settings, section, key), text, NULL);

@@ -146,8 +146,20 @@ static void begin_to_log(const Start *start, const Sandbox *sandbox) {
   if (start->bundle != NULL) containerd_open_log(start->bundle);
 }
 
+/* Once, for all of them. */
+static void tell_ignored_settings(const Sandbox *sandbox) {
+  GPtrArray *ignored = settings_get_ignored(sandbox->settings);
+  g_autoptr(GString) names = g_string_new(NULL);
+  for (guint i = 0; i < ignored->len; i++) {
+    const IgnoredSetting *one = ignored->pdata[i];
+    g_string_append_printf(names, "%s[%s] %s (%s)", i > 0 ? ", " : "", one->section, one->key, one->why);
+  }
+  if (ignored->len > 0) g_warning("settings without effect: %s", names->str);
+}
+
 static int be_owner(const Start *start, Sandbox *sandbox, int listen_fd, const Kata__V1__SandboxState *state) {
   begin_to_log(start, sandbox);
+  if (state == NULL) tell_ignored_settings(sandbox);
   if (start->input.shim_cgroup != NULL) join_shim_cgroup(sandbox, start->input.shim_cgroup);
   if (start->bundle != NULL) {
     const char *address = start->input.ttrpc_address != NULL ? start->input.ttrpc_address : getenv("TTRPC_ADDRESS");

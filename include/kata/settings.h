@@ -34,7 +34,8 @@ kata_settings *kata_settings_ref(kata_settings *settings);
 void kata_settings_unref(kata_settings *settings);
 
 /**
- * kata_settings_load_file: takes over what a file says; keys it does not name keep their value.
+ * kata_settings_load_file: takes over what a file says; keys it does not name keep their value. Keys of upstream's that
+ * have no effect here are no error: kata_settings_describe() tells them.
  * Drop-ins beside the file are not read.
  * @path: the file, of at most 1 MiB.
  * @flags: 0.
@@ -82,7 +83,8 @@ char *kata_settings_to_text(const kata_settings *settings);
  * @flags: 0.
  * Returns: JSON, an object with "settings", an array of {"section", "key", "value", "default", "source", "allowed",
  * "meaning"}: source: "default", "FILE:LINE", or "caller" for kata_settings_set(); allowed: what the key takes, in
- * words. Members may be added. To be released with kata_free(). NULL on error.
+ * words; and with "ignored", an array of {"section", "key", "source", "why"}: keys of upstream's that files name and
+ * that have no effect here. Members may be added. To be released with kata_free(). NULL on error.
  * Errors: KATA_ERR_INVALID_ARGUMENT. Since: 0.1
  */
 char *kata_settings_describe(const kata_settings *settings, uint32_t flags, kata_error **err);

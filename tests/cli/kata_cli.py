@@ -271,10 +271,11 @@ class CliTest(Assertions):
 
 class OneContainerTest(Assertions):
     """One running container "c1" for all tests of the class: a guest's start takes longer than most tests."""
+    settings = None
 
     @classmethod
     def setUpClass(cls):
-        cls.world = World()
+        cls.world = World(cls.settings)
         cls.addClassCleanup(cls.world.close)
         result = cls.world.run_attached("run", "-d", "--bundle", cls.world.bundle("sleep", "100000"), "c1")
         assert result.returncode == 0, result.stderr

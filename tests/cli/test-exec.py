@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """katactl exec in a real guest: one container, many processes."""
+import glob
 import json
 import os
 import subprocess
@@ -9,11 +10,22 @@ import kata_cli
 
 
 class Exec(kata_cli.OneContainerTest):
+    settings = [("hypervisor.qemu", "msize_9p", "8192"), ("runtime", "vfio_mode", '"vfio"')]
+
     def write(self, name, document):
         path = self.world.path(name)
         with open(path, "w", encoding="utf-8") as file:
             json.dump(document, file)
         return path
+
+    def test_settings_without_effect_are_told_once(self):
+        told = []
+        for path in glob.glob(self.world.path("r/s/*/owner.log")):
+            with open(path, encoding="utf-8") as file:
+                told += [line for line in file if "msize_9p" in line or "vfio_mode" in line]
+        self.assertEqual(len(told), 1, told)
+        self.assertIn("[hypervisor.qemu] msize_9p (files are shared by virtio-fs)", told[0])
+        self.assertIn("[runtime] vfio_mode (devices are not passed through)", told[0])
 
     def test_in_the_foreground(self):
         result = self.world.run("exec", "c1", "sh", "-c", "echo out; echo err >&2; exit 9")

@@ -83,8 +83,10 @@ static void errors_name_file_line_and_what_is_allowed(void **state) {
   } wrong[] = {
       {"[hypervisor.qemu]\n\ndefault_vcpu = 1\n",
        "kata.conf:3: no key 'default_vcpu' in section [hypervisor.qemu], did you mean 'default_vcpus'"},
-      {"[hypervisor.qemu]\nblock_device_aio = \"threads\"\n",
-       "kata.conf:2: no key 'block_device_aio' in section [hypervisor.qemu]"},
+      {"[hypervisor.qemu]\nfloppy_drive_count = 2\n",
+       "kata.conf:2: no key 'floppy_drive_count' in section [hypervisor.qemu]"},
+      {"[hypervisor.qemu]\nconfidential_guest = true\n",
+       "kata.conf:2: 'confidential_guest' can only be false here: memory is not encrypted"},
       {"[hypervisor.quemu]\npath = \"/x\"\n",
        "kata.conf:2: key 'path' in unknown section [hypervisor.quemu], did you mean 'hypervisor.qemu'"},
       {"[hypervisor.qemu]\ndefault_vcpus = 241\n",
@@ -211,6 +213,26 @@ static void text_can_be_read_again(void **state) {
   assert_string_equal(again, text);
 }
 
+static void upstream_keys_without_effect_are_kept_for_a_warning(void **state) {
+  g_autoptr(kata_settings) first = settings_new(), second = settings_new();
+  assert_true(load(first,
+                   "[hypervisor.clh]\npath = x y\n[hypervisor.qemu]\nmsize_9p = 1\ndefault_vcpus = 2\n"
+                   "[agent.kata.mem_agent]\nany = []\n[hypervisor.firecracker]\n",
+                   NULL));
+  assert_true(load(first, "[hypervisor.qemu]\nmsize_9p = 2\n", NULL));
+  g_autoptr(kata_settings) copy = settings_copy(first);
+  GPtrArray *ignored = settings_get_ignored(copy);
+  assert_int_equal(ignored->len, 3);
+  g_autofree char *text = settings_to_text(copy);
+  assert_string_equal(text,
+                      "[hypervisor.qemu]\ndefault_vcpus = 2\nmsize_9p = 2\n\n"
+                      "[hypervisor.clh]\npath = x y\n\n[agent.kata.mem_agent]\nany = []\n");
+  assert_true(load(second, text, NULL));
+  assert_int_equal(settings_get_ignored(second)->len, 3);
+  /* A program that names such a key itself is told. */
+  assert_false(settings_set(second, QEMU, "msize_9p", "1", NULL));
+}
+
 static void a_copy_stands_alone(void **state) {
   g_autoptr(kata_settings) first = settings_new();
   assert_true(settings_set(first, QEMU, "accelerator", "\"kvm\"", NULL));
@@ -289,6 +311,7 @@ int main(void) {
       cmocka_unit_test(sizes_are_limited),
       cmocka_unit_test(long_values_are_cut_in_errors),
       cmocka_unit_test(text_can_be_read_again),
+      cmocka_unit_test(upstream_keys_without_effect_are_kept_for_a_warning),
       cmocka_unit_test(a_copy_stands_alone),
       cmocka_unit_test_setup_teardown(drop_ins_follow_by_name, make_folder, remove_folder),
       cmocka_unit_test_setup_teardown(a_missing_file_matters_only_if_it_was_asked_for, make_folder, remove_folder),
