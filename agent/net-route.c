@@ -2,6 +2,7 @@
 #include "agent/net-route.h"
 
 #include <libmnl/libmnl.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "common/error.h"
@@ -169,13 +170,19 @@ static void put_gateway(NetlinkRequest *request, int family, const NetIp *gatewa
   mnl_attr_put(&request->header, RTA_VIA, sizeof via.family + net_ip_size(gateway->family), &via);
 }
 
+/* Our owner's, for Docker's name server. The kernel finds 127.0.0.0/8 in the table it looks at first. */
+static gboolean is_loopback_host(const NetRoute *route) {
+  const NetPrefix *destination = &route->destination;
+  return route->family == AF_INET && destination->length == 32 && destination->ip.bytes[0] == IN_LOOPBACKNET;
+}
+
 gboolean net_route_set(Netlink *netlink, const NetRoute *route, const char *what, GError **error) {
   NetlinkRequest request;
   struct rtmsg *header = netlink_begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof *header);
   header->rtm_family = (guint8)route->family;
   header->rtm_dst_len = (guint8)route->destination.length;
   header->rtm_src_len = (guint8)route->source.length;
-  header->rtm_table = RT_TABLE_MAIN;
+  header->rtm_table = is_loopback_host(route) ? RT_TABLE_LOCAL : RT_TABLE_MAIN;
   header->rtm_protocol = route->protocol;
   header->rtm_scope = route->scope;
   header->rtm_type = route->type;

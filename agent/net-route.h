@@ -40,7 +40,8 @@ GPtrArray *net_routes_read(Netlink *netlink, GError **error);
 /* Made by the kernel by itself, for an address or out of what a router announced. */
 gboolean net_route_is_kernels(const NetRoute *route);
 
-/* Adds it; one to the same destination with the same priority is replaced. what: for the error. */
+/* Adds it, to a single address in 127.0.0.0/8 before the main table; one to the same destination with the same priority
+ * is replaced. what: for the error. */
 gboolean net_route_set(Netlink *netlink, const NetRoute *route, const char *what, GError **error);
 
 /* Both for routes that net_routes_read() returned: removes one, sets it again. */

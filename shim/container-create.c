@@ -181,6 +181,7 @@ static void read_dns(const Creation *creation) {
     if (strcmp(mount->destination, RESOLV_CONF) != 0 || !mount_is_bind(mount)) continue;
     g_autofree char *path = g_canonicalize_filename(mount->source, creation->bundle);
     g_autofree char *text = share_read_file(creation->peer, path, RESOLV_CONF_LIMIT, NULL, NULL);
+    if (sandbox->resolv_conf < 0) sandbox->resolv_conf = share_open_file(creation->peer, path, NULL);
     /* One that cannot be read is told of where it is mounted. */
     if (text != NULL) sandbox->dns = g_strsplit(g_strchomp(text), "\n", RESOLV_CONF_LINES);
     return;

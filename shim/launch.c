@@ -20,6 +20,7 @@
 #include "shim/launch-private.h"
 #include "shim/net-follow.h"
 #include "shim/resize.h"
+#include "shim/sandbox-network.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
 #include "shim/template.h"
@@ -350,6 +351,7 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   if (agent == NULL) return FALSE;
   start_pump(sandbox);
   /* Before CreateSandbox, as upstream's runtime does. */
+  sandbox_network_serve_dns(sandbox);
   if (!net_tell_guest(sandbox->net, agent, error)) return FALSE;
   if (agent_call_create_sandbox(agent, &request, AGENT_CALL_TIMEOUT_MS, error)) {
     start_oom_watch(sandbox);

@@ -39,6 +39,7 @@ shim_libshimvm_la_SOURCES = \
 	shim/block-source.c shim/block-source.h \
 	shim/net.c shim/net.h shim/net-private.h \
 	shim/net-bpf.c shim/net-bpf.h \
+	shim/net-dns.c shim/net-dns.h \
 	shim/net-localhost.c shim/net-localhost.h \
 	shim/net-namespace.c shim/net-namespace.h \
 	shim/net-netlink.c shim/net-netlink.h \

@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -17,6 +18,13 @@
 /* Offsets into a frame, RFC 791. */
 #define SOURCE_AT (ETH_HLEN + 12)
 #define DESTINATION_AT (ETH_HLEN + 16)
+#define FRAGMENT_AT (ETH_HLEN + 6)
+#define PROTOCOL_AT (ETH_HLEN + 9)
+/* Behind a header without options. */
+#define PORT_AT (ETH_HLEN + 22)
+#define PLAIN_HEADER 0x45u
+#define FRAGMENT_MASK 0x3fff
+#define DNS_PORT 53u
 #define PROGRAM_MAX 64
 #define LOG_BYTES 4096
 
@@ -55,6 +63,20 @@ static void begin(Program *program) {
 static void end_unless_word(Program *program, gint32 at, guint32 number) {
   add(program, BPF_LD | BPF_ABS | BPF_W, 0, 0, 0, at);
   end_unless(program, BPF_REG_0, number);
+}
+
+/* Whole packets of UDP or TCP to port 53. */
+static void end_unless_dns(Program *program) {
+  add(program, BPF_LD | BPF_ABS | BPF_B, 0, 0, 0, ETH_HLEN);
+  end_unless(program, BPF_REG_0, PLAIN_HEADER);
+  add(program, BPF_LD | BPF_ABS | BPF_H, 0, 0, 0, FRAGMENT_AT);
+  add(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_0, 0, 0, FRAGMENT_MASK);
+  end_unless(program, BPF_REG_0, 0);
+  add(program, BPF_LD | BPF_ABS | BPF_B, 0, 0, 0, PROTOCOL_AT);
+  add(program, BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_0, 0, 1, IPPROTO_UDP);
+  end_unless(program, BPF_REG_0, IPPROTO_TCP);
+  add(program, BPF_LD | BPF_ABS | BPF_H, 0, 0, 0, PORT_AT);
+  end_unless(program, BPF_REG_0, DNS_PORT);
 }
 
 static void store(Program *program, gint32 at, const guint8 *bytes, gint32 size) {
@@ -130,5 +152,29 @@ int net_bpf_load_inward(guint loopback, GError **error) {
   store_address(&program, DESTINATION_AT, LOOPBACK);
   store(&program, 0, loopback_mac, ETH_ALEN);
   finish(&program, loopback, BPF_F_INGRESS, TC_ACT_SHOT);
+  return load(&program, error);
+}
+
+int net_bpf_load_dns_outward(guint tap, const guint8 mac[6], GError **error) {
+  Program program = {.length = 0};
+  begin(&program);
+  end_unless_word(&program, DESTINATION_AT, NET_BPF_DNS_CLIENT);
+  end_unless_word(&program, SOURCE_AT, NET_BPF_DNS);
+  store_address(&program, DESTINATION_AT, NET_BPF_GUEST);
+  store(&program, 0, mac, ETH_ALEN);
+  finish(&program, tap, 0, TC_ACT_UNSPEC);
+  return load(&program, error);
+}
+
+int net_bpf_load_dns_inward(guint loopback, GError **error) {
+  static const guint8 loopback_mac[ETH_ALEN];
+  Program program = {.length = 0};
+  begin(&program);
+  end_unless_word(&program, SOURCE_AT, NET_BPF_GUEST);
+  end_unless_word(&program, DESTINATION_AT, NET_BPF_DNS);
+  end_unless_dns(&program);
+  store_address(&program, SOURCE_AT, NET_BPF_DNS_CLIENT);
+  store(&program, 0, loopback_mac, ETH_ALEN);
+  finish(&program, loopback, BPF_F_INGRESS, TC_ACT_UNSPEC);
   return load(&program, error);
 }

@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "shim/net-plug.h"
+#include "shim/sandbox-network.h"
 #include "shim/store.h"
 
 /* Who changes a namespace does so in many small steps. */
@@ -135,6 +136,7 @@ static void follow(Sandbox *sandbox) {
   forget_excluded(sandbox->net, scan);
   for (guint i = 0; i < scan->interfaces->len; i++)
     changed |= follow_interface(sandbox, agent, scan->interfaces->pdata[i]);
+  changed |= sandbox_network_serve_dns(sandbox);
   follow_lists(sandbox, agent, scan, changed);
 }
 

@@ -95,6 +95,7 @@ static char *find_guest_name(const Net *net, const char *device) {
 gboolean net_tell_routes(TtrpcClient *agent, const Net *net, const GPtrArray *from, GError **error) {
   g_autofree Types__Route *routes = g_new0(Types__Route, from->len + 1);
   g_autofree Types__Route **pointers = g_new0(Types__Route *, from->len + 1);
+  Types__Route dns = TYPES__ROUTE__INIT;
   guint count = 0;
   for (guint k = 0; k < from->len; k++) {
     const NetRoute *route = from->pdata[k];
@@ -111,6 +112,12 @@ gboolean net_tell_routes(TtrpcClient *agent, const Net *net, const GPtrArray *fr
     routes[i].flags = route->flags;
     routes[i].mtu = route->mtu;
     pointers[i] = &routes[i];
+  }
+  if (net->has_dns) {
+    dns.dest = (char *)NET_DNS_TEXT "/32";
+    dns.gateway = (char *)NET_BPF_PEER_TEXT;
+    dns.device = (char *)NET_LOCALHOST_NAME;
+    pointers[count++] = &dns;
   }
   Grpc__Routes list = GRPC__ROUTES__INIT;
   Grpc__UpdateRoutesRequest request = GRPC__UPDATE_ROUTES_REQUEST__INIT;
@@ -191,9 +198,10 @@ gboolean net_tell_guest(Net *net, TtrpcClient *agent, GError **error) {
     if (!net_tell_interface(agent, link, scan->interfaces->pdata[i], NULL, error)) return FALSE;
     link->told = net_fingerprint_interface(scan->interfaces->pdata[i]);
   }
-  if ((scan->routes->len > 0 && !net_tell_routes(agent, net, scan->routes, error)) ||
-      !net_tell_neighbours(agent, net, scan->neighbours, error) ||
-      (net->has_localhost && !net_tell_localhost(agent, error)))
+  gboolean has_routes = scan->routes->len > 0 || net->has_dns;
+  if ((net->has_localhost && !net_tell_localhost(agent, error)) ||
+      (has_routes && !net_tell_routes(agent, net, scan->routes, error)) ||
+      !net_tell_neighbours(agent, net, scan->neighbours, error))
     return FALSE;
   net->told_routes = net_fingerprint_routes(scan->routes);
   net->told_neighbours = net_fingerprint_neighbours(scan->neighbours);

@@ -30,12 +30,13 @@ static gboolean set(const char *path, gboolean value, GError **error) {
   return FALSE;
 }
 
+static const guint8 card_mac[] = {0x02, 0x6b, 0x61, 0x74, 0x00, 0x01}; /* NET_LOCALHOST_MAC */
+
 static gboolean attach(Netlink *netlink, guint loopback, guint tap, GError **error) {
-  static const guint8 mac[] = {0x02, 0x6b, 0x61, 0x74, 0x00, 0x01}; /* NET_LOCALHOST_MAC */
-  autofd int outward = net_bpf_load_outward(tap, mac, error);
+  autofd int outward = net_bpf_load_outward(tap, card_mac, error);
   autofd int inward = outward >= 0 ? net_bpf_load_inward(loopback, error) : -1;
-  return inward >= 0 && net_tc_attach(netlink, tap, NET_TC_IN, inward, error) &&
-         net_tc_attach(netlink, loopback, NET_TC_OUT, outward, error);
+  return inward >= 0 && net_tc_attach(netlink, tap, NET_TC_IN, NET_TC_SECOND, inward, error) &&
+         net_tc_attach(netlink, loopback, NET_TC_OUT, NET_TC_SECOND, outward, error);
 }
 
 void net_localhost_look(Netlink *netlink, NetLocalhostBefore *ret) {
@@ -56,9 +57,18 @@ gboolean net_localhost_join(Netlink *netlink, const NetLocalhostBefore *before, 
   return FALSE;
 }
 
+gboolean net_localhost_join_dns(Netlink *netlink, GError **error) {
+  guint loopback = if_nametoindex("lo"), tap = if_nametoindex(NET_LOCALHOST_TAP);
+  autofd int outward = net_bpf_load_dns_outward(tap, card_mac, error);
+  autofd int inward = outward >= 0 ? net_bpf_load_dns_inward(loopback, error) : -1;
+  return inward >= 0 && net_tc_attach(netlink, tap, NET_TC_IN, NET_TC_FIRST, inward, error) &&
+         net_tc_attach(netlink, loopback, NET_TC_OUT, NET_TC_FIRST, outward, error);
+}
+
 void net_localhost_part(Netlink *netlink, const NetLocalhostBefore *before) {
   guint loopback = if_nametoindex("lo"), tap = if_nametoindex(NET_LOCALHOST_TAP);
-  if (loopback != 0) net_tc_detach(netlink, loopback, NET_TC_OUT);
+  if (loopback != 0) net_tc_detach(netlink, loopback, NET_TC_OUT, NET_TC_FIRST);
+  if (loopback != 0) net_tc_detach(netlink, loopback, NET_TC_OUT, NET_TC_SECOND);
   if (loopback != 0 && !before->has_clsact) net_tc_clear(netlink, loopback);
   if (tap != 0) net_tc_clear(netlink, tap);
   set(ROUTE_LOCALNET, before->route_localnet, NULL);

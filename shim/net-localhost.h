@@ -28,4 +28,6 @@ typedef struct {
 void net_localhost_look(Netlink *netlink, NetLocalhostBefore *ret);
 /* After a failure nothing is changed. */
 gboolean net_localhost_join(Netlink *netlink, const NetLocalhostBefore *before, GError **error);
+/* What the guest asks 127.0.0.11 arrives at the namespace's, for net-dns.h; after net_localhost_join(). */
+gboolean net_localhost_join_dns(Netlink *netlink, GError **error);
 void net_localhost_part(Netlink *netlink, const NetLocalhostBefore *before);

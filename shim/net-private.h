@@ -5,6 +5,7 @@
 #include "common/ttrpc.h"
 #include "lib/vm-config.h"
 #include "proto/types.pb-c.h"
+#include "shim/net-dns.h"
 #include "shim/net-localhost.h"
 #include "shim/net-scan.h"
 #include "shim/net.h"
@@ -38,12 +39,14 @@ struct Net {
   NetLocalhostBefore before;
   guint64 rx_limit, tx_limit; /* of each card, in bits per second; 0: none */
   gboolean connected;         /* something is joined */
+  NetDns *dns;                /* while has_dns, but for an owner that does not serve the sandbox yet */
 
   /* Guards what follows against the writer of the state file; only one thread at a time changes it. */
   GMutex lock;
   gboolean planned; /* the state file tells of it, from before anything is joined until all is parted */
   GPtrArray *links; /* NetLink */
   gboolean has_localhost;
+  gboolean has_dns;                    /* 127.0.0.11 leads to the namespace's */
   GArray *excluded;                    /* guint: interfaces that somebody has taken from the guest, by index */
   char *told_routes, *told_neighbours; /* as NetLink.told */
 };

@@ -15,8 +15,6 @@
 /* tc(8): the ingress discipline's handle is ffff:0, its filters' parent the same. */
 #define INGRESS_HANDLE TC_H_MAKE(TC_H_INGRESS, 0)
 #define PRIORITY 1u
-/* Of our programs, which others of the same discipline must not have. */
-#define PROGRAM_PRIORITY 0x6b61u
 
 /* kind NULL: any. */
 static struct nlmsghdr *qdisc_request(char *buffer, guint16 type, guint16 flags, guint index, const char *kind) {
@@ -99,20 +97,21 @@ static guint32 program_parent(NetTcSide side) {
   return TC_H_MAKE(TC_H_CLSACT, side == NET_TC_IN ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
 }
 
-static struct nlmsghdr *program_request(char *buffer, guint16 type, guint16 flags, guint index, NetTcSide side) {
+static struct nlmsghdr *program_request(char *buffer, guint16 type, guint16 flags, guint index, NetTcSide side,
+                                        NetTcOrder order) {
   struct tcmsg *message;
   struct nlmsghdr *request = netlink_request(buffer, type, flags, sizeof *message, &message);
   message->tcm_family = AF_UNSPEC;
   message->tcm_ifindex = (int)index;
   message->tcm_parent = program_parent(side);
-  message->tcm_info = TC_H_MAKE(PROGRAM_PRIORITY << 16, htons(ETH_P_ALL));
+  message->tcm_info = TC_H_MAKE((guint32)order << 16, htons(ETH_P_ALL));
   mnl_attr_put_strz(request, TCA_KIND, "bpf");
   return request;
 }
 
-static int add_program(Netlink *netlink, guint index, NetTcSide side, int program) {
+static int add_program(Netlink *netlink, guint index, NetTcSide side, NetTcOrder order, int program) {
   char buffer[NETLINK_REQUEST_BYTES];
-  struct nlmsghdr *request = program_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, index, side);
+  struct nlmsghdr *request = program_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, index, side, order);
   struct nlattr *options = mnl_attr_nest_start(request, TCA_OPTIONS);
   mnl_attr_put_u32(request, TCA_BPF_FD, (guint32)program);
   mnl_attr_put_strz(request, TCA_BPF_NAME, "kata");
@@ -121,18 +120,18 @@ static int add_program(Netlink *netlink, guint index, NetTcSide side, int progra
   return netlink_ask(netlink, request);
 }
 
-void net_tc_detach(Netlink *netlink, guint index, NetTcSide side) {
+void net_tc_detach(Netlink *netlink, guint index, NetTcSide side, NetTcOrder order) {
   char buffer[NETLINK_REQUEST_BYTES];
-  netlink_ask(netlink, program_request(buffer, RTM_DELTFILTER, 0, index, side));
+  netlink_ask(netlink, program_request(buffer, RTM_DELTFILTER, 0, index, side, order));
 }
 
-gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, int program, GError **error) {
+gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, NetTcOrder order, int program, GError **error) {
   int reason = add_qdisc_once(netlink, index, "clsact");
   if (reason == EEXIST) {
-    net_tc_detach(netlink, index, side); /* what a crash has left */
+    net_tc_detach(netlink, index, side, order); /* what a crash has left */
     reason = 0;
   }
-  if (reason == 0) reason = add_program(netlink, index, side, program);
+  if (reason == 0) reason = add_program(netlink, index, side, order, program);
   if (reason == 0) return TRUE;
   error_set_errno(error, reason, "cannot attach a program to interface %u (the kernel needs sch_ingress, cls_bpf)",
                   index);

@@ -13,12 +13,15 @@ typedef enum { NET_TC_IN, NET_TC_OUT } NetTcSide;
 /* Whether the interface has a clsact discipline, somebody else's or ours. */
 gboolean net_tc_has_clsact(Netlink *netlink, guint index);
 
+/* Which of our programs; the first is asked first, and the second about what that leaves open (TC_ACT_UNSPEC). */
+typedef enum { NET_TC_FIRST = 0x6b60, NET_TC_SECOND = 0x6b61 } NetTcOrder;
+
 /* A program (bpf(2), direct action) decides about every frame that comes in, or goes out, at the interface. A clsact
  * discipline that is there stays, with what others have attached to it. */
-gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, int program, GError **error);
+gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, NetTcOrder order, int program, GError **error);
 
 /* Takes only such a program away. */
-void net_tc_detach(Netlink *netlink, guint index, NetTcSide side);
+void net_tc_detach(Netlink *netlink, guint index, NetTcSide side, NetTcOrder order);
 
 /* Takes the discipline away, with all that is attached to it; without effect where there is none. */
 void net_tc_clear(Netlink *netlink, guint index);

@@ -42,6 +42,7 @@ static Net *make(int netns, const char *path) {
 
 void net_free(Net *net) {
   if (net == NULL) return;
+  net_dns_free(net->dns);
   fd_clear(&net->netns);
   g_free(net->path);
   g_ptr_array_unref(net->links);
@@ -226,6 +227,25 @@ static gboolean connect_here(gpointer data, GError **error) {
 
 gboolean net_connect(Net *net, GError **error) { return net_namespace_run(net->netns, connect_here, net, error); }
 
+static gboolean join_dns_here(gpointer data, GError **error) {
+  g_autoptr(Netlink) netlink = netlink_open(error);
+  return netlink != NULL && net_localhost_join_dns(netlink, error);
+}
+
+gboolean net_serve_dns(Net *net, const char *resolv_conf) {
+  g_autoptr(GError) error = NULL;
+  gboolean is_wanted = net->has_dns || (resolv_conf != NULL && net_dns_is_named(resolv_conf));
+  if (!is_wanted || !net->has_localhost || !net->connected || net->dns != NULL) return FALSE;
+  net->dns = net_dns_new(net->netns, &error);
+  gboolean done = net->dns != NULL && net_namespace_run(net->netns, join_dns_here, NULL, &error);
+  if (!done) g_warning("the name server at " NET_DNS_TEXT " does not answer the guest: %s", error->message);
+  if (!done) g_clear_pointer(&net->dns, net_dns_free);
+  g_mutex_lock(&net->lock);
+  net->has_dns = done;
+  g_mutex_unlock(&net->lock);
+  return done;
+}
+
 static gboolean disconnect_here(gpointer data, GError **error) {
   Net *net = data;
   g_autoptr(Netlink) netlink = netlink_open(error);
@@ -236,9 +256,10 @@ static gboolean disconnect_here(gpointer data, GError **error) {
 
 void net_disconnect(Net *net) {
   g_autoptr(GError) error = NULL;
+  g_clear_pointer(&net->dns, net_dns_free);
   if (net->connected && !net_namespace_run(net->netns, disconnect_here, net, &error)) g_warning("%s", error->message);
   g_mutex_lock(&net->lock);
-  net->connected = net->planned = FALSE;
+  net->connected = net->planned = net->has_dns = FALSE;
   g_mutex_unlock(&net->lock);
 }
 
@@ -280,6 +301,7 @@ static Kata__V1__NetworkState *to_state(const Net *net) {
   state->inode = st.st_ino;
   state->cookie = net->cookie;
   state->has_localhost = net->has_localhost;
+  state->has_dns = net->has_dns;
   state->route_localnet = net->before.route_localnet;
   state->accept_local = net->before.accept_local;
   state->has_clsact = net->before.has_clsact;
@@ -318,6 +340,7 @@ static Net *from_state(const Kata__V1__NetworkState *state, int netns) {
   g_array_append_vals(net->excluded, state->excluded, (guint)state->n_excluded);
   net->cookie = state->cookie;
   net->has_localhost = state->has_localhost;
+  net->has_dns = state->has_dns;
   net->before = (NetLocalhostBefore){state->route_localnet, state->accept_local, state->has_clsact};
   net->told_routes = g_strdup(state->told_routes);
   net->told_neighbours = g_strdup(state->told_neighbours);

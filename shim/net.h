@@ -36,6 +36,11 @@ gboolean net_connect(Net *net, GError **error);
 /* Takes it back; idempotent. */
 void net_disconnect(Net *net);
 
+/* If resolv_conf (a text, or NULL) names Docker's name server, or an earlier owner had served it: the guest's questions
+ * to that are answered from now on (net-dns.h), as soon as it is told the routes. The guest can do without. TRUE: it
+ * was not so before. */
+gboolean net_serve_dns(Net *net, const char *resolv_conf);
+
 /* Gives the guest's cards what their interfaces have. */
 gboolean net_tell_guest(Net *net, TtrpcClient *agent, GError **error);
 

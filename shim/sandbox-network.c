@@ -2,9 +2,13 @@
 #include "shim/sandbox-network.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "common/fds.h"
+
+/* As much of a resolv.conf as a resolver reads. */
+#define RESOLV_CONF_LIMIT 4096
 
 #define NOT_THE_HOSTS                                                                                           \
   "a virtual machine cannot share the host's network; give it a namespace of its own (config.json: {\"type\": " \
@@ -71,4 +75,11 @@ gboolean sandbox_network_choose(Sandbox *sandbox, const char *path, pid_t peer, 
       "the network namespace '%s' is not the one of sandbox '%s': all containers of a sandbox share its network", path,
       sandbox->id);
   return FALSE;
+}
+
+gboolean sandbox_network_serve_dns(Sandbox *sandbox) {
+  char text[RESOLV_CONF_LIMIT + 1];
+  ssize_t length = sandbox->resolv_conf >= 0 ? pread(sandbox->resolv_conf, text, RESOLV_CONF_LIMIT, 0) : -1;
+  if (length >= 0) text[length] = '\0';
+  return net_serve_dns(sandbox->net, length >= 0 ? text : NULL);
 }

@@ -12,3 +12,6 @@ char *sandbox_network_read(const OciSpec *spec, GError **error);
 /* Chooses the namespace at path as process peer sees it, or for "" the one of host_pid, the container's process on the
  * host, if that has one of its own. The first choice holds: KATA_ERR_INVALID_ARGUMENT for another path afterwards. */
 gboolean sandbox_network_choose(Sandbox *sandbox, const char *path, pid_t peer, guint32 host_pid, GError **error);
+
+/* net_serve_dns() with what the resolv.conf of its first container says now; it is the containers' to change. */
+gboolean sandbox_network_serve_dns(Sandbox *sandbox);

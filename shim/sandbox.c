@@ -59,7 +59,7 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   sandbox->timeline = timeline_new();
   sandbox->events = events_new();
   sandbox->created_at = g_get_real_time();
-  sandbox->netns = -1;
+  sandbox->netns = sandbox->resolv_conf = -1;
   sandbox->boot_slot = -1;
   sandbox->status = SANDBOX_CREATED;
   g_mutex_init(&sandbox->lock);
@@ -82,6 +82,7 @@ void sandbox_free(Sandbox *sandbox) {
   g_clear_pointer(&sandbox->vm, vm_free);
   g_clear_pointer(&sandbox->net, net_free);
   fd_clear(&sandbox->netns);
+  fd_clear(&sandbox->resolv_conf);
   g_free(sandbox->netns_path);
   ttrpc_client_unref(sandbox->agent);
   g_hash_table_unref(sandbox->containers);

@@ -83,17 +83,23 @@ int share_clone_tree(pid_t peer, const char *path, GError **error) {
 
 int share_clone_mount(pid_t peer, const char *path, GError **error) { return clone_in_thread(peer, path, 0, error); }
 
-char *share_read_file(pid_t peer, const char *path, gsize limit, gsize *ret_length, GError **error) {
+int share_open_file(pid_t peer, const char *path, GError **error) {
   autofd int root = open_root(peer, error);
-  if (root < 0) return NULL;
+  if (root < 0) return -1;
   /* Neither a FIFO nor a device may hold the owner up. */
   autofd int fd = safe_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, error);
-  if (fd < 0) return NULL;
+  if (fd < 0) return -1;
   struct stat st;
-  if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "cannot read '%s': not a regular file", path);
-    return NULL;
-  }
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) return fd_steal(&fd);
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "cannot read '%s': not a regular file", path);
+  return -1;
+}
+
+char *share_read_file(pid_t peer, const char *path, gsize limit, gsize *ret_length, GError **error) {
+  autofd int fd = share_open_file(peer, path, error);
+  if (fd < 0) return NULL;
+  struct stat st = {0};
+  fstat(fd, &st);
   if (st.st_size > 0 && (gsize)st.st_size > limit) {
     g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED,
                 "cannot read '%s': it has %" G_GINT64_FORMAT " bytes, the limit is %" G_GSIZE_FORMAT, path,

@@ -48,6 +48,9 @@ int share_clone_tree(pid_t peer, const char *path, GError **error);
 /* The same without the mounts below it. */
 int share_clone_mount(pid_t peer, const char *path, GError **error);
 
+/* Opens a regular file for reading as process peer sees it; -1 with an error. */
+int share_open_file(pid_t peer, const char *path, GError **error);
+
 /* Reads a regular file as process peer sees it; more than limit bytes are KATA_ERR_RESOURCE_EXHAUSTED. The text ends
  * with a NUL that ret_length (may be NULL) does not count. */
 char *share_read_file(pid_t peer, const char *path, gsize limit, gsize *ret_length, GError **error);

@@ -3,6 +3,8 @@
 """The Docker Engine's networks, with a daemon in a network namespace that stands for the host's."""
 import json
 import os
+import re
+import signal
 import subprocess
 import unittest
 
@@ -13,6 +15,9 @@ DOCKERFILE = f"""\
 FROM {IMAGE}
 RUN ping -c 1 -w 30 172.29.1.1 && echo built >/built
 """
+
+# RFC 1035: "web" in A, behind its length, as TCP wants it.
+QUESTION = r"\0\025\022\064\001\0\0\001\0\0\0\0\0\0\003web\0\0\001\0\001"
 
 
 class DockerNetworks(unittest.TestCase):
@@ -90,10 +95,46 @@ class DockerNetworks(unittest.TestCase):
         said = self.ok("run", "--rm", "--network", "other", IMAGE, "sh", "-c", f"wget -q -O - http://{address}/page; "
                        "cat /etc/resolv.conf")
         self.assertRegex(said, r"^page\n(.*\n)*nameserver 127\.0\.0\.11")
+        self.names(address)
         self.ok("network", "disconnect", "other", "web")
         self.inside("web", "i=0; while ip link | grep -q eth1; do i=$((i+1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done")
         self.assertEqual(self.fetch("127.0.0.1:8080/page"), "page\n")
         self.ok("network", "rm", "other")
+
+    def names(self, address):
+        """Docker's name server, asked by the first process of a container, later, and by one that has had no need of it."""
+        self.assertEqual(self.ok("run", "--rm", "--network", "other", IMAGE, "wget", "-q", "-O", "-", "http://web/page"), "page")
+        self.ok("run", "-d", "--name", "asker", "--network", "other", IMAGE, "sleep", "3600")
+        self.inside("asker", "ping -c 1 -w 60 web")
+        self.assertIn(f"Address: {address}", self.inside("asker", "nslookup -type=a web 127.0.0.11"))
+        # By TCP, and both at once.
+        answers = self.inside("asker", f"for i in 1 2 3 4; do (printf '{QUESTION}' | nc -w 60 127.0.0.11 53 | hexdump -ve '1/1 \"%02x\"' "
+                              ">/tmp/$i; nslookup -type=a web >/tmp/u$i) & done; wait; cat /tmp/1 /tmp/2 /tmp/3 /tmp/4; cat /tmp/u?")
+        self.assertEqual(answers.count("".join(f"{int(part):02x}" for part in address.split("."))), 4, answers)
+        self.assertEqual(answers.count(f"Address: {address}"), 4, answers)
+        self.only_names("asker")
+        self.kill_owner("asker")
+        self.assertIn(f"Address: {address}", self.inside("asker", "nslookup -type=a web"))
+        wait_for(lambda: "127.0.0.11" in self.inside("web", "cat /etc/resolv.conf"), "docker to name its server", 60)
+        self.inside("web", "i=0; until ping -c 1 asker; do i=$((i+1)); [ $i -lt 60 ] || exit 1; sleep 1; done")
+        self.ok("rm", "-f", "asker")
+
+    def kill_owner(self, container):
+        sandbox = self.ok("inspect", "--format", "{{.Id}}", container)
+        owners = [pid for pid, line in self.world.processes() if "containerd-shim-kata-v2" in line and f" -id {sandbox} " in line]
+        self.assertEqual(len(owners), 1)
+        os.kill(owners[0], signal.SIGKILL)
+
+    def only_names(self, container):
+        """Nothing else of the namespace is in the guest's reach, not even the port the server really listens at."""
+        pid = self.ok("inspect", "--format", "{{.State.Pid}}", container)
+        listening = subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "busybox", "netstat", "-tln"], capture_output=True,
+                                   text=True, check=True).stdout
+        ports = re.findall(r"127\.0\.0\.11:(\d+)", listening)
+        others = [port for port in ports if port != "53"]
+        self.assertEqual(len(others), 1, listening)
+        answer = self.docker("exec", container, "nc", "-w", "3", "127.0.0.11", others[0], input="")
+        self.assertNotEqual(answer.returncode, 0)
 
     def build(self):
         os.mkdir(self.world.path("context"))

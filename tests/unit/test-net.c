@@ -15,6 +15,8 @@
 #include "common/error.h"
 #include "common/fds.h"
 #include "shim/net-bpf.h"
+#include "shim/net-dns.h"
+#include "shim/net-localhost.h"
 #include "shim/net-namespace.h"
 #include "shim/net-scan.h"
 #include "shim/net-tc.h"
@@ -184,7 +186,7 @@ static gboolean join_here(gpointer data, GError **error) {
   /* Twice: what is there is replaced. */
   for (guint i = 0; i < 2; i++)
     if (inward < 0 || !net_tc_redirect(netlink, eth, tap, error) || !net_tc_redirect(netlink, tap, eth, error) ||
-        !net_tc_attach(netlink, if_nametoindex("lo"), NET_TC_OUT, outward, error))
+        !net_tc_attach(netlink, if_nametoindex("lo"), NET_TC_OUT, NET_TC_SECOND, outward, error))
       return FALSE;
   return TRUE;
 }
@@ -214,6 +216,57 @@ static void test_joining(void **state) {
   assert_int_equal(count_disciplines(netns), 0);
   assert_false(net_namespace_run(netns, join_nothing, NULL, &error));
   assert_code(&error, KATA_ERR_NOT_FOUND, "cannot redirect interface 4711 to 4712");
+}
+
+static void test_dns_names(void **state) {
+  static const char *const named[] = {"nameserver 127.0.0.11\n", "search a\nnameserver \t127.0.0.11  \noptions ndots:0",
+                                      "nameserver 10.0.0.1\r\nnameserver\t127.0.0.11\r\n"};
+  static const char *const others[] = {"",
+                                       "\n",
+                                       "nameserver",
+                                       "nameserver 127.0.0.1\n",
+                                       "nameserver 127.0.0.111\n",
+                                       "# nameserver 127.0.0.11\n",
+                                       "search 127.0.0.11\n"};
+  for (gsize i = 0; i < G_N_ELEMENTS(named); i++) assert_true(net_dns_is_named(named[i]));
+  for (gsize i = 0; i < G_N_ELEMENTS(others); i++) assert_false(net_dns_is_named(others[i]));
+}
+
+static gboolean join_dns_here(gpointer data, GError **error) {
+  g_autoptr(Netlink) netlink = netlink_open(error);
+  NetLocalhostBefore *before = data;
+  net_localhost_look(netlink, before);
+  /* Twice, as after a crash. */
+  return net_localhost_join(netlink, before, error) && net_localhost_join_dns(netlink, error) &&
+         net_localhost_join_dns(netlink, error);
+}
+
+static gboolean part_dns_here(gpointer data, GError **error) {
+  g_autoptr(Netlink) netlink = netlink_open(error);
+  net_localhost_part(netlink, data);
+  return TRUE;
+}
+
+/* Real questions: tests/engines/test-docker-networks.py. */
+static void test_dns(void **state) {
+  static const char *const lines[] = {"tuntap add " NET_LOCALHOST_TAP " mode tap", NULL};
+  g_autoptr(GError) error = NULL;
+  autofd int netns = make_namespace();
+  NetLocalhostBefore before = {0};
+  set_up(netns, lines);
+  NetDns *dns = net_dns_new(netns, &error);
+  g_assert_no_error(error);
+  assert_null(net_dns_new(netns, &error));
+  assert_code(&error, KATA_ERR_IO, "cannot listen at 127.0.0.11, UDP port 53");
+  net_namespace_run(netns, join_dns_here, &before, &error);
+  g_assert_no_error(error);
+  assert_int_equal(count_disciplines(netns), 2);
+  net_dns_free(dns);
+  dns = net_dns_new(netns, &error); /* the next owner */
+  g_assert_no_error(error);
+  net_dns_free(dns);
+  assert_true(net_namespace_run(netns, part_dns_here, &before, &error));
+  assert_int_equal(count_disciplines(netns), 0);
 }
 
 static void assert_adopts(const Kata__V1__NetworkState *known, int netns) {
@@ -291,6 +344,7 @@ int main(void) {
   }
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_namespaces),   cmocka_unit_test(test_scan),
                                      cmocka_unit_test(test_scan_refuses), cmocka_unit_test(test_joining),
-                                     cmocka_unit_test(test_adopting),     cmocka_unit_test(test_scan_while_it_changes)};
+                                     cmocka_unit_test(test_adopting),     cmocka_unit_test(test_scan_while_it_changes),
+                                     cmocka_unit_test(test_dns_names),    cmocka_unit_test(test_dns)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
