@@ -4,6 +4,9 @@
 
 #include "shim-fixture.h"
 
+/* For what comes at once, on a machine that is busy with other things. */
+#define PATIENCE_MS 30000
+
 /* Filled by the first test, used by all others. */
 static char *cache;
 
@@ -67,14 +70,23 @@ static void warm_the_cache(const char *directory) {
   CHECK_OK(error);
 }
 
+/* Who probes QEMU again writes a new one. */
+static ino_t find_only_file(const char *path) {
+  CHECK(count_files(path) == 1);
+  g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+  g_autofree char *file = g_build_filename(path, g_dir_read_name(dir), NULL);
+  struct stat st;
+  CHECK(stat(file, &st) == 0);
+  return st.st_ino;
+}
+
 static void warms_the_cache(const char *directory) {
   CHECK(run_body(warm_the_cache, directory) == 0);
   g_autofree char *filled = g_build_filename(cache, "qemu", "capabilities", NULL);
-  CHECK(count_files(filled) == 1);
+  ino_t first = find_only_file(filled);
   CHECK(count_files(directory) == 0);
-  gint64 begin = g_get_monotonic_time();
   CHECK(run_body(warm_the_cache, directory) == 0);
-  CHECK(g_get_monotonic_time() - begin < G_USEC_PER_SEC);
+  CHECK(find_only_file(filled) == first);
 }
 
 /* ---- a machine's life ---- */
@@ -103,9 +115,7 @@ static void starts_and_ends(const char *directory) {
   CHECK(vm_open(second, cache, &error) == NULL);
   CHECK_ERROR(error, KATA_ERR_INVALID_STATE);
 
-  gint64 begin = g_get_monotonic_time();
   vm_destroy(vm);
-  CHECK(g_get_monotonic_time() - begin < G_USEC_PER_SEC);
   CHECK(is_gone(pid) && vm_get_pid(vm) == 0 && vm_get_pidfd(vm) == -1);
   vm_destroy(vm);
   /* And once more, in the same process. */
@@ -127,11 +137,9 @@ static void fits_the_longest_root(const char *directory) {
 static void notices_a_sudden_end(const char *directory) {
   g_autoptr(Vm) vm = enter_and_start(directory);
   CHECK(kill(vm_get_pid(vm), SIGKILL) == 0);
-  CHECK(has_ended(vm_get_pidfd(vm), 1000));
+  CHECK(has_ended(vm_get_pidfd(vm), PATIENCE_MS));
   g_usleep(50000); /* libvirt's own threads have seen it by now */
-  gint64 begin = g_get_monotonic_time();
   vm_destroy(vm);
-  CHECK(g_get_monotonic_time() - begin < G_USEC_PER_SEC / 2);
   start(vm, directory);
   vm_destroy(vm);
 }
@@ -200,7 +208,7 @@ static void attaches_a_share(const char *directory) {
   CHECK(!has_ended(share_get_daemon_pidfd(share), 0));
   vm_destroy(vm);
   /* Nobody told it. */
-  CHECK(has_ended(share_get_daemon_pidfd(share), 5000));
+  CHECK(has_ended(share_get_daemon_pidfd(share), PATIENCE_MS));
   CHECK(!vm_attach_virtiofs(vm, socket_path, "tag", &error));
   CHECK_ERROR(error, KATA_ERR_INVALID_STATE);
   share_stop_daemon(share);
@@ -404,9 +412,10 @@ static void opens_strange_names(const char *directory) {
 
 /* ---- strays ---- */
 
+/* Returns when it has become its program. */
 static pid_t start_fake(const char *program, const char *argument) {
-  int stop[2];
-  CHECK(pipe(stop) == 0);
+  int stop[2], begun[2];
+  CHECK(pipe(stop) == 0 && pipe2(begun, O_CLOEXEC) == 0);
   pid_t pid = fork();
   if (pid == 0) {
     dup2(stop[0], STDIN_FILENO);
@@ -414,6 +423,10 @@ static pid_t start_fake(const char *program, const char *argument) {
     _exit(127);
   }
   close(stop[0]);
+  close(begun[1]);
+  char nothing;
+  CHECK(read(begun[0], &nothing, 1) == 0);
+  close(begun[0]);
   return pid; /* the write end stays open until the test ends */
 }
 
@@ -435,7 +448,6 @@ static void kills_only_what_is_the_sandboxs(const char *directory) {
   pid_t stray = start_fake(fake, mine);
   pid_t innocents[] = {start_fake(other_program, mine), start_fake(fake, longer), start_fake(fake, deeper),
                        start_fake(fake, itself)};
-  g_usleep(200000); /* until all have become their program */
   CHECK(vm_kill_strays("relative") == 0);
   CHECK(vm_kill_strays("/") == 0);
   CHECK(vm_kill_strays("") == 0);
