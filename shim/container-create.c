@@ -446,7 +446,8 @@ static gboolean run_steps(Creation *creation, const Containerd__Task__V2__Create
   if (creation->checkpoint != NULL) return restore_in_guest(creation, error);
   if (!sandbox_ensure_started(sandbox, error)) return FALSE;
   timed(sandbox, "container", TRUE);
-  gboolean created = resize_follow(sandbox, &creation->demand, error) && create_in_guest(creation, error);
+  gboolean created =
+      resize_follow(sandbox, creation->info, &creation->demand, error) && create_in_guest(creation, error);
   timed(sandbox, "container", FALSE);
   return created;
 }

@@ -5,9 +5,7 @@
 #include "shim/cgroup-limits.h"
 #include "shim/cgroup-systemd.h"
 
-/* A pod's own container, which the engine adds: it does nothing but hold the pod. */
-static gboolean is_pods_own(const Container *container) {
-  const Kata__V1__ContainerInfo *info = container->info;
+gboolean limits_is_pods_own(const Kata__V1__ContainerInfo *info) {
   OciSpec spec = GRPC__SPEC__INIT;
   PodPlace place;
   /* Entries of both maps have the same form: key 1, value 2. */
@@ -23,12 +21,12 @@ static GArray *collect_demands(Sandbox *sandbox) {
   for (guint i = 0; i < containers->len; i++) {
     Container *container = containers->pdata[i];
     gboolean asks = container->demand.vcpus > 0 || container->demand.memory_mib > 0;
-    if (is_pods_own(container) && asks) {
+    if (limits_is_pods_own(container->info) && asks) {
       g_array_set_size(demands, 0);
       g_array_append_val(demands, container->demand);
       break;
     }
-    if (!is_pods_own(container)) g_array_append_val(demands, container->demand);
+    if (!limits_is_pods_own(container->info)) g_array_append_val(demands, container->demand);
   }
   return g_steal_pointer(&demands);
 }

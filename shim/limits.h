@@ -4,5 +4,8 @@
 
 #include "shim/sandbox.h"
 
+/* It is the pod's own container, which the engine adds and which does nothing but hold the pod. */
+gboolean limits_is_pods_own(const Kata__V1__ContainerInfo *info);
+
 /* After a container was added, changed or removed, and the machine has grown as needed. */
 void limits_follow(Sandbox *sandbox);

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "shim/agent-link.h"
+#include "shim/limits.h"
 #include "shim/store.h"
 
 /* What x86's Linux takes memory in, as long as there are less than 64 GiB (arch/x86/mm/init_64.c). */
@@ -53,16 +54,25 @@ VmDemand resize_exchange_demand(Sandbox *sandbox, Container *container, const Vm
   return before;
 }
 
-static VmSize get_target(Sandbox *sandbox, const VmDemand *extra) {
-  g_autoptr(GArray) demands = g_array_new(FALSE, FALSE, sizeof(VmDemand));
+static VmSize sum(Sandbox *sandbox, const GArray *demands) {
+  VmSize limit = get_limit(sandbox);
+  return vm_size_sum(&sandbox->base_size, (const VmDemand *)(const void *)demands->data, demands->len, &limit);
+}
+
+/* What a pod's own container asks for, by its annotations, it does for all of them: it is not on top of what they ask
+ * for themselves. extra, extra_demand: of one that is being made, or NULL. */
+static VmSize get_target(Sandbox *sandbox, const Kata__V1__ContainerInfo *extra, const VmDemand *extra_demand) {
+  g_autoptr(GArray) of_pod = g_array_new(FALSE, FALSE, sizeof(VmDemand));
+  g_autoptr(GArray) of_others = g_array_new(FALSE, FALSE, sizeof(VmDemand));
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   for (guint i = 0; i < containers->len; i++) {
     Container *container = containers->pdata[i];
-    if (strcmp(container_get_status(container), "stopped") != 0) g_array_append_val(demands, container->demand);
+    if (strcmp(container_get_status(container), "stopped") == 0) continue;
+    g_array_append_val(limits_is_pods_own(container->info) ? of_pod : of_others, container->demand);
   }
-  if (extra != NULL) g_array_append_val(demands, *extra);
-  VmSize limit = get_limit(sandbox);
-  return vm_size_sum(&sandbox->base_size, (const VmDemand *)(const void *)demands->data, demands->len, &limit);
+  if (extra != NULL) g_array_append_val(limits_is_pods_own(extra) ? of_pod : of_others, *extra_demand);
+  VmSize one = sum(sandbox, of_pod), other = sum(sandbox, of_others);
+  return (VmSize){MAX(one.vcpus, other.vcpus), MAX(one.memory_mib, other.memory_mib)};
 }
 
 static gboolean grow(Sandbox *sandbox, const VmSize *target, GError **error) {
@@ -118,8 +128,8 @@ gboolean resize_to(Sandbox *sandbox, VmSize *size, GError **error) {
   VmSize before = sandbox->size;
   VmSize target = {size->vcpus != 0 ? size->vcpus : before.vcpus,
                    size->memory_mib != 0 ? size->memory_mib : before.memory_mib};
-  gboolean done = sandbox_check_running(sandbox, error) && check_target(sandbox, &target, error) &&
-                  grow(sandbox, &target, error);
+  gboolean done =
+      sandbox_check_running(sandbox, error) && check_target(sandbox, &target, error) && grow(sandbox, &target, error);
   gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib;
   if (done && changed) done = tell_guest(sandbox, error) && store_save(sandbox, error);
   *size = sandbox->size;
@@ -130,10 +140,11 @@ gboolean resize_to(Sandbox *sandbox, VmSize *size, GError **error) {
   return done;
 }
 
-gboolean resize_follow(Sandbox *sandbox, const VmDemand *extra, GError **error) {
+gboolean resize_follow(Sandbox *sandbox, const Kata__V1__ContainerInfo *extra, const VmDemand *extra_demand,
+                       GError **error) {
   if (is_static(sandbox)) return TRUE;
   g_mutex_lock(&sandbox->resizing);
-  VmSize before = sandbox->size, target = get_target(sandbox, extra);
+  VmSize before = sandbox->size, target = get_target(sandbox, extra, extra_demand);
   gboolean grown = grow(sandbox, &target, error);
   gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib;
   gboolean done = grown && (!changed || (tell_guest(sandbox, error) && store_save(sandbox, error)));

@@ -23,6 +23,7 @@ VmDemand resize_exchange_demand(Sandbox *sandbox, Container *container, const Vm
 /* Lets a running machine grow to a size, in which 0 is as it is; *size: what it has then. */
 gboolean resize_to(Sandbox *sandbox, VmSize *size, GError **error);
 
-/* Lets a running machine grow to what its containers and one more (extra, may be NULL) ask for. It never shrinks. With
- * static sizes: nothing to do. */
-gboolean resize_follow(Sandbox *sandbox, const VmDemand *extra, GError **error);
+/* Lets a running machine grow to what its containers ask for, and one more that is being made (extra and extra_demand,
+ * or NULL both). It never shrinks. With static sizes: nothing to do. */
+gboolean resize_follow(Sandbox *sandbox, const Kata__V1__ContainerInfo *extra, const VmDemand *extra_demand,
+                       GError **error);

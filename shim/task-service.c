@@ -483,35 +483,33 @@ static gboolean update_on_host(const Container *container, const OciResources *r
   return TRUE;
 }
 
+static gboolean update_in_guest(Sandbox *sandbox, const Container *container, OciResources *resources, GError **error) {
+  guest_resources_rewrite(container->info->id, resources, NULL);
+  Grpc__UpdateContainerRequest call = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
+  call.container_id = container->info->id;
+  call.resources = resources;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  return agent != NULL && agent_call_update_container(agent, &call, AGENT_CALL_TIMEOUT_MS, error);
+}
+
 static gboolean update(Sandbox *sandbox, Container *container, const Containerd__Task__V2__UpdateTaskRequest *request,
                        GError **error) {
   const char *json = request->resources != NULL ? (const char *)request->resources->value.data : NULL;
   g_autoptr(OciResources) resources = oci_resources_parse(
       json != NULL ? json : "", json != NULL ? request->resources->value.len : 0, "resources", error);
   if (resources == NULL) return FALSE;
-  /* The machine first: the guest's kernel can give no more than it has. */
   VmDemand before = resize_exchange_demand(sandbox, container, NULL), after = change_demand(before, resources);
   resize_exchange_demand(sandbox, container, &after);
-  if (!resize_follow(sandbox, NULL, error)) {
-    resize_exchange_demand(sandbox, container, &before);
-    return FALSE;
-  }
-  if (!update_on_host(container, resources, error)) {
-    resize_exchange_demand(sandbox, container, &before);
-    return FALSE;
-  }
-  guest_resources_rewrite(request->id, resources, NULL);
-  Grpc__UpdateContainerRequest call = GRPC__UPDATE_CONTAINER_REQUEST__INIT;
-  call.container_id = request->id;
-  call.resources = resources;
-  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  if (agent != NULL && agent_call_update_container(agent, &call, AGENT_CALL_TIMEOUT_MS, error)) {
-    limits_follow(sandbox);
-    return TRUE;
-  }
+  /* The machine first: the guest's kernel can give no more than it has. */
+  gboolean updated = resize_follow(sandbox, NULL, NULL, error) && update_on_host(container, resources, error) &&
+                     update_in_guest(sandbox, container, resources, error);
   /* A machine that has grown stays so, but nothing counts on what the container did not get. */
-  resize_exchange_demand(sandbox, container, &before);
-  return FALSE;
+  if (!updated) resize_exchange_demand(sandbox, container, &before);
+  limits_follow(sandbox);
+  /* A later owner shall count as this one does. */
+  g_autoptr(GError) why = NULL;
+  if (!store_save(sandbox, &why)) g_warning("%s", why->message);
+  return updated;
 }
 
 static void task_update(ServiceJob *job) {

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The machine's size follows the limits of its containers."""
+import glob
+import json
 import os
 import xml.etree.ElementTree
 
@@ -36,6 +38,11 @@ class Dynamic(kata_cli.CliTest):
 
     def sizes(self):
         return tuple(map(int, self.ok("exec", "c1", "sh", "-c", PRINT).split()))
+
+    def saved(self):
+        """What a later owner would read."""
+        with open(glob.glob(os.path.join(self.world.root, "s/*/state.json"))[0], encoding="utf-8") as file:
+            return json.load(file)
 
     def take_over(self):
         """A new owner knows how large the machine is."""
@@ -86,7 +93,32 @@ class Dynamic(kata_cli.CliTest):
         # A lower limit leaves the machine as it is.
         self.ok("update", "--memory", "64m", "--memory-swap", "64m", "c1")
         self.assertEqual(self.sizes()[1] - memory, grown)
+        self.assertEqual(self.saved()["containers"][0]["memory_mib"], 64)
+        # A later owner does not count on what was refused.
+        self.fails("'x'", "update", "--memory", "80m", "--memory-swap", "80m", "--cpuset-cpus", "x", "c1")
+        self.assertEqual(self.saved()["containers"][0]["memory_mib"], 64)
         self.ok("delete", "--force", "c1")
+
+    def test_pod(self):
+        """What a pod asks for is there for its containers, not on top of what they ask for."""
+        def member(role, **more):
+            return lambda d: d.update(annotations={"io.kubernetes.cri.container-type": role,
+                                                   "io.kubernetes.cri.sandbox-id": "c1", **more})
+
+        def limited(memory):
+            return lambda d: (member("container")(d), limits(0, memory)(d))
+
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=member(
+            "sandbox", **{"io.kubernetes.cri.sandbox-memory": str(256 << 20)})), "c1")
+        size = int(self.saved()["memory_mib"])
+        self.assertEqual(size - int(self.saved()["base_memory_mib"]), 256)
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=limited(192 << 20)), "c2")
+        self.assertEqual(int(self.saved()["memory_mib"]), size)
+        # Together they ask for 320 MiB; memory comes in blocks of 128.
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=limited(128 << 20)), "c3")
+        self.assertEqual(int(self.saved()["memory_mib"]), size + 128)
+        for name in ("c3", "c2", "c1"):
+            self.ok("delete", "--force", name)
 
 
 if __name__ == "__main__":
