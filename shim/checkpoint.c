@@ -128,7 +128,11 @@ static gboolean save_still(Sandbox *sandbox, Container *container, const char *d
 
 static gboolean save_suspended(Sandbox *sandbox, Container *container, const char *directory, gboolean leave_running,
                                GError **error) {
-  if (sandbox->vm == NULL || !vm_suspend(sandbox->vm, error)) return FALSE;
+  if (sandbox->vm == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "the guest of sandbox '%s' has ended", sandbox->id);
+    return FALSE;
+  }
+  if (!vm_suspend(sandbox->vm, error)) return FALSE;
   gboolean is_saved = save_still(sandbox, container, directory, error);
   if (is_saved && !leave_running) return TRUE;
   g_autoptr(GError) why = NULL;
