@@ -42,7 +42,13 @@ static void sandbox_create(ServiceJob *job) {
   gboolean bound = FALSE;
   if (!check_id(job, request->sandbox_id) || !read_options(job, request->options, &bound)) return;
   pid_t peer = ttrpc_call_get_peer_pid(job->call);
-  if (bound && peer != 0) orphan_bind_sandbox(job->owner, peer);
+  if (bound && peer != 0)
+    orphan_bind_sandbox(job->owner, peer);
+  else if (bound)
+    g_warning(
+        "sandbox '%s' is not bound to its maker, who is in a pid namespace that cannot be seen from here: it "
+        "stays until somebody deletes it",
+        request->sandbox_id);
   service_set_called(job->owner);
   g_autoptr(GError) error = NULL;
   if (*request->netns_path != '\0' && !sandbox_network_choose(job->owner->sandbox, request->netns_path,
