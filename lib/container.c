@@ -8,6 +8,7 @@
 #include "lib/api.h"
 #include "lib/container-find.h"
 #include "lib/sandbox.h"
+#include "proto/shim-sandbox.pb-c.h"
 #include "proto/shim-task.pb-c.h"
 
 #define TASK_SERVICE (&containerd__task__v2__task__descriptor)
@@ -228,7 +229,17 @@ static gboolean is_last(const kata_container *container, gboolean *ret_last, GEr
   return TRUE;
 }
 
-/* Task.Shutdown does nothing while the sandbox has a container: another caller may have made one meanwhile. */
+static gboolean still_runs(const kata_container *container) {
+  Containerd__Runtime__Sandbox__V1__SandboxStatusRequest request =
+      CONTAINERD__RUNTIME__SANDBOX__V1__SANDBOX_STATUS_REQUEST__INIT;
+  request.sandbox_id = container->sandbox_id;
+  g_autoptr(OwnerReply) reply = NULL;
+  return owner_ask(container->ctx, container->sandbox_id, &containerd__runtime__sandbox__v1__sandbox__descriptor,
+                   "SandboxStatus", &request.base, OWNER_QUICK_MS, &reply, NULL) &&
+         strcmp(((Containerd__Runtime__Sandbox__V1__SandboxStatusResponse *)reply)->state, "SANDBOX_READY") == 0;
+}
+
+/* Task.Shutdown does nothing while the sandbox has a container, or one is being made: other callers do so. */
 static gboolean delete_empty_sandbox(const kata_container *container, GError **error) {
   gboolean last = FALSE;
   if (!is_last(container, &last, error)) return FALSE;
@@ -242,7 +253,7 @@ static gboolean delete_empty_sandbox(const kata_container *container, GError **e
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
   }
-  return owner_wait_gone(container->ctx, container->sandbox_id, error);
+  return still_runs(container) || owner_wait_gone(container->ctx, container->sandbox_id, error);
 }
 
 static gboolean delete_container(const kata_container *container, uint32_t flags, int *ret_status, GError **error) {

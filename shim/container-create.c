@@ -465,9 +465,8 @@ static Container *finish_creation(Creation *creation) {
   return container;
 }
 
-gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTaskRequest *request, pid_t peer,
-                          GError **error) {
-  if (!check_request(request, error)) return FALSE;
+static gboolean create(Sandbox *sandbox, const Containerd__Task__V2__CreateTaskRequest *request, pid_t peer,
+                       GError **error) {
   Creation creation = {.sandbox = sandbox, .id = request->id, .peer = peer};
   creation.bundle = g_canonicalize_filename(request->bundle, "/");
   gboolean created = run_steps(&creation, request, error);
@@ -487,6 +486,14 @@ gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTa
     creation_undo(&creation);
   }
   creation_clear(&creation);
+  return created;
+}
+
+gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTaskRequest *request, pid_t peer,
+                          GError **error) {
+  if (!check_request(request, error) || !sandbox_begin_creation(sandbox, error)) return FALSE;
+  gboolean created = create(sandbox, request, peer, error);
+  sandbox_end_creation(sandbox);
   return created;
 }
 

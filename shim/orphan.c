@@ -31,8 +31,8 @@ static gboolean on_empty(gpointer user_data) {
   Owner *owner = user_data;
   Sandbox *sandbox = owner->sandbox;
   if (sandbox_count_containers(sandbox) > 0) return G_SOURCE_REMOVE;
-  /* Somebody else makes a container: if that fails, its own undoing ends the sandbox. */
-  if (sandbox_get_status(sandbox) == SANDBOX_STARTING) return G_SOURCE_CONTINUE;
+  /* Somebody else starts it, or makes a container: if that fails, it is looked at again. */
+  if (sandbox_get_status(sandbox) == SANDBOX_STARTING || !sandbox_close_if_empty(sandbox)) return G_SOURCE_CONTINUE;
   g_message("sandbox '%s' has no container and nobody who would make one: it is removed", sandbox->id);
   g_thread_unref(g_thread_new("orphan", remove_thread, owner));
   return G_SOURCE_REMOVE;
@@ -106,7 +106,9 @@ static void remove_container(const Bound *bound) {
     if (error_get_code(error) == KATA_ERR_NOT_FOUND) return; /* somebody is at it */
     g_warning("cannot delete container '%s', whose host process has ended: %s", id, error->message);
     if (sandbox_count_containers(sandbox) > 1) return;
-  } else if (sandbox_count_containers(sandbox) > 0) {
+  } else if (!sandbox_close_if_empty(sandbox)) {
+    /* Another one that is being made may fail. */
+    g_timeout_add(EMPTY_MS, on_empty, bound->owner);
     return;
   }
   remove_sandbox(bound->owner);

@@ -64,6 +64,7 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
   sandbox->status = SANDBOX_CREATED;
   g_mutex_init(&sandbox->lock);
   g_cond_init(&sandbox->changed);
+  g_mutex_init(&sandbox->removal);
   g_mutex_init(&sandbox->teardown);
   g_mutex_init(&sandbox->resizing);
   g_mutex_init(&sandbox->store);
@@ -96,6 +97,7 @@ void sandbox_free(Sandbox *sandbox) {
   kata_settings_unref(sandbox->settings);
   g_cond_clear(&sandbox->changed);
   g_mutex_clear(&sandbox->lock);
+  g_mutex_clear(&sandbox->removal);
   g_mutex_clear(&sandbox->teardown);
   g_mutex_clear(&sandbox->resizing);
   g_mutex_clear(&sandbox->store);
@@ -163,7 +165,7 @@ gboolean sandbox_set_paused(Sandbox *sandbox, gboolean paused, GError **error) {
 }
 
 guint32 sandbox_get_hypervisor_pid(Sandbox *sandbox) {
-  return sandbox_get_status(sandbox) == SANDBOX_RUNNING ? (guint32)vm_get_pid(sandbox->vm) : 0;
+  return sandbox_get_status(sandbox) == SANDBOX_RUNNING ? sandbox->machine_pid : 0;
 }
 
 /* ---- containers ---- */
@@ -211,6 +213,31 @@ guint sandbox_count_containers(Sandbox *sandbox) {
   guint count = g_hash_table_size(sandbox->containers);
   g_mutex_unlock(&sandbox->lock);
   return count;
+}
+
+gboolean sandbox_begin_creation(Sandbox *sandbox, GError **error) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean closed = sandbox->closed;
+  if (!closed) sandbox->creations++;
+  g_mutex_unlock(&sandbox->lock);
+  if (closed)
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "sandbox '%s' is being removed: its last container has gone",
+                sandbox->id);
+  return !closed;
+}
+
+void sandbox_end_creation(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  sandbox->creations--;
+  g_mutex_unlock(&sandbox->lock);
+}
+
+gboolean sandbox_close_if_empty(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->lock);
+  gboolean is_empty = sandbox->creations == 0 && g_hash_table_size(sandbox->containers) == 0;
+  if (is_empty) sandbox->closed = TRUE;
+  g_mutex_unlock(&sandbox->lock);
+  return is_empty;
 }
 
 /* The kernel has ended what was executed in it too; those in a pod's common pid namespace live on. */
@@ -499,16 +526,24 @@ static void finish_container(Container *container) {
   container_run_last_hooks(container, 0);
 }
 
-void sandbox_remove(Sandbox *sandbox) {
-  g_mutex_lock(&sandbox->teardown);
-  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
-  for (guint i = 0; i < containers->len; i++) finish_container(containers->pdata[i]);
-  g_clear_pointer(&sandbox->share, share_free);
+static void free_machine(Sandbox *sandbox) {
   g_mutex_lock(&sandbox->resizing); /* a call that plugs something in is told so by QEMU's end */
+  g_mutex_lock(&sandbox->store);
+  g_clear_pointer(&sandbox->share, share_free);
   g_clear_pointer(&sandbox->disks, disks_free);
   g_clear_pointer(&sandbox->vm, vm_free);
-  g_mutex_unlock(&sandbox->resizing);
   g_clear_pointer(&sandbox->net, net_free);
+  g_mutex_unlock(&sandbox->store);
+  g_mutex_unlock(&sandbox->resizing);
+}
+
+void sandbox_remove(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->removal);
+  /* A hook may take long, and may ask this owner something, or end its sandbox. */
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  for (guint i = 0; i < containers->len; i++) finish_container(containers->pdata[i]);
+  g_mutex_lock(&sandbox->teardown);
+  free_machine(sandbox);
   g_autoptr(GError) error = NULL;
   if (sandbox->cgroups != NULL && !cgroup_add(sandbox->home_cgroups, getpid(), &error)) {
     g_warning("%s", error->message);
@@ -516,4 +551,5 @@ void sandbox_remove(Sandbox *sandbox) {
   }
   if (!sandbox_dir_remove(sandbox->root, sandbox->dir, &error)) g_warning("%s", error->message);
   g_mutex_unlock(&sandbox->teardown);
+  g_mutex_unlock(&sandbox->removal);
 }

@@ -44,11 +44,11 @@ typedef struct {
   /* Set by the start, then fixed until sandbox_remove(). */
   guint32 vsock_cid;
   char *domain_xml;
-  char *template_key;     /* of the saved guest it could start from; NULL: of none */
-  gboolean from_template; /* it has */
-  Vm *vm;
-  Share *share;
-  Net *net;
+  char *template_key;          /* of the saved guest it could start from; NULL: of none */
+  gboolean from_template;      /* it has */
+  Vm *vm;                      /* used and freed under resizing, but by the start, teardown and their watches */
+  Share *share;                /* likewise */
+  Net *net;                    /* net-follow.h says who may use it */
   guint32 machine_pid;         /* the hypervisor's, also after its end */
   Disks *disks;                /* guarded by resizing, as is every call to libvirt */
   gint watches_copies;         /* atomic */
@@ -65,17 +65,20 @@ typedef struct {
   GHashTable *containers; /* id -> Container */
   GPtrArray *waiters;     /* WaitSandbox calls */
   guint vm_watch, daemon_watch, console_watch;
-  int boot_slot; /* while it boots; -1: none */
+  int boot_slot;   /* while it boots; -1: none */
+  guint creations; /* containers that are being made */
+  gboolean closed; /* nobody makes one any more */
   gboolean netns_chosen;
   int netns;        /* what the guest's network is; -1: not chosen, or one of its own */
   char *netns_path; /* where it was found, or NULL */
 
-  GMutex resizing; /* guards size and its machine's growing, and the machine from being freed meanwhile */
+  GMutex resizing; /* guards size and its machine's growing, and machine and share from being freed meanwhile */
   VmDemand demand; /* of the first container, before the start */
   VmSize base_size, size;
 
+  GMutex removal;  /* only one thread removes it; outside all others, since hooks run meanwhile */
   GMutex teardown; /* only one thread takes the machine down */
-  GMutex store;    /* only one thread writes the state file */
+  GMutex store;    /* only one thread writes the state file; the last of all locks */
 } Sandbox;
 
 /* settings: it takes a reference. */
@@ -124,6 +127,11 @@ void sandbox_drop_container(Sandbox *sandbox, const char *id);
 /* New references, in the order of their ids. */
 GPtrArray *sandbox_get_containers(Sandbox *sandbox);
 guint sandbox_count_containers(Sandbox *sandbox);
+/* Around all of a container's making; KATA_ERR_INVALID_STATE: it is closed. */
+gboolean sandbox_begin_creation(Sandbox *sandbox, GError **error);
+void sandbox_end_creation(Sandbox *sandbox);
+/* From now on no container is made; FALSE: there is one, or one is being made. */
+gboolean sandbox_close_if_empty(Sandbox *sandbox);
 
 /* For Process: the state file follows. */
 void sandbox_on_process_ended(Process *process, gpointer sandbox);

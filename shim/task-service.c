@@ -637,7 +637,9 @@ static void task_connect(ServiceJob *job) {
 
 static void task_shutdown(ServiceJob *job) {
   Sandbox *sandbox = job->owner->sandbox;
-  if (sandbox_count_containers(sandbox) > 0) {
+  gboolean runs = sandbox_get_status(sandbox) == SANDBOX_RUNNING;
+  if (runs ? !sandbox_close_if_empty(sandbox) : sandbox_count_containers(sandbox) > 0) {
+    orphan_check_sandbox(job->owner); /* the one that is being made may fail */
     service_reply_empty(job->call);
     return;
   }

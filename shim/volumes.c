@@ -219,9 +219,17 @@ static gboolean plug_listed_devices(Volumes *volumes, GError **error) {
 static gboolean show_tree(Volumes *volumes, guint number, GError **error) {
   const GuestShare *share = volumes->shares->pdata[number];
   int *tree = &g_array_index(volumes->trees, int, number);
-  if (!share_add(volumes->sandbox->share, share->name, fd_steal(tree), share->read_only, error)) return FALSE;
-  g_ptr_array_add(volumes->names, g_strdup(share->name));
-  return TRUE;
+  Sandbox *sandbox = volumes->sandbox;
+  gboolean shown = FALSE;
+  g_mutex_lock(&sandbox->resizing);
+  if (sandbox->share == NULL)
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot show '%s' to the guest: it has ended",
+                share->host_path);
+  else
+    shown = share_add(sandbox->share, share->name, fd_steal(tree), share->read_only, error);
+  g_mutex_unlock(&sandbox->resizing);
+  if (shown) g_ptr_array_add(volumes->names, g_strdup(share->name));
+  return shown;
 }
 
 static gboolean show_copy(Volumes *volumes, guint number, GError **error) {
@@ -357,8 +365,8 @@ void volumes_resume_copies(Volumes *volumes, const Kata__V1__ContainerState *sav
 /* ---- the end ---- */
 
 static void hide(Sandbox *sandbox, GPtrArray *names, GPtrArray *disks) {
-  for (guint i = 0; sandbox->share != NULL && i < names->len; i++) share_remove(sandbox->share, names->pdata[i]);
   g_mutex_lock(&sandbox->resizing);
+  for (guint i = 0; sandbox->share != NULL && i < names->len; i++) share_remove(sandbox->share, names->pdata[i]);
   for (guint i = 0; sandbox->disks != NULL && i < disks->len; i++) {
     const Kata__V1__DiskState *disk = disks->pdata[i];
     disks_unplug(sandbox->disks, sandbox->vm, disk->port);

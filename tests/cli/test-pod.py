@@ -3,6 +3,7 @@
 """Containers that share a guest: what containerd, CRI-O and Podman write into config.json of those of a pod."""
 import os
 import threading
+import time
 
 import kata_cli
 
@@ -11,11 +12,12 @@ CRI = "io.kubernetes.cri"
 
 
 class PodTest(kata_cli.CliTest):
-    def run_container(self, container, *command, annotations=None, paths=None, fails=None, hostname="box"):
+    def run_container(self, container, *command, annotations=None, paths=None, fails=None, hostname="box", hooks=None):
         """paths: type of namespace -> path; "" for one of its own."""
         def change(document):
             document["hostname"] = hostname
             document["annotations"] = annotations or {}
+            document["hooks"] = hooks or {}
             for entry in document["linux"]["namespaces"]:
                 if (paths or {}).get(entry["type"]):
                     entry["path"] = paths[entry["type"]]
@@ -116,6 +118,25 @@ class Kubernetes(PodTest):
             self.ok("kill", name, "KILL")
             self.world.wait_status(name, "stopped")
             self.ok("delete", name)
+
+    def test_made_while_the_others_go(self):
+        """A sandbox is not empty while one is being made: neither delete nor the owner ends it then."""
+        self.run_container("pause", annotations={f"{CRI}.container-type": "sandbox", f"{CRI}.sandbox-id": "pause"})
+        begun, finish = self.world.path("begun"), self.world.path("finish")
+        script = f": > {begun}; while ! test -e {finish}; do /bin/sleep 0.1; done"
+        late = threading.Thread(target=self.run_container, args=("late",), kwargs={
+            "annotations": {f"{CRI}.container-type": "container", f"{CRI}.sandbox-id": "pause"},
+            "hooks": {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}})
+        late.start()
+        kata_cli.wait_for(lambda: os.path.exists(begun), "the hook to begin")
+        self.ok("delete", "--force", "pause")
+        time.sleep(6)  # an owner without a maker gives an empty sandbox 5 s
+        with open(finish, "w", encoding="utf-8"):
+            pass
+        late.join()
+        self.assertEqual(self.inside("late", "echo", "alive"), "alive")
+        self.assertEqual(self.members(), ["late"])
+        self.ok("delete", "--force", "late")
 
     def test_wrong_annotations(self):
         for text, annotations in (
