@@ -121,7 +121,7 @@ int action_delete(const ShimOptions *options) {
   g_autoptr(GError) error = NULL;
   Result result;
   if (!start_check_options(options, root, &error) || !delete_all_of(root, options->id, &result, &error))
-    return action_report(error);
+    return action_report(options, error);
   Google__Protobuf__Timestamp when = time_to_message(result.exited_at);
   Containerd__Task__V2__DeleteResponse reply = CONTAINERD__TASK__V2__DELETE_RESPONSE__INIT;
   reply.pid = result.pid;
@@ -135,7 +135,7 @@ int action_delete(const ShimOptions *options) {
 int action_info(const ShimOptions *options) {
   g_auto(StartInput) input = {0};
   g_autoptr(GError) error = NULL;
-  if (!start_input_read(&input, options->id, &error)) return action_report(error);
+  if (!start_input_read(&input, options->id, &error)) return action_report(options, error);
   Containerd__Types__RuntimeVersion version = CONTAINERD__TYPES__RUNTIME_VERSION__INIT;
   Containerd__Types__RuntimeInfo info = CONTAINERD__TYPES__RUNTIME_INFO__INIT;
   version.version = (char *)KATA_VERSION;

@@ -12,7 +12,7 @@
 int main(int argc, char **argv) {
   g_auto(ShimOptions) options = {0};
   g_autoptr(GError) error = NULL;
-  if (!shim_options_parse(&options, argc, argv, &error)) return action_report(error);
+  if (!shim_options_parse(&options, argc, argv, &error)) return action_report(&options, error);
   if (options.help) {
     fputs(shim_options_help(), stdout);
     return 0;
@@ -24,11 +24,11 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (options.info) return action_info(&options);
-  if (options.warm_cache) return action_warm_cache();
-  if (options.template_ != NULL) return action_template(options.template_, options.config);
+  if (options.warm_cache) return action_warm_cache(&options);
+  if (options.template_ != NULL) return action_template(&options);
   if (g_strcmp0(options.action, "start") == 0) return action_start(&options);
   if (g_strcmp0(options.action, "delete") == 0) return action_delete(&options);
   g_set_error(&error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the action '%s' is neither 'start' nor 'delete'",
               options.action != NULL ? options.action : "");
-  return action_report(error);
+  return action_report(&options, error);
 }

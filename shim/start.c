@@ -42,11 +42,6 @@
 /* How long one that ends may take to be gone. */
 #define OWNER_END_MS 5000
 
-int action_report(const GError *error) {
-  fprintf(stderr, "%s\ncode=%s\n", error->message, kata_error_code_name(error_get_code(error)));
-  return 1;
-}
-
 /* One call of "start". */
 typedef struct {
   const ShimOptions *options;
@@ -80,6 +75,12 @@ static kata_settings *load_kept_settings(const char *dir, GError **error) {
 
 static gboolean is_by_containerd(const ShimOptions *options) {
   return options->address != NULL && *options->address != '\0';
+}
+
+int action_report(const ShimOptions *options, const GError *error) {
+  fprintf(stderr, "%s\n", error->message);
+  if (!is_by_containerd(options)) fprintf(stderr, "code=%s\n", kata_error_code_name(error_get_code(error)));
+  return 1;
 }
 
 char *start_get_root(const ShimOptions *options) {
@@ -346,18 +347,18 @@ int action_start(const ShimOptions *options) {
   gboolean started = run_start(&start, &error);
   start_input_clear(&start.input);
   g_free(start.sandbox_id);
-  return started ? 0 : action_report(error);
+  return started ? 0 : action_report(options, error);
 }
 
 /* ---- the capability cache ---- */
 
-int action_warm_cache(void) {
+int action_warm_cache(const ShimOptions *options) {
   g_autoptr(GError) error = NULL;
   Accelerator accelerator = ACCELERATOR_TCG;
   if (!host_resolve_accelerator(ACCELERATOR_AUTO, &accelerator, &error) ||
       !share_enter_namespace(accelerator == ACCELERATOR_TCG, &error) ||
       !vm_warm_cache(accelerator == ACCELERATOR_KVM ? KATA_CACHEDIR "/libvirt-kvm" : KATA_CACHEDIR "/libvirt-tcg",
                      &error))
-    return action_report(error);
+    return action_report(options, error);
   return 0;
 }

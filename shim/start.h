@@ -14,10 +14,11 @@ int action_start(const ShimOptions *options);
 int action_delete(const ShimOptions *options);
 
 /* Fills libvirt's capability cache. */
-int action_warm_cache(void);
+int action_warm_cache(const ShimOptions *options);
 
-/* Prints an error as libkata and containerd read it: message, detail, and its code in the last line. Returns 1. */
-int action_report(const GError *error);
+/* Prints an error: the message, which containerd shows to its user; for libkata its code too, in the last line.
+ * Returns 1. */
+int action_report(const ShimOptions *options, const GError *error);
 
 /* Prints what the runtime is, as a containerd RuntimeInfo. */
 int action_info(const ShimOptions *options);

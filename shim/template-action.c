@@ -114,11 +114,12 @@ static void forget_failures(void) {
   }
 }
 
-int action_template(const char *what, const char *config_file) {
+int action_template(const ShimOptions *options) {
+  const char *what = options->template_;
   g_autoptr(GError) error = NULL;
   int status = 1;
-  g_autoptr(kata_settings) settings = read_settings(config_file, &error);
-  if (settings == NULL) return action_report(error);
+  g_autoptr(kata_settings) settings = read_settings(options->config, &error);
+  if (settings == NULL) return action_report(options, error);
   if (strcmp(what, "create") == 0)
     status = create(settings, &error);
   else if (strcmp(what, "background") == 0)
@@ -129,7 +130,7 @@ int action_template(const char *what, const char *config_file) {
     status = for_each(settings, remove_template, &error), forget_failures();
   else
     g_set_error(&error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "-template '%s': neither create, list nor remove", what);
-  return error != NULL ? action_report(error) : status;
+  return error != NULL ? action_report(options, error) : status;
 }
 
 /* ---- in the background of a start ---- */

@@ -8,6 +8,7 @@
 
 #include "lib/paths.h"
 #include "lib/vm-config.h"
+#include "shim/options.h"
 #include "shim/sandbox.h"
 
 /* The setting says so, the agent is reached over a virtio-serial port, and it is no checkpoint that starts. */
@@ -40,4 +41,4 @@ char *template_build(kata_settings *settings, gboolean *ret_is_new, GError **err
 char *template_failure_path(const char *key);
 
 /* "containerd-shim-kata-v2 -template create|list|remove|background"; returns the exit status. */
-int action_template(const char *what, const char *config_file);
+int action_template(const ShimOptions *options);

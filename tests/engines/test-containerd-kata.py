@@ -268,6 +268,7 @@ class ContainerdKataTest(unittest.TestCase):
         unknown = shim("-id", "x", "start", input=ttrpc.encode({1: "some.Options", 2: b"x"}), cwd=bundle)
         self.assertEqual((unknown.returncode, unknown.stdout), (1, b""))
         self.assertIn(b"'some.Options'", unknown.stderr)
+        self.assertNotIn(b"code=", unknown.stderr)  # libkata's, not its user's
         missing = shim("-id", "x", "start", input=b"", cwd=self.world.base)
         self.assertIn(b"config.json", missing.stderr)
         options = ttrpc.encode({1: "runtimeoptions.v1.Options", 2: ttrpc.encode({2: "/no/such.conf"})})
