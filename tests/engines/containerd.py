@@ -44,10 +44,12 @@ class Containerd:
 
     def start(self):
         with open(self.log, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(["unshare", "--mount", "--propagation", "shared", "containerd", "--config",
-                                             self.config], env=self.env, stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([*self.launcher(), "containerd", "--config", self.config], env=self.env,
+                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_for(lambda: self.ctr("version").returncode == 0, "containerd to answer")
+
+    def launcher(self):
+        return ["unshare", "--mount", "--propagation", "shared"]
 
     def kill(self):
         self.process.kill()
@@ -82,13 +84,14 @@ class Containerd:
             return "--- containerd's log:\n" + "".join(file.readlines()[-40:])
 
     def import_image(self):
-        """localhost/box:1, with busybox."""
+        """localhost/box:1, with busybox. It does for a pod's own container too."""
         world = self.world
         layout, unpacked = world.path("layout"), world.path("unpacked")
         for command in (["umoci", "init", "--layout", layout], ["umoci", "new", "--image", f"{layout}:1"],
                         ["umoci", "unpack", "--image", f"{layout}:1", unpacked],
                         ["cp", "-a", world.path("rootfs/."), os.path.join(unpacked, "rootfs")],
                         ["umoci", "repack", "--image", f"{layout}:1", unpacked],
+                        ["umoci", "config", "--image", f"{layout}:1", "--config.cmd=/bin/sleep", "--config.cmd=1000000"],
                         ["tar", "-C", layout, "-cf", world.path("image.tar"), "."]):
             subprocess.run(command, check=True, env=world.engine_env, capture_output=True)
         self.ok("images", "import", "--base-name", "localhost/box", world.path("image.tar"))
@@ -105,7 +108,10 @@ class Containerd:
     def left(self):
         """What is there of sandboxes; containerd itself does not count."""
         left = [line for line in self.world.left_overs() if "containerd --config" not in line]
-        return left + glob.glob(f"{self.root}/[sc]/*") + glob.glob(self.bundle("*"))
+        return left + self.sandboxes_left() + glob.glob(self.bundle("*"))
+
+    def sandboxes_left(self):
+        return glob.glob(f"{self.root}/[sc]/*")
 
     def assert_nothing_left(self, seconds=20):
         try:

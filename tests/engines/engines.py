@@ -145,13 +145,16 @@ class Terminal:
         return status
 
 
-def documented(name, path):
-    """The configuration that users copy from docs/engines.md, with path in the place of katactl."""
-    with open(os.path.join(kata_cli.SOURCE, "docs/engines.md"), encoding="utf-8") as file:
+def documented(name, path, document="docs/engines.md"):
+    """The configuration that users copy from a document, with path in the place of katactl."""
+    with open(os.path.join(kata_cli.SOURCE, document), encoding="utf-8") as file:
         text = file.read()
     block = text[text.index(f"{name}`:\n\n```"):].split("```")[1]
+    block = block[block.index("\n") + 1:]
+    if path is None:
+        return block
     assert "/usr/local/bin/katactl" in block, name
-    return block[block.index("\n") + 1:].replace("/usr/local/bin/katactl", path)
+    return block.replace("/usr/local/bin/katactl", path)
 
 
 # Before and after the documented section [engine]: what a test needs beyond it.

@@ -6,6 +6,7 @@ ENGINE_TESTS = \
 	tests/engines/test-conmon.py \
 	tests/engines/test-containerd-kata.py \
 	tests/engines/test-containerd.py \
+	tests/engines/test-cri.py \
 	tests/engines/test-docker.py \
 	tests/engines/test-docker-networks.py \
 	tests/engines/test-killed.py \
@@ -14,4 +15,5 @@ ENGINE_TESTS = \
 	tests/engines/test-volumes.py
 dist_check_SCRIPTS += $(ENGINE_TESTS)
 TESTS += $(ENGINE_TESTS)
-EXTRA_DIST += tests/engines/engines.py tests/engines/containerd.py tests/engines/ttrpc.py
+EXTRA_DIST += tests/engines/engines.py tests/engines/containerd.py tests/engines/ttrpc.py \
+	tests/engines/cri.py tests/engines/websocket.py
