@@ -23,6 +23,7 @@ static struct {
   Sink sink, copy;
   LogFormat format;
   GLogLevelFlags level;
+  gboolean tells_places;
   gsize queue_max; /* 0: whoever logs waits for the reader */
   GString *queue;  /* what the reader has not taken yet */
   pid_t queue_owner;
@@ -81,17 +82,34 @@ static void append_text_value(GString *line, const char *value) {
   g_string_append_c(line, '"');
 }
 
-static char *format_text(const char *level, const char *message, const char *stamp) {
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+static char *format_text(const char *level, const char *message, const char *stamp, const LogPlace *place) {
   GString *line = g_string_new(NULL);
   g_string_append_printf(line, "time=\"%s\" level=%s msg=", stamp, level);
   append_text_value(line, message);
+  if (place != NULL)
+    g_string_append_printf(line, " func=\"%s()\" file=\"%s:%s\"", place->function, base_name(place->file), place->line);
   g_string_append_c(line, '\n');
   return g_string_free(line, FALSE);
 }
 
-static char *format_json(const char *level, const char *message, const char *stamp) {
+/* The compiler has been given paths as seen from the build directory. */
+static void add_place(struct json_object *object, const LogPlace *place) {
+  const char *file = place->file;
+  while (g_str_has_prefix(file, "../")) file += 3;
+  g_autofree char *text = g_strdup_printf("%s:%s", file, place->line);
+  json_object_object_add(object, "file", json_object_new_string(text));
+  json_object_object_add(object, "func", json_object_new_string(place->function));
+}
+
+static char *format_json(const char *level, const char *message, const char *stamp, const LogPlace *place) {
   g_autofree char *valid = g_utf8_make_valid(message, -1);
   struct json_object *object = json_object_new_object();
+  if (place != NULL) add_place(object, place);
   json_object_object_add(object, "level", json_object_new_string(level));
   json_object_object_add(object, "msg", json_object_new_string(valid));
   json_object_object_add(object, "time", json_object_new_string(stamp));
@@ -101,9 +119,10 @@ static char *format_json(const char *level, const char *message, const char *sta
   return line;
 }
 
-char *log_format_line(LogFormat format, const char *level, const char *message, gint64 time_us) {
+char *log_format_line(LogFormat format, const char *level, const char *message, gint64 time_us, const LogPlace *place) {
   g_autofree char *stamp = format_time(time_us);
-  return format == LOG_FORMAT_JSON ? format_json(level, message, stamp) : format_text(level, message, stamp);
+  return format == LOG_FORMAT_JSON ? format_json(level, message, stamp, place)
+                                   : format_text(level, message, stamp, place);
 }
 
 /* Nothing can be done about a log that cannot be written, so nothing is reported. */
@@ -147,7 +166,7 @@ static void queue_line(const char *line) {
   if (target.lines_lost > 0 && target.queue->len == 0) {
     g_autofree char *message =
         g_strdup_printf("%" G_GUINT64_FORMAT " lines were lost: the log was not read", target.lines_lost);
-    g_autofree char *lost = log_format_line(target.format, "warning", message, g_get_real_time());
+    g_autofree char *lost = log_format_line(target.format, "warning", message, g_get_real_time(), NULL);
     g_string_append(target.queue, lost);
     target.lines_lost = 0;
   }
@@ -183,10 +202,11 @@ void log_set_queue(gsize max) {
   g_mutex_unlock(&target.lock);
 }
 
-static void write_message(const char *level, const char *message) {
+static void write_message(const char *level, const char *message, const LogPlace *place) {
   int saved_errno = errno;
   g_mutex_lock(&target.lock);
-  g_autofree char *line = log_format_line(target.format, level, message, g_get_real_time());
+  g_autofree char *line =
+      log_format_line(target.format, level, message, g_get_real_time(), target.tells_places ? place : NULL);
   if (target.queue_max > 0) {
     forget_parents_queue();
     queue_line(line);
@@ -214,12 +234,24 @@ static gboolean is_wanted(GLogLevelFlags level) {
   return wanted;
 }
 
+/* FALSE: the program was built without G_LOG_USE_STRUCTURED. */
+static gboolean find_place(const GLogField *fields, gsize n_fields, LogPlace *ret) {
+  for (gsize i = 0; i < n_fields; i++) {
+    if (strcmp(fields[i].key, "CODE_FILE") == 0) ret->file = fields[i].value;
+    if (strcmp(fields[i].key, "CODE_LINE") == 0) ret->line = fields[i].value;
+    if (strcmp(fields[i].key, "CODE_FUNC") == 0) ret->function = fields[i].value;
+  }
+  return ret->file != NULL && ret->line != NULL && ret->function != NULL;
+}
+
 static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer user_data) {
   if (!is_wanted(level)) return G_LOG_WRITER_HANDLED;
+  LogPlace place = {NULL};
+  gboolean has_place = find_place(fields, n_fields, &place);
   for (gsize i = 0; i < n_fields; i++) {
     if (strcmp(fields[i].key, "MESSAGE") != 0) continue;
     g_autofree char *copy = fields[i].length >= 0 ? g_strndup(fields[i].value, fields[i].length) : NULL;
-    write_message(level_name(level), copy != NULL ? copy : fields[i].value);
+    write_message(level_name(level), copy != NULL ? copy : fields[i].value, has_place ? &place : NULL);
   }
   return G_LOG_WRITER_HANDLED;
 }
@@ -244,4 +276,10 @@ void log_copy_to(int fd) {
   g_mutex_unlock(&target.lock);
 }
 
-void log_error(const char *message) { write_message("error", message); }
+void log_tell_places(gboolean tells) {
+  g_mutex_lock(&target.lock);
+  target.tells_places = tells;
+  g_mutex_unlock(&target.lock);
+}
+
+void log_error_at(const char *message, const LogPlace *place) { write_message("error", message, place); }

@@ -21,8 +21,20 @@ void log_copy_to(int fd);
  * No other thread may log. */
 void log_set_queue(gsize max);
 
-/* One line of level "error", whatever log_open() was told. */
-void log_error(const char *message);
+/* Where in the sources a line comes from. */
+typedef struct {
+  const char *file; /* of this tree */
+  const char *line;
+  const char *function;
+} LogPlace;
 
-/* The line itself, with its newline; for tests and for writers of their own. time_us: as g_get_real_time(). */
-char *log_format_line(LogFormat format, const char *level, const char *message, gint64 time_us);
+/* One line of level "error", whatever log_open() was told. */
+#define log_error(message) log_error_at(message, &(LogPlace){__FILE__, G_STRINGIFY(__LINE__), G_STRFUNC})
+void log_error_at(const char *message, const LogPlace *place);
+
+/* Each line whose place is known tells it, as runc's do with --debug. */
+void log_tell_places(gboolean tells);
+
+/* The line itself, with its newline; for tests and for writers of their own. time_us: as g_get_real_time(); place may
+ * be NULL. */
+char *log_format_line(LogFormat format, const char *level, const char *message, gint64 time_us, const LogPlace *place);

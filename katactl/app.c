@@ -37,6 +37,7 @@ gboolean app_open_log(const char *file, const char *format, gboolean debug, GErr
     log_is_file = TRUE;
   }
   log_open(fd, is_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT, debug ? G_LOG_LEVEL_DEBUG : G_LOG_LEVEL_WARNING);
+  log_tell_places(debug);
   return TRUE;
 }
 

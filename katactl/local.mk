@@ -30,7 +30,8 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/streams.c katactl/streams.h \
 	katactl/subject.c katactl/subject.h \
 	katactl/view.c katactl/view.h
-katactl_libkatactl_la_CPPFLAGS = $(AM_CPPFLAGS) -DKATA_OWNER_PATH='"$(bindir)/containerd-shim-kata-v2"'
+# Log lines know where they come from.
+katactl_libkatactl_la_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_USE_STRUCTURED -DKATA_OWNER_PATH='"$(bindir)/containerd-shim-kata-v2"'
 bin_PROGRAMS += katactl/katactl
 katactl_katactl_SOURCES = katactl/main.c
 katactl_katactl_LDADD = katactl/libkatactl.la lib/libkata.la common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS)

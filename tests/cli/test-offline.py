@@ -167,6 +167,18 @@ class Logs(kata_cli.CliTest):
         with open(log, encoding="utf-8") as file:
             return file.read()
 
+    def test_debug_tells_where_lines_come_from(self):
+        """As runc does: its log readers know file and func."""
+        log = self.world.path("log.json")
+        self.fail_with("--debug", "--log", log, "--log-format", "json")
+        with open(log, encoding="utf-8") as file:
+            entry = json.loads(file.read().splitlines()[-1])
+        self.assertEqual(sorted(entry), ["file", "func", "level", "msg", "time"])
+        self.assertRegex(entry["file"], r"^katactl/\w+\.c:\d+$")
+        self.assertRegex(entry["func"], r"^\w+$")
+        self.assertRegex(self.fail_with("--debug").stderr,
+                         r'level=error msg="container does not exist" func="\w+\(\)" file="\w+\.c:\d+"\n$')
+
     def test_nothing_on_success(self):
         log = self.world.path("log.json")
         self.ok("--log", log, "--log-format", "json", "delete", "--force", "none")

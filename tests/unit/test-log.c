@@ -19,7 +19,7 @@
 #define TEXT_HEAD "time=\"2009-02-13T23:31:30.000042Z\" level=info msg="
 
 static void check_text(const char *message, const char *expected) {
-  g_autofree char *line = log_format_line(LOG_FORMAT_TEXT, "info", message, STAMP);
+  g_autofree char *line = log_format_line(LOG_FORMAT_TEXT, "info", message, STAMP, NULL);
   g_autofree char *whole = g_strconcat(TEXT_HEAD, expected, "\n", NULL);
   assert_string_equal(line, whole);
 }
@@ -40,7 +40,7 @@ static void test_text(void **state) {
 }
 
 static void check_json(const char *message, const char *expected) {
-  g_autofree char *line = log_format_line(LOG_FORMAT_JSON, "error", message, STAMP);
+  g_autofree char *line = log_format_line(LOG_FORMAT_JSON, "error", message, STAMP, NULL);
   assert_true(g_str_has_suffix(line, "}\n"));
   assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
   struct json_object *object = json_tokener_parse(line);
@@ -62,6 +62,16 @@ static void test_json(void **state) {
   check_json("caf\xc3\xa9", "caf\xc3\xa9");
   check_json("bad\xff", "bad\xef\xbf\xbd");
   check_json("", "");
+}
+
+static void test_places(void **state) {
+  const LogPlace place = {"../katactl/app.c", "45", "app_report"};
+  g_autofree char *text = log_format_line(LOG_FORMAT_TEXT, "info", "word", STAMP, &place);
+  assert_string_equal(text, TEXT_HEAD "word func=\"app_report()\" file=\"app.c:45\"\n");
+  g_autofree char *line = log_format_line(LOG_FORMAT_JSON, "error", "word", STAMP, &place);
+  assert_string_equal(line,
+                      "{\"file\":\"katactl/app.c:45\",\"func\":\"app_report\",\"level\":\"error\","
+                      "\"msg\":\"word\",\"time\":\"2009-02-13T23:31:30.000042Z\"}\n");
 }
 
 static char *take_log(int fd) {
@@ -196,6 +206,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_text),
       cmocka_unit_test(test_json),
+      cmocka_unit_test(test_places),
       cmocka_unit_test(test_levels_and_second_open),
       cmocka_unit_test(test_structured_field_with_length),
       cmocka_unit_test(test_threads_keep_lines_whole),
