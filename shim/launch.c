@@ -133,6 +133,7 @@ static gboolean step_network(Sandbox *sandbox, GError **error) {
   sandbox->net = net_new(fd_steal(&netns), path, error);
   if (sandbox->net == NULL) return FALSE;
   set_limits(sandbox);
+  if (!settings_get_bool(sandbox->settings, "runtime", "forward_localhost")) net_forget_localhost(sandbox->net);
   return store_save(sandbox, error);
 }
 

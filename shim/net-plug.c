@@ -128,7 +128,7 @@ static void drop_link(Sandbox *sandbox, NetLink *link) {
 /* The guest can do without: a failure is only logged. */
 static void plug_localhost(Sandbox *sandbox, TtrpcClient *agent) {
   Net *net = sandbox->net;
-  if (net->has_localhost) return;
+  if (net->has_localhost || !settings_get_bool(sandbox->settings, "runtime", "forward_localhost")) return;
   g_autoptr(GError) error = NULL;
   g_mutex_lock(&net->lock);
   net->has_localhost = TRUE;

@@ -173,6 +173,8 @@ void net_part_link(Netlink *netlink, const NetLink *link) {
   if (tap != 0) net_tc_clear(netlink, tap);
 }
 
+void net_forget_localhost(Net *net) { net->has_localhost = FALSE; }
+
 void net_set_limits(Net *net, guint64 rx_limit, guint64 tx_limit) {
   net->rx_limit = rx_limit;
   net->tx_limit = tx_limit;

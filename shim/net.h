@@ -28,6 +28,9 @@ int net_get_namespace(const Net *net);
 /* What each of the guest's cards may receive and send in bits per second; 0: no limit. Before anything is joined. */
 void net_set_limits(Net *net, guint64 rx_limit, guint64 tx_limit);
 
+/* The namespace's 127.0.0.1 is not to lead into the guest. Before anything is joined. */
+void net_forget_localhost(Net *net);
+
 /* The machine's cards. */
 void net_add_nics(const Net *net, VmConfig *config);
 

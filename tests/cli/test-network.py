@@ -170,6 +170,28 @@ class Limits(NetworkTest):
         self.assertNotIn("tbf", self.wires.in_pod("tc", "qdisc").decode())
 
 
+class WithoutLocalhost(NetworkTest):
+    """The setting that leaves the loopback device of the namespace alone."""
+    settings = [("runtime", "forward_localhost", "false")]
+
+    def test_off(self):
+        self.wires.veth("eth0", "far0", ("10.77.0.2/24", "10.77.0.1/24"))
+        before = self.wires.in_pod("tc", "qdisc", "show", "dev", "lo")
+        self.start()
+        # One that is plugged in later does not bring it either.
+        self.wires.veth("eth1", "far1", ("10.78.0.2/24", "10.78.0.1/24"))
+        kata_cli.wait_for(lambda: "10.78.0.2" in self.guest("ip", "addr"), "the second interface")
+        self.guest("ping", "-c", "1", "-w", "30", "10.77.0.1")
+        self.assertEqual(re.findall(r"^\d+: (\w+)", self.guest("ip", "-o", "link"), re.M), ["lo", "eth0", "eth1"])
+        self.assertEqual(self.wires.in_pod("tc", "qdisc", "show", "dev", "lo"), before)
+        self.ok("exec", "-d", "c1", "httpd", "-f", "-p", "8080", "-h", "/tmp")
+        kata_cli.wait_for(lambda: ":8080 " in self.guest("netstat", "-tln"), "the guest to listen")
+        with self.assertRaisesRegex(AssertionError, "refused"):
+            self.wires.in_pod("busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/")
+        self.ok("delete", "--force", "c1")
+        self.assert_parted()
+
+
 class Ends(NetworkTest):
     """However it ends, the namespace is as it was."""
 
