@@ -4,7 +4,6 @@
 #include "commands.h"
 #include "common/error.h"
 #include "common/ids.h"
-#include "common/oci.h"
 
 #define DEFAULT_ID "sandbox"
 
@@ -31,14 +30,13 @@ static char *get_running(App *app, const char *id, GError **error) {
 }
 
 static char *build_for_bundle(App *app, const char *id, GError **error) {
-  g_autoptr(OciSpec) spec = oci_spec_load(bundle, error);
-  if (spec == NULL) return NULL;
   kata_error *err = NULL;
   const char *file = kata_context_get_config_file(app->context);
   g_autoptr(kata_settings) settings = kata_settings_new(0, &err);
   gboolean is_ready = settings != NULL;
   if (is_ready && access(file, F_OK) == 0) is_ready = kata_settings_load_file(settings, file, 0, &err) == 0;
-  char *xml = is_ready ? kata_domain_xml(settings, id, kata_context_get_root(app->context), 0, &err) : NULL;
+  char *xml =
+      is_ready ? kata_domain_xml_for_bundle(settings, id, kata_context_get_root(app->context), bundle, 0, &err) : NULL;
   if (xml == NULL) app_take_error(err, error);
   return xml;
 }

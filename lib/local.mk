@@ -15,6 +15,7 @@ lib_libcore_la_SOURCES = \
 	lib/domain-xml-writer.c lib/domain-xml-writer.h \
 	lib/events.c \
 	lib/host.c lib/host-api.c lib/host-check.c lib/host.h \
+	lib/net-cards.c lib/net-cards.h \
 	lib/owner-client.c lib/owner-client.h \
 	lib/owner-start.c lib/owner-start.h \
 	lib/paths.c lib/paths.h \

@@ -178,3 +178,22 @@ char *vm_config_port_pci_path(guint port) {
   return g_strdup_printf("%02x.%u/00", VM_CONFIG_PORT_FIRST_SLOT + port / VM_CONFIG_PORTS_PER_SLOT,
                          port % VM_CONFIG_PORTS_PER_SLOT);
 }
+
+VmSize vm_config_get_limit(const kata_settings *settings) {
+  guint wanted = (guint)settings_get_int(settings, "hypervisor.qemu", "default_maxvcpus");
+  guint64 pages = (guint64)sysconf(_SC_PHYS_PAGES), page = (guint64)sysconf(_SC_PAGESIZE);
+  return (VmSize){wanted > 0 ? wanted : g_get_num_processors(), pages * page >> 20};
+}
+
+void vm_config_set_size(VmConfig *config, const kata_settings *settings, const VmSize *size) {
+  config->vcpus = size->vcpus;
+  config->memory_mib = size->memory_mib;
+  config->max_vcpus = MAX(config->max_vcpus, config->vcpus);
+  if (settings_get_bool(settings, "runtime", "static_sandbox_resource_mgmt")) return;
+  VmSize limit = vm_config_get_limit(settings);
+  config->max_vcpus = MAX(config->max_vcpus, limit.vcpus);
+  config->max_memory_mib = limit.memory_mib;
+  /* The kernel finds new memory some time after it was plugged in, when nobody may ask the agent any more. */
+  g_autofree char *cmdline = g_steal_pointer(&config->cmdline);
+  config->cmdline = g_strconcat(cmdline, " memhp_default_state=online", NULL);
+}

@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "lib/settings.h"
+#include "lib/vm-size.h"
 
 /* A network card: the other end of a tap device that QEMU makes. */
 typedef struct {
@@ -81,3 +82,8 @@ gboolean vm_config_plug_late(VmConfig *config);
 
 /* The kernel's command line: ours, then the settings' kernel_params. */
 char *vm_config_cmdline(const kata_settings *settings, AgentChannel channel);
+
+/* The most a guest may ever have: no more CPUs than the host has, unless somebody says so, and never more memory. */
+VmSize vm_config_get_limit(const kata_settings *settings);
+/* The size it starts with, and what can be plugged in beyond it. */
+void vm_config_set_size(VmConfig *config, const kata_settings *settings, const VmSize *size);

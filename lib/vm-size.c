@@ -42,6 +42,12 @@ gboolean vm_demand_of_annotations(const OciSpec *spec, VmDemand *ret) {
   return any;
 }
 
+VmDemand vm_demand_of_spec(const OciSpec *spec) {
+  VmDemand demand;
+  if (vm_demand_of_annotations(spec, &demand)) return demand;
+  return vm_demand_of_resources(spec->linux != NULL ? spec->linux->resources : NULL);
+}
+
 /* Three times 0.1 is not above 0.3. */
 static guint round_up(double vcpus) {
   guint whole = (guint)vcpus;

@@ -29,5 +29,8 @@ VmDemand vm_demand_of_resources(const OciResources *resources);
  * io.kubernetes.cri.sandbox-*); FALSE if it says nothing. */
 gboolean vm_demand_of_annotations(const OciSpec *spec, VmDemand *ret);
 
+/* What a container's document asks for, or the pod's that it begins. */
+VmDemand vm_demand_of_spec(const OciSpec *spec);
+
 /* base and all demands together: CPUs rounded up, at least one. limit: at most this much; a 0 in it: no limit. */
 VmSize vm_size_sum(const VmSize *base, const VmDemand *demands, gsize n_demands, const VmSize *limit);

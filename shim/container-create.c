@@ -207,7 +207,7 @@ static gboolean read_bundle(Creation *creation, GError **error) {
   creation->info = make_info(creation);
   creation->hooks = hooks_take(creation->spec);
   if (!read_cgroup(creation, error)) return FALSE;
-  creation->demand = resize_read_demand(creation->spec);
+  creation->demand = vm_demand_of_spec(creation->spec);
   read_dns(creation);
   if (sandbox_get_status(creation->sandbox) != SANDBOX_CREATED) guest_spec_keep_own(creation->spec);
   creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);

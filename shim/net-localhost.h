@@ -7,13 +7,11 @@
  */
 #pragma once
 
+#include "lib/net-cards.h"
 #include "shim/net-netlink.h"
 
-#define NET_LOCALHOST_TAP "tap_kata_lo"
-#define NET_LOCALHOST_MAC "02:6b:61:74:00:01"
 /* What libvirt makes of it for the tap. */
 #define NET_LOCALHOST_TAP_MAC "fe:6b:61:74:00:01"
-#define NET_LOCALHOST_MTU 65521u
 /* In the guest. */
 #define NET_LOCALHOST_NAME "kata-lo"
 /* The agent lets 127.0.0.1 be reached through an interface of this type; upstream's looks at no type. */

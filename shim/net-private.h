@@ -3,18 +3,13 @@
 #pragma once
 
 #include "common/ttrpc.h"
+#include "lib/net-cards.h"
 #include "lib/vm-config.h"
 #include "proto/types.pb-c.h"
 #include "shim/net-dns.h"
 #include "shim/net-localhost.h"
 #include "shim/net-scan.h"
 #include "shim/net.h"
-
-/* The last card is for the ports of 127.0.0.1. */
-#define NET_LINKS_MAX (VM_CONFIG_NICS_MAX - 1)
-#define NET_LOCALHOST_NUMBER NET_LINKS_MAX
-/* drivers/net/tun.c: 64 KiB less one and less Ethernet's header. */
-#define NET_TAP_MTU_MAX 65521u
 
 /* One interface and its tap. */
 typedef struct {

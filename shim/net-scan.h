@@ -5,7 +5,6 @@
 #include "shim/net-netlink.h"
 
 /* "tapN_kata" is the other end of the Nth interface, upstream's name for it. */
-#define NET_TAP_FORMAT "tap%u_kata"
 
 typedef struct {
   int family;

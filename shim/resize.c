@@ -2,7 +2,6 @@
 #include "shim/resize.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "common/error.h"
 #include "shim/agent-link.h"
@@ -12,38 +11,17 @@
 /* What x86's Linux takes memory in, as long as there are less than 64 GiB (arch/x86/mm/init_64.c). */
 #define MEMORY_BLOCK_MIB 128u
 
-VmDemand resize_read_demand(const OciSpec *spec) {
-  VmDemand demand;
-  if (vm_demand_of_annotations(spec, &demand)) return demand;
-  return vm_demand_of_resources(spec->linux != NULL ? spec->linux->resources : NULL);
-}
-
 static gboolean is_static(const Sandbox *sandbox) {
   return settings_get_bool(sandbox->settings, "runtime", "static_sandbox_resource_mgmt");
 }
 
-/* No more CPUs than the host has, unless somebody says so, and never more memory. */
-static VmSize get_limit(const Sandbox *sandbox) {
-  guint wanted = (guint)settings_get_int(sandbox->settings, "hypervisor.qemu", "default_maxvcpus");
-  guint64 pages = (guint64)sysconf(_SC_PHYS_PAGES), page = (guint64)sysconf(_SC_PAGESIZE);
-  return (VmSize){wanted > 0 ? wanted : g_get_num_processors(), pages * page >> 20};
-}
-
 void resize_decide(Sandbox *sandbox, VmConfig *config) {
-  VmSize limit = get_limit(sandbox);
+  VmSize limit = vm_config_get_limit(sandbox->settings);
   if (sandbox->size.vcpus == 0) {
     sandbox->base_size = (VmSize){config->vcpus, config->memory_mib};
     sandbox->size = vm_size_sum(&sandbox->base_size, &sandbox->demand, is_static(sandbox) ? 1 : 0, &limit);
   }
-  config->vcpus = sandbox->size.vcpus;
-  config->memory_mib = sandbox->size.memory_mib;
-  config->max_vcpus = MAX(config->max_vcpus, config->vcpus);
-  if (is_static(sandbox)) return;
-  config->max_vcpus = MAX(config->max_vcpus, limit.vcpus);
-  config->max_memory_mib = limit.memory_mib;
-  /* The kernel finds new memory some time after it was plugged in, when nobody may ask the agent any more. */
-  g_autofree char *cmdline = g_steal_pointer(&config->cmdline);
-  config->cmdline = g_strconcat(cmdline, " memhp_default_state=online", NULL);
+  vm_config_set_size(config, sandbox->settings, &sandbox->size);
 }
 
 VmDemand resize_exchange_demand(Sandbox *sandbox, Container *container, const VmDemand *demand) {
@@ -55,7 +33,7 @@ VmDemand resize_exchange_demand(Sandbox *sandbox, Container *container, const Vm
 }
 
 static VmSize sum(Sandbox *sandbox, const GArray *demands) {
-  VmSize limit = get_limit(sandbox);
+  VmSize limit = vm_config_get_limit(sandbox->settings);
   return vm_size_sum(&sandbox->base_size, (const VmDemand *)(const void *)demands->data, demands->len, &limit);
 }
 
@@ -104,7 +82,7 @@ static gboolean tell_guest(Sandbox *sandbox, GError **error) {
 
 /* What the machine was not made for cannot be plugged in. */
 static gboolean check_target(const Sandbox *sandbox, const VmSize *target, GError **error) {
-  VmSize limit = get_limit(sandbox);
+  VmSize limit = vm_config_get_limit(sandbox->settings);
   if (target->vcpus < sandbox->size.vcpus || target->memory_mib < sandbox->size.memory_mib) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
                 "it has %u CPUs and %" G_GUINT64_FORMAT " MiB, and does not shrink", sandbox->size.vcpus,

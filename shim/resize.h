@@ -11,9 +11,6 @@
 #include "lib/vm-config.h"
 #include "shim/sandbox.h"
 
-/* What the container asks for, before the machine is started or the container is made. */
-VmDemand resize_read_demand(const OciSpec *spec);
-
 /* Decides on the machine's size at its start; the first call's decision stays. */
 void resize_decide(Sandbox *sandbox, VmConfig *config);
 

@@ -26,6 +26,22 @@ extern "C" {
 char *kata_domain_xml(const kata_settings *settings, const char *sandbox_id, const char *root, uint32_t flags,
                       kata_error **err);
 
+/**
+ * kata_domain_xml_for_bundle: as kata_domain_xml(), for the guest that a bundle's container would get now: with the
+ * size that its limits ask for, and the network cards for the interfaces that are in the network namespace its
+ * config.json names by a path. It starts nothing. What an engine or a hook adds to the namespace later, and what
+ * annotations ask the owner for, is not there. A thread of its own looks into the namespace and has ended when the call
+ * returns.
+ * @settings, @sandbox_id, @root: as there.
+ * @bundle: the bundle's directory.
+ * @flags: 0.
+ * Returns: text to be released with kata_free(), or NULL.
+ * Errors: as there; KATA_ERR_NOT_FOUND (no bundle, no such namespace), KATA_ERR_PERMISSION_DENIED (may not enter the
+ * namespace), KATA_ERR_UNSUPPORTED (an interface a guest cannot be connected to). Since: 0.1
+ */
+char *kata_domain_xml_for_bundle(const kata_settings *settings, const char *sandbox_id, const char *root,
+                                 const char *bundle, uint32_t flags, kata_error **err);
+
 #ifdef __cplusplus
 }
 #endif

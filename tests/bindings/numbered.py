@@ -59,6 +59,8 @@ class Offline(unittest.TestCase):
     def test_040_domain_xml(self):
         with kata.Settings({"hypervisor.qemu": {"default_memory": 333}}) as settings:
             xml = kata.domain_xml(settings, "pod", "/run/kata")
+            with self.assertRaisesRegex(kata.NotFound, "/nowhere"):
+                kata.domain_xml(settings, "pod", "/run/kata", bundle="/nowhere")
         self.assertIn("333", xml)
         self.assertIn("<domain", xml)
 

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import xml.etree.ElementTree
 
 import kata_cli
 from network import MANY_BYTES, RECEIVER, SENDER, NetworkTest, require_ip, sh
@@ -151,9 +152,16 @@ class Limits(NetworkTest):
     settings = [("hypervisor.qemu", "rx_rate_limiter_max_rate", "80000000"),
                 ("hypervisor.qemu", "tx_rate_limiter_max_rate", "40000000")]
 
+    def cards(self, document):
+        return [(card.find("target").get("dev"), card.find("mac").get("address"), card.find("mtu").get("size"))
+                for card in xml.etree.ElementTree.fromstring(document).iterfind("devices/interface")]
+
     def test_limits(self):
         self.wires.veth("eth0", "far0", ("10.77.0.2/24", "10.77.0.1/24"))
+        foretold = self.cards(self.ok("xml", "--bundle", self.bundle("true", path=f"/run/netns/{self.wires.pod}")))
+        self.assertEqual([tap for tap, _, _ in foretold], ["tap0_kata", "tap_kata_lo"])
         self.start()
+        self.assertEqual(self.cards(self.ok("xml", "c1")), foretold)
         tc = self.wires.in_pod("tc", "qdisc").decode()
         self.assertRegex(tc, r"qdisc tbf \S+ dev tap0_kata root .*rate 80Mbit")
         self.assertRegex(tc, r"qdisc tbf \S+ dev eth0 root .*rate 40Mbit")

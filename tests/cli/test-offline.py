@@ -288,7 +288,17 @@ class WithoutContainers(kata_cli.CliTest):
         self.assertEqual(domain.tag, "domain")
         self.assertEqual(domain.findtext("os/kernel"), kata_cli.KERNEL)
         self.assertEqual(domain.findtext("title"), "c9")
+        self.assertEqual(domain.findall("devices/interface"), [])
         self.fails("no such directory", "xml", "--bundle", self.world.path("none"))
+
+    def test_xml_of_a_bundle_with_limits(self):
+        """256 MiB and one CPU are what the settings say, the rest is the container's."""
+        resources = {"memory": {"limit": 64 << 20}, "cpu": {"quota": 50000, "period": 100000}}
+        bundle = self.world.bundle("true", rootfs=False, change=lambda d: d["linux"].update(resources=resources))
+        domain = xml.etree.ElementTree.fromstring(self.ok("xml", "--bundle", bundle))
+        self.assertEqual((domain.findtext("memory"), domain.findtext("vcpu")), ("320", str(min(2, os.cpu_count()))))
+        self.fails("network namespace '/nowhere'", "xml", "--bundle", self.world.bundle(
+            "true", rootfs=False, change=lambda d: d["linux"].update(namespaces=[{"type": "network", "path": "/nowhere"}])))
 
 
 class BadBundles(kata_cli.CliTest):

@@ -139,6 +139,7 @@ static void a_null_handle_is_an_error(void **state) {
   assert_refused(-1, kata_settings_set(NULL, "runtime", "enable_debug", "true", err));
   assert_refused(NULL, kata_settings_get(NULL, "runtime", "enable_debug", err));
   assert_refused(NULL, kata_domain_xml(NULL, "id", "/run/kata", 0, err));
+  assert_refused(NULL, kata_domain_xml_for_bundle(NULL, "id", "/run/kata", "/tmp", 0, err));
   assert_refused(NULL, kata_sandbox_create(NULL, "id", NULL, 0, err));
   assert_refused(NULL, kata_sandbox_open(NULL, "id", 0, err));
   assert_refused(NULL, kata_sandbox_list(NULL, 0, err));
@@ -221,6 +222,10 @@ static void null_arguments_and_unknown_flags_are_errors(void **state) {
   assert_refused(NULL, kata_domain_xml(settings, "a/b", "/run/kata", 0, err));
   assert_refused(NULL, kata_domain_xml(settings, "id", NULL, 0, err));
   assert_refused(NULL, kata_domain_xml(settings, "id", "/run/kata", ALL_FLAGS, err));
+  assert_refused(NULL, kata_domain_xml_for_bundle(settings, NULL, "/run/kata", "/tmp", 0, err));
+  assert_refused(NULL, kata_domain_xml_for_bundle(settings, "id", NULL, "/tmp", 0, err));
+  assert_refused(NULL, kata_domain_xml_for_bundle(settings, "id", "/run/kata", NULL, 0, err));
+  assert_refused(NULL, kata_domain_xml_for_bundle(settings, "id", "/run/kata", "/tmp", ALL_FLAGS, err));
   const char *const wrong_ids[] = {NULL, "", ".", "..", "a/b", "a b", "\xff"};
   for (size_t i = 0; i < N_ELEMENTS(wrong_ids); i++) {
     assert_refused(NULL, kata_sandbox_create(ctx, wrong_ids[i], NULL, 0, err));

@@ -148,3 +148,21 @@ func (s *Settings) DomainXML(sandboxID, root string) (string, error) {
 	text := C.kata_domain_xml(pointer, cid, croot, 0, &cerr)
 	return takeText(text, cerr)
 }
+
+// DomainXMLForBundle is DomainXML, of the size and with the network cards for the container of a bundle.
+func (s *Settings) DomainXMLForBundle(sandboxID, root, bundle string) (string, error) {
+	pointer, end, err := s.use()
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	cid, free := cString(sandboxID)
+	defer free()
+	croot, free := cString(root)
+	defer free()
+	cbundle, free := cString(bundle)
+	defer free()
+	var cerr *C.kata_error
+	text := C.kata_domain_xml_for_bundle(pointer, cid, croot, cbundle, 0, &cerr)
+	return takeText(text, cerr)
+}

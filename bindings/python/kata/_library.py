@@ -66,6 +66,7 @@ PROTOTYPES: Dict[str, Tuple[Any, Sequence[Any]]] = {
     "kata_settings_get": (TEXT, [HANDLE, c_char_p, c_char_p, ERR]),
     "kata_settings_to_text": (TEXT, [HANDLE]),
     "kata_domain_xml": (TEXT, [HANDLE, c_char_p, c_char_p, c_uint32, ERR]),
+    "kata_domain_xml_for_bundle": (TEXT, [HANDLE, c_char_p, c_char_p, c_char_p, c_uint32, ERR]),
     # sandbox.h
     "kata_sandbox_create": (HANDLE, [HANDLE, c_char_p, HANDLE, c_uint32, ERR]),
     "kata_sandbox_open": (HANDLE, [HANDLE, c_char_p, c_uint32, ERR]),

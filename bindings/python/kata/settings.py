@@ -67,7 +67,12 @@ class Settings(Handle):
         return json.loads(self._text("kata_settings_describe", 0))["settings"]
 
 
-def domain_xml(settings: Settings, sandbox_id: str, root: StrPath = "/run/kata") -> str:
-    """The libvirt domain XML of a sandbox with these settings; starts nothing."""
+def domain_xml(settings: Settings, sandbox_id: str, root: StrPath = "/run/kata",
+               bundle: Optional[StrPath] = None) -> str:
+    """The libvirt domain XML of a sandbox with these settings, of the size and with the network cards for the container
+    of a bundle, if one is given; starts nothing."""
     with settings._use() as pointer:  # pylint: disable=protected-access
+        if bundle is not None:
+            return call_text("kata_domain_xml_for_bundle", pointer, sandbox_id.encode(), to_bytes(root), to_bytes(bundle),
+                             0)
         return call_text("kata_domain_xml", pointer, sandbox_id.encode(), to_bytes(root), 0)
