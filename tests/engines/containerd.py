@@ -31,7 +31,7 @@ class Containerd:
     def __init__(self, world, more=NO_CRI):
         self.world = world
         # The owners' directories are below /run/kata/NAMESPACE.
-        self.namespace = os.path.basename(world.base)
+        self.namespace = os.path.basename(world.base).replace("_", "Z")  # no two "_" in a row, none at its end
         self.state = world.path("containerd/state")
         self.config = world.path("containerd.toml")
         self.log = world.path("containerd.log")

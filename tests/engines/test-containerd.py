@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """containerd with its runc shim, whose binary is katactl."""
 import glob
+import json
 import os
 import random
 import shutil
@@ -11,7 +12,10 @@ import time
 import unittest
 
 import engines
+import ttrpc
 from engines import EngineWorld, Terminal, wait_for
+
+RESOURCES = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 
 CONFIG = """\
 version = 2
@@ -34,7 +38,7 @@ class ContainerdTest(unittest.TestCase):
         cls.addClassCleanup(cls.world.close)
         world = cls.world
         # containerd gives the runtime a directory of this name below /run/containerd/runc, wherever its own state is.
-        cls.namespace = os.path.basename(world.base)
+        cls.namespace = os.path.basename(world.base).replace("_", "Z")  # no two "_" in a row, none at its end
         cls.runtime = world.runtime("kata")
         with open(world.path("config.toml"), "w", encoding="utf-8") as file:
             file.write(CONFIG.format(base=world.base))
@@ -135,7 +139,8 @@ class ContainerdTest(unittest.TestCase):
     def test_life_of_a_task(self):
         os.mkdir(self.world.path("v"))
         mount = f"type=bind,src={self.world.path('v')},dst=/v,options=rbind:rw"
-        self.ok(*self.box("-d", "--mount", mount), "k", "/bin/sh", "-c",
+        cgroup = "type=cgroup,src=cgroup,dst=/sys/fs/cgroup,options=ro"
+        self.ok(*self.box("-d", "--mount", mount, "--mount", cgroup), "k", "/bin/sh", "-c",
                 "trap 'exit 7' TERM; echo up >/v/up; while :; do sleep 0.1; done")
         wait_for(lambda: os.path.exists(self.world.path("v/up")), "the container's file")
         inside = self.ctr("task", "exec", "--exec-id", "e1", "k", "/bin/sh", "-c", "echo in; exit 5")
@@ -146,11 +151,24 @@ class ContainerdTest(unittest.TestCase):
         self.ok("task", "resume", "k")
         self.assertIn("RUNNING", self.ok("task", "ls"))
         self.assertRegex(self.ok("task", "metrics", "k"), "memory.usage_in_bytes +[1-9]")
+        self.check_update("k")
         self.ok("task", "kill", "k")
         wait_for(lambda: "STOPPED" in self.ok("task", "ls"), "the container's end")
         removed = self.ctr("task", "rm", "k")
         self.assertIn("non-zero exit code 7", removed.stdout + removed.stderr)
         self.ok("containers", "rm", "k")
+
+    def check_update(self, container):
+        """ctr has no command for it: what CRI sends the shim, which calls "update --resources=-"."""
+        folder = f"containerd/state/io.containerd.runtime.v2.task/{self.namespace}/{container}"
+        with open(self.world.path(f"{folder}/address"), encoding="utf-8") as file:
+            client = ttrpc.Client(file.read())
+        self.addCleanup(client.close)
+        resources = {1: RESOURCES, 2: json.dumps({"pids": {"limit": 50}, "cpu": {"quota": 50000, "period": 100000}})}
+        self.assertEqual(client.call("containerd.task.v2.Task", "Update", {1: container, 2: resources}), ("OK", {}))
+        limits = self.ok("task", "exec", "--exec-id", "e2", container, "/bin/sh", "-c",
+                         "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max")
+        self.assertEqual(limits, "50\n50000 100000\n")
 
     def find_shims(self):
         return [pid for pid, line in self.world.processes() if line.split()[0].endswith("containerd-shim-runc-v2")]

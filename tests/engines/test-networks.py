@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Podman's networks and pods, in a network namespace that stands for the host's."""
+import json
 import os
 import subprocess
 import unittest
@@ -75,19 +76,43 @@ class Networks(unittest.TestCase):
 
     def test_pod(self):
         podman = self.podman
-        podman.ok("pod", "create", "--name", "p", "--infra-image", IMAGE, "--infra-command", "sleep 1000")
+        podman.ok("pod", "create", "--name", "p", "--infra-image", IMAGE, "--infra-command", "sleep 1000",
+                  "-p", "8081:80")
         podman.ok("run", "-d", "--pod", "p", "--name", "one", IMAGE, "sh", "-c",
-                  "echo page >/tmp/page; exec httpd -f -p 80 -h /tmp")
+                  "echo page >/tmp/page; echo said; exec httpd -f -p 80 -h /tmp")
         podman.ok("run", "-d", "--pod", "p", "--name", "two", IMAGE, "sleep", "1000")
         self.assertEqual(len(self.machines()), 1)
         wait_for(lambda: podman.run("exec", "two", "wget", "-q", "-O", "-", "http://127.0.0.1/page").stdout == "page\n",
                  "the other container's page", 60)
         self.assertEqual(self.inside("one", "readlink /proc/self/ns/ipc"), self.inside("two", "readlink /proc/self/ns/ipc"))
+        self.assertEqual(self.fetch("127.0.0.1:8081/page"), "page\n")
+        self.check_pod_commands()
         podman.ok("rm", "-ft", "0", "one")
         self.inside("two", "true")
         self.assertIn("Running", podman.ok("pod", "ps") + podman.ok("pod", "inspect", "p"))
+        podman.ok("pod", "stop", "-t", "0", "p")
+        self.assertEqual(self.state_of("two"), "exited")
+        podman.ok("pod", "start", "p")
+        self.assertEqual(len(self.machines()), 1)
+        self.assertEqual(self.inside("two", "hostname"), "p")
         podman.ok("pod", "rm", "-ft", "0", "p")
         self.world.assert_nothing_left()
+
+    def state_of(self, container):
+        return self.podman.ok("inspect", "--format", "{{.State.Status}}", container)
+
+    def check_pod_commands(self):
+        """On the pod "p" with its containers "one" and "two"."""
+        podman = self.podman
+        self.assertIn("said", podman.ok("pod", "logs", "p"))
+        # Podman shows each pid namespace once; those of the processes that stand for containers are the host's.
+        self.assertRegex(podman.ok("pod", "top", "p", "pid"), "^PID\n[0-9]")
+        stats = json.loads(podman.ok("pod", "stats", "--no-stream", "--format", "json", "p"))
+        self.assertEqual(len(stats), 3, stats)
+        podman.ok("pod", "pause", "p")
+        self.assertEqual([self.state_of("one"), self.state_of("two")], ["paused", "paused"])
+        podman.ok("pod", "unpause", "p")
+        self.inside("one", "true")
 
     def test_play_kube(self):
         podman = self.podman

@@ -163,8 +163,14 @@ class OneContainer(PodmanTest):
         effective = int(re.search("CapEff:\t(.*)", self.inside("cat", "/proc/self/status")).group(1), 16)
         self.assertEqual((effective & 1, effective >> 19 & 1), (0, 1))
 
-    def test_hostname(self):
+    def test_hostname_and_no_network(self):
         self.assertEqual(self.inside("hostname"), "a-name")
+        self.assertEqual(re.findall(r"^\d+: (\w+)", self.inside("ip", "-o", "link"), re.M), ["lo"])
+
+    def test_volume(self):
+        self.inside("sh", "-c", "echo from the guest >/v/file")
+        with open(self.world.path("v/file"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "from the guest\n")
 
     def test_top_and_stats(self):
         # Podman itself looks at the host's process that stands for the container; for options of ps it runs ps in there.
