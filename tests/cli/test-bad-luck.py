@@ -3,6 +3,7 @@
 """What may go wrong around a guest: programs killed, files missing, a guest that never answers. Nothing is left."""
 import glob
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -172,6 +173,50 @@ class Missing(kata_cli.CliTest):
             self.world.run("--root", full, "delete", "--force", "c1")
             kata_cli.wait_for(lambda: subprocess.run(["umount", full], check=False,
                                                      stderr=subprocess.DEVNULL).returncode == 0, "the unmount", 15)
+
+    def small_disk(self, name):
+        path = self.world.path(name)
+        os.mkdir(path)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", path], check=True)
+        self.addCleanup(lambda: kata_cli.wait_for(lambda: subprocess.run(
+            ["umount", path], check=False, stderr=subprocess.DEVNULL).returncode == 0, "the unmount", 15))
+        return path
+
+    def tearDown(self):
+        if self.count_faults() > self.faults_before:
+            print(self.world.owner_log())
+
+    def test_bundle_on_a_full_disk(self):
+        """What the guest writes fails as on the host, and succeeds once there is room again."""
+        full = self.small_disk("full")
+        bundle = shutil.copytree(self.world.bundle("sleep", "1000"), f"{full}/b", symlinks=True)
+        subprocess.run(["dd", "if=/dev/zero", f"of={full}/fill", "bs=4k"], stderr=subprocess.DEVNULL, check=False)
+        self.fails("No space left on device", "create", "--bundle", bundle, "--pid-file", f"{full}/pid", "c1")
+        self.assertEqual(sorted(os.listdir(full)), ["b", "fill"])
+        self.assertEqual(self.ok("list", "-q"), "")
+        self.ok("run", "-d", "--bundle", bundle, "c1")
+        write = ("exec", "c1", "sh", "-c", "dd if=/dev/zero of=/file bs=1000 count=100 && sync")
+        self.fails("No space left on device", *write)
+        self.assertEqual(self.ok("exec", "c1", "echo", "fine"), "fine\n")
+        os.unlink(f"{full}/fill")
+        self.assertEqual(self.world.run(*write).returncode, 0)
+        self.assertEqual(os.path.getsize(f"{bundle}/rootfs/file"), 100000)
+        self.ok("delete", "--force", "c1")
+
+    def test_tmp_is_full(self):
+        """Nobody needs room there: a container runs as ever."""
+        bundle = self.world.bundle("echo", "fine")
+        # This world's directory and the build's stay where they are.
+        script = """set -e; mount --rbind /tmp /mnt; mount -t tmpfs -o size=16k tmpfs /tmp
+            for path in $KEPT; do mkdir -p $path; mount --bind /mnt${path#/tmp} $path; done
+            ! dd if=/dev/zero of=/tmp/fill bs=4k 2>/dev/null
+            "$@" """
+        kept = [path for path in (self.world.base, kata_cli.BUILD) if path.startswith("/tmp/")]
+        result = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", kata_cli.KATACTL, "run", "--bundle", bundle, "c1"],
+                                env=dict(self.world.env, KEPT=" ".join(kept)), stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, check=False, timeout=kata_cli.PATIENCE)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "fine\n", ""))
+        self.world.assert_nothing_left()
 
 
 class Hostile(kata_cli.CliTest):
