@@ -4,15 +4,16 @@
 #include "commands.h"
 
 /* What holds for containers in our guests: crun runs them on a kernel with cgroup v2, seccomp and no Linux security
- * module beside capabilities. */
+ * module beside capabilities. Of mount options those that have an effect: not "remount", nor the recursive ones for
+ * times, which crun 1.8 mistakes. */
 static const char features[] =
     "{"
     "'ociVersionMin':'1.0.0','ociVersionMax':'1.2.0',"
     "'hooks':['prestart','createRuntime','createContainer','startContainer','poststart','poststop'],"
     "'mountOptions':['async','atime','bind','defaults','dev','diratime','dirsync','exec','lazytime','mand','noatime',"
     "'nodev','nodiratime','noexec','nolazytime','nomand','norelatime','nostrictatime','nosuid','private','rbind',"
-    "'relatime','remount','ro','rprivate','rshared','rslave','runbindable','rw','shared','slave','strictatime','suid',"
-    "'sync','tmpcopyup','unbindable'],"
+    "'rdev','relatime','rexec','rnodev','rnoexec','rnosuid','ro','rprivate','rro','rrw','rshared','rslave','rsuid',"
+    "'runbindable','rw','shared','slave','strictatime','suid','sync','tmpcopyup','unbindable'],"
     "'linux':{"
     "'namespaces':['cgroup','ipc','mount','network','pid','user','uts'],"
     "'capabilities':['CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_DAC_READ_SEARCH','CAP_FOWNER','CAP_FSETID','CAP_KILL',"

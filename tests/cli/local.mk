@@ -13,6 +13,7 @@ CLI_TESTS = \
 	tests/cli/test-watch.py \
 	tests/cli/test-size.py \
 	tests/cli/test-storage.py \
+	tests/cli/test-mount-options.py \
 	tests/cli/test-checkpoint.py \
 	tests/cli/test-template.py \
 	tests/cli/test-states.py \
