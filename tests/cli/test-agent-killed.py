@@ -14,6 +14,7 @@ import kata_cli
 DIE_AT = os.path.join(kata_cli.BUILD, "tests/vm/die-at")
 # x86_64's numbers of system calls: <asm/unistd_64.h>. NUMBER or NUMBER:ARGUMENT:VALUE.
 MS_MOVE, AF_INET, AF_VSOCK = 8192, 2, 40
+MEMFD_FLAGS = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
 FIFO_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 # What PID 1 does there, which call that is, and which words of the error say in which step of the owner it was.
 BEFORE_IT_SERVES = "the guest did not come up"
@@ -29,9 +30,9 @@ STARTING = [
     ("loopback", f"41:0:{AF_INET}", BEFORE_IT_SERVES),                 # socket
     ("signals", "289", BEFORE_IT_SERVES),                              # signalfd4
     ("address", f"41:0:{AF_VSOCK}", BEFORE_IT_SERVES),                 # socket
-    ("share", "165:3:0", WHILE_IT_SERVES),                             # mount of virtio-fs
-    ("container", "319", "CreateContainer"),                           # memfd_create, for crun
-    ("process", "56", "CreateContainer"),                              # clone
+    ("helper", "56", WHILE_IT_SERVES),                                 # clone, for who mounts virtio-fs
+    ("container", f"319:1:{MEMFD_FLAGS}", "CreateContainer"),          # memfd_create, for crun
+    ("process", "53", "CreateContainer"),                              # socketpair, to hear of crun's start
     ("exec.fifo", f"257:2:{FIFO_FLAGS}", "StartContainer"),            # openat
 ]
 # The kernel's panic ends QEMU; a busy machine gets its time.
