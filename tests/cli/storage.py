@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from kata_cli import fill_rootfs, skip
+from kata_cli import fill_rootfs, skip, wait_for
 
 NO_SHARE = [("hypervisor.qemu", "shared_fs", '"none"')]
 
@@ -47,14 +47,26 @@ def loop_device(image, *options):
         call(tool("losetup"), "--detach", device)
 
 
+def is_free(device):
+    try:
+        os.close(os.open(device, os.O_RDONLY | os.O_EXCL))
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def mounted(device, place, *options):
+    """Where mounts do not propagate, as in a container, whoever makes itself a mount namespace meanwhile, such as the
+    owner of another test's guest, keeps a copy of this one until it ends."""
     os.makedirs(place, exist_ok=True)
     call("mount", *options, device, place)
     try:
         yield place
     finally:
         call("umount", place)
+        if device.startswith("/"):
+            wait_for(lambda: is_free(device), f"{device} to be nobody's", 600)
 
 
 def loops_of(path):
