@@ -97,11 +97,8 @@ static char *format_text(const char *level, const char *message, const char *sta
   return g_string_free(line, FALSE);
 }
 
-/* The compiler has been given paths as seen from the build directory. */
 static void add_place(struct json_object *object, const LogPlace *place) {
-  const char *file = place->file;
-  while (g_str_has_prefix(file, "../")) file += 3;
-  g_autofree char *text = g_strdup_printf("%s:%s", file, place->line);
+  g_autofree char *text = g_strdup_printf("%s:%s", place->file, place->line);
   json_object_object_add(object, "file", json_object_new_string(text));
   json_object_object_add(object, "func", json_object_new_string(place->function));
 }

@@ -65,7 +65,7 @@ static void test_json(void **state) {
 }
 
 static void test_places(void **state) {
-  const LogPlace place = {"../katactl/app.c", "45", "app_report"};
+  const LogPlace place = {"katactl/app.c", "45", "app_report"};
   g_autofree char *text = log_format_line(LOG_FORMAT_TEXT, "info", "word", STAMP, &place);
   assert_string_equal(text, TEXT_HEAD "word func=\"app_report()\" file=\"app.c:45\"\n");
   g_autofree char *line = log_format_line(LOG_FORMAT_JSON, "error", "word", STAMP, &place);
