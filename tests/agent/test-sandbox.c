@@ -183,7 +183,7 @@ static void create_with_pidns(const char *id, const char *script) {
   harness_start_container(id);
 }
 
-/* The agent's child that bears this name. */
+/* The agent's child that bears this name, which it gives itself a moment after its birth. */
 static pid_t find_pause(void) {
   g_autofree char *path = g_strdup_printf("/proc/%1$d/task/%1$d/children", (int)harness_agent_pid());
   g_autofree char *children = NULL;
@@ -196,6 +196,12 @@ static pid_t find_pause(void) {
       return (pid_t)atoi(*pid);
   }
   return 0;
+}
+
+static pid_t wait_for_pause(void) {
+  pid_t found = 0;
+  for (int waited = 0; (found = find_pause()) == 0 && waited < HARNESS_CALL_MS; waited++) g_usleep(1000);
+  return found;
 }
 
 static guint64 private_memory_kib(pid_t pid) {
@@ -225,7 +231,7 @@ static void test_first_pid_namespace(void **state) {
   assert_string_equal(runs->str, "runs\n");
   harness_remove("late");
   harness_remove("pod");
-  pid_t made = find_pause();
+  pid_t made = wait_for_pause();
   assert_true(made > 0);
   assert_int_equal(kill(made, SIGKILL), 0);
   while (find_pause() == made) g_usleep(1000);
@@ -238,7 +244,7 @@ static void test_pid_namespace(void **state) {
   g_autoptr(GString) pid = harness_read_all("one", "", FALSE);
   assert_true(atoi(pid->str) > 1);
   assert_int_equal(harness_wait("one", ""), 0);
-  pid_t pause_pid = find_pause();
+  pid_t pause_pid = wait_for_pause();
   assert_true(pause_pid > 0);
   harness_remove("one");
 
@@ -334,7 +340,7 @@ static void test_pid_namespace_of_sandbox(void **state) {
   Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
   request.sandbox_pidns = TRUE;
   harness_must("CreateSandbox", &request.base);
-  assert_true(find_pause() > 0);
+  assert_true(wait_for_pause() > 0);
   harness_create("one", "echo $$; exec sleep 1212");
   harness_start_container("one");
   g_autoptr(GBytes) pid = harness_read("one", "", 20);
