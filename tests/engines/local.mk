@@ -21,4 +21,5 @@ EXTRA_DIST += tests/engines/engines.py tests/engines/containerd.py tests/engines
 .PHONY: check-engines
 ENGINES_TESTS = $(ENGINE_TESTS) $(OCI_TESTS)
 check-engines: $(BUILT_SOURCES)
+	@$(MKDIR_P) tests/engines tests/oci
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(ENGINES_TESTS)' TEST_SUITE_LOG=test-suite-engines.log
