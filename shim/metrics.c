@@ -30,19 +30,47 @@ static guint64 get_field(const ProtobufCMessage *message, const char *name) {
   return field != NULL ? G_STRUCT_MEMBER(guint64, message, field->offset) : 0;
 }
 
-/* Both messages count the same of a network under the same names as the agent's. */
+static void set_text(ProtobufCMessage *message, const char *name, char *text) {
+  const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+  G_STRUCT_MEMBER(char *, message, field->offset) = text;
+}
+
+static ProtobufCMessage *new_message(const ProtobufCMessageDescriptor *type) {
+  ProtobufCMessage *message = g_malloc0(type->sizeof_message);
+  protobuf_c_message_init(type, message);
+  return message;
+}
+
+/* Both versions count the same of a network under the same names as the agent's. */
 static gpointer *build_networks(const Grpc__StatsContainerResponse *stats, const ProtobufCMessageDescriptor *type) {
   gpointer *networks = g_new0(gpointer, stats->n_network_stats + 1);
   for (size_t i = 0; i < stats->n_network_stats; i++) {
-    ProtobufCMessage *network = g_malloc0(type->sizeof_message);
-    protobuf_c_message_init(type, network);
+    ProtobufCMessage *network = new_message(type);
     for (unsigned k = 0; k < type->n_fields; k++)
       set_field(network, type->fields[k].name, get_field(&stats->network_stats[i]->base, type->fields[k].name));
-    const ProtobufCFieldDescriptor *name = protobuf_c_message_descriptor_get_field_by_name(type, "name");
-    G_STRUCT_MEMBER(char *, network, name->offset) = stats->network_stats[i]->name;
+    set_text(network, "name", stats->network_stats[i]->name);
     networks[i] = network;
   }
   return networks;
+}
+
+/* usage: what that version calls the bytes in use. */
+static gpointer *build_huge_pages(const Grpc__CgroupStats *cgroup, const ProtobufCMessageDescriptor *type,
+                                  const char *usage, size_t *ret_n) {
+  size_t length = cgroup != NULL ? cgroup->n_hugetlb_stats : 0, n = 0;
+  gpointer *list = g_new0(gpointer, length + 1);
+  for (size_t i = 0; i < length; i++) {
+    const Grpc__HugetlbStats *from = cgroup->hugetlb_stats[i]->value;
+    if (from == NULL) continue; /* the guest may leave an entry of a map without one */
+    ProtobufCMessage *pages = new_message(type);
+    set_field(pages, usage, from->usage);
+    set_field(pages, "max", from->max_usage);
+    set_field(pages, "failcnt", from->failcnt);
+    set_text(pages, "pagesize", cgroup->hugetlb_stats[i]->key);
+    list[n++] = pages;
+  }
+  *ret_n = n;
+  return list;
 }
 
 static void free_list(gpointer *list, gsize length) {
@@ -187,26 +215,16 @@ static Google__Protobuf__Any *build1(const Grpc__StatsContainerResponse *stats) 
     add_block1(cgroup->blkio_stats, operations, &blkio.n_io_serviced_recursive, &blkio.io_serviced_recursive);
     metrics.blkio = &blkio;
   }
-  gsize n_huge = cgroup != NULL ? cgroup->n_hugetlb_stats : 0;
-  g_autofree Io__Containerd__Cgroups__V1__HugetlbStat *huge =
-      g_new(Io__Containerd__Cgroups__V1__HugetlbStat, n_huge + 1);
-  g_autofree gpointer *huge_list = g_new0(gpointer, n_huge + 1);
-  for (gsize i = 0; i < n_huge; i++) {
-    io__containerd__cgroups__v1__hugetlb_stat__init(&huge[i]);
-    huge[i].usage = cgroup->hugetlb_stats[i]->value->usage;
-    huge[i].max = cgroup->hugetlb_stats[i]->value->max_usage;
-    huge[i].failcnt = cgroup->hugetlb_stats[i]->value->failcnt;
-    huge[i].pagesize = cgroup->hugetlb_stats[i]->key;
-    huge_list[i] = &huge[i];
-  }
-  metrics.hugetlb = (Io__Containerd__Cgroups__V1__HugetlbStat **)huge_list;
-  metrics.n_hugetlb = n_huge;
+  gpointer *huge_pages =
+      build_huge_pages(cgroup, &io__containerd__cgroups__v1__hugetlb_stat__descriptor, "usage", &metrics.n_hugetlb);
+  metrics.hugetlb = (Io__Containerd__Cgroups__V1__HugetlbStat **)huge_pages;
   gpointer *networks = build_networks(stats, &io__containerd__cgroups__v1__network_stat__descriptor);
   metrics.network = (Io__Containerd__Cgroups__V1__NetworkStat **)networks;
   metrics.n_network = stats->n_network_stats;
   Google__Protobuf__Any *any = pack(&metrics.base);
   free_list((gpointer *)blkio.io_service_bytes_recursive, blkio.n_io_service_bytes_recursive);
   free_list((gpointer *)blkio.io_serviced_recursive, blkio.n_io_serviced_recursive);
+  free_list(huge_pages, metrics.n_hugetlb);
   free_list(networks, stats->n_network_stats);
   return any;
 }
@@ -286,24 +304,14 @@ static Google__Protobuf__Any *build2(const Grpc__StatsContainerResponse *stats) 
   io.usage = (Io__Containerd__Cgroups__V2__IOEntry **)disks->pdata;
   io.n_usage = disks->len;
   metrics.io = &io;
-  gsize n_huge = cgroup != NULL ? cgroup->n_hugetlb_stats : 0;
-  g_autofree Io__Containerd__Cgroups__V2__HugeTlbStat *huge =
-      g_new(Io__Containerd__Cgroups__V2__HugeTlbStat, n_huge + 1);
-  g_autofree gpointer *huge_list = g_new0(gpointer, n_huge + 1);
-  for (gsize i = 0; i < n_huge; i++) {
-    io__containerd__cgroups__v2__huge_tlb_stat__init(&huge[i]);
-    huge[i].current = cgroup->hugetlb_stats[i]->value->usage;
-    huge[i].max = cgroup->hugetlb_stats[i]->value->max_usage;
-    huge[i].failcnt = cgroup->hugetlb_stats[i]->value->failcnt;
-    huge[i].pagesize = cgroup->hugetlb_stats[i]->key;
-    huge_list[i] = &huge[i];
-  }
-  metrics.hugetlb = (Io__Containerd__Cgroups__V2__HugeTlbStat **)huge_list;
-  metrics.n_hugetlb = n_huge;
+  gpointer *huge_pages =
+      build_huge_pages(cgroup, &io__containerd__cgroups__v2__huge_tlb_stat__descriptor, "current", &metrics.n_hugetlb);
+  metrics.hugetlb = (Io__Containerd__Cgroups__V2__HugeTlbStat **)huge_pages;
   gpointer *networks = build_networks(stats, &io__containerd__cgroups__v2__network_stat__descriptor);
   metrics.network = (Io__Containerd__Cgroups__V2__NetworkStat **)networks;
   metrics.n_network = stats->n_network_stats;
   Google__Protobuf__Any *any = pack(&metrics.base);
+  free_list(huge_pages, metrics.n_hugetlb);
   free_list(networks, stats->n_network_stats);
   return any;
 }

@@ -53,6 +53,15 @@ static Google__Protobuf__Any *build(gboolean version2) {
   cgroup.memory_stats = &memory;
   cgroup.pids_stats = &pids;
   cgroup.blkio_stats = &blkio;
+  Grpc__HugetlbStats pages = GRPC__HUGETLB_STATS__INIT;
+  pages.usage = 31, pages.max_usage = 32, pages.failcnt = 33;
+  Grpc__CgroupStats__HugetlbStatsEntry sizes[] = {GRPC__CGROUP_STATS__HUGETLB_STATS_ENTRY__INIT,
+                                                  GRPC__CGROUP_STATS__HUGETLB_STATS_ENTRY__INIT};
+  Grpc__CgroupStats__HugetlbStatsEntry *huge[] = {&sizes[0], &sizes[1]};
+  sizes[0].key = (char *)"1GB"; /* without a value, as only a hostile guest says it */
+  sizes[1].key = (char *)"2MB", sizes[1].value = &pages;
+  cgroup.hugetlb_stats = huge;
+  cgroup.n_hugetlb_stats = 2;
   Grpc__NetworkStats network = GRPC__NETWORK_STATS__INIT;
   network.name = (char *)"eth0";
   network.rx_bytes = 21;
@@ -88,6 +97,11 @@ static void test_version1(void **state) {
   assert_string_equal(metrics->network[0]->name, "eth0");
   assert_int_equal(metrics->network[0]->rx_bytes, 21);
   assert_int_equal(metrics->network[0]->tx_dropped, 22);
+  assert_int_equal(metrics->n_hugetlb, 1);
+  assert_string_equal(metrics->hugetlb[0]->pagesize, "2MB");
+  assert_int_equal(metrics->hugetlb[0]->usage, 31);
+  assert_int_equal(metrics->hugetlb[0]->max, 32);
+  assert_int_equal(metrics->hugetlb[0]->failcnt, 33);
   io__containerd__cgroups__v1__metrics__free_unpacked(metrics, NULL);
 }
 
@@ -110,6 +124,11 @@ static void test_version2(void **state) {
   assert_int_equal(metrics->io->usage[0]->wbytes, 512);
   assert_int_equal(metrics->io->usage[0]->rios, 3);
   assert_int_equal(metrics->network[0]->rx_bytes, 21);
+  assert_int_equal(metrics->n_hugetlb, 1);
+  assert_string_equal(metrics->hugetlb[0]->pagesize, "2MB");
+  assert_int_equal(metrics->hugetlb[0]->current, 31);
+  assert_int_equal(metrics->hugetlb[0]->max, 32);
+  assert_int_equal(metrics->hugetlb[0]->failcnt, 33);
   io__containerd__cgroups__v2__metrics__free_unpacked(metrics, NULL);
 }
 
