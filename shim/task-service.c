@@ -59,8 +59,6 @@ static void answer(ServiceJob *job, gboolean done, GError *const *error) {
     fail(job, *error);
 }
 
-static gboolean save(Sandbox *sandbox, GError **error) { return store_save(sandbox, error); }
-
 /* ---- create, start, delete ---- */
 
 static void task_create(ServiceJob *job) {
@@ -181,7 +179,7 @@ static void task_start(ServiceJob *job) {
     fail(job, error);
     return;
   }
-  if (!save(sandbox, &error)) g_warning("%s", error->message);
+  if (!store_save(sandbox, &error)) g_warning("%s", error->message);
   Containerd__Task__V2__StartResponse reply = CONTAINERD__TASK__V2__START_RESPONSE__INIT;
   reply.pid = task_pid(sandbox, process);
   ttrpc_call_reply(job->call, &reply.base);
