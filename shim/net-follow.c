@@ -237,18 +237,12 @@ void net_follow_start(Sandbox *sandbox) {
   g_mutex_unlock(&self->lock);
 }
 
-static void clear_source(guint *id) {
-  GSource *source = *id != 0 ? g_main_context_find_source_by_id(NULL, *id) : NULL;
-  if (source != NULL) g_source_destroy(source);
-  *id = 0;
-}
-
 void net_follow_end(Sandbox *sandbox) {
   NetFollow *self = sandbox->follow;
   g_mutex_lock(&self->lock);
   self->is_ending = TRUE;
-  clear_source(&self->watch);
-  clear_source(&self->timer);
+  g_clear_handle_id(&self->watch, g_source_remove);
+  g_clear_handle_id(&self->timer, g_source_remove);
   g_mutex_unlock(&self->lock);
 }
 

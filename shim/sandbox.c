@@ -423,17 +423,11 @@ void sandbox_watch(Sandbox *sandbox) {
   g_mutex_unlock(&sandbox->lock);
 }
 
-static void clear_source(guint *id) {
-  GSource *source = *id != 0 ? g_main_context_find_source_by_id(NULL, *id) : NULL;
-  if (source != NULL) g_source_destroy(source);
-  *id = 0;
-}
-
 void sandbox_unwatch(Sandbox *sandbox) {
   g_mutex_lock(&sandbox->lock);
-  clear_source(&sandbox->vm_watch);
-  clear_source(&sandbox->daemon_watch);
-  clear_source(&sandbox->console_watch);
+  g_clear_handle_id(&sandbox->vm_watch, g_source_remove);
+  g_clear_handle_id(&sandbox->daemon_watch, g_source_remove);
+  g_clear_handle_id(&sandbox->console_watch, g_source_remove);
   g_mutex_unlock(&sandbox->lock);
 }
 
