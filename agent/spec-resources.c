@@ -5,6 +5,7 @@
 
 #include "agent/cpuset.h"
 #include "common/error.h"
+#include "common/protobuf-text.h"
 
 #define BURST_FILE "cpu.max.burst"
 /* Weights of block devices in OCI documents; cgroup version 2 counts from 1 to 10000. */
@@ -109,11 +110,6 @@ static void prepare_memory(OciResources *resources, const SpecKernel *kernel) {
   prepare_swappiness(resources, kernel);
 }
 
-static void set_string(char **field, char *value) {
-  if (*field != (char *)protobuf_c_empty_string) g_free(*field);
-  *field = value;
-}
-
 static gboolean check_idle(const Grpc__LinuxCPU *cpu, GError **error) {
   if (cpu->idle_given_case == 0 || cpu->idle == 0 || cpu->idle == 1) return TRUE;
   g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "cpu.idle is %" G_GINT64_FORMAT ": it can be 0 or 1",
@@ -141,7 +137,8 @@ static gboolean translate(const List *list, GError **error) {
   g_autoptr(GArray) there = wanted ? cpuset_parse(list->guest, "the guest's list", error) : NULL;
   if (!there) return FALSE;
   g_autoptr(GArray) chosen = cpuset_translate(wanted, there);
-  if (chosen->len < there->len || list->is_limited) set_string(list->field, cpuset_to_text(chosen));
+  g_autofree char *text = cpuset_to_text(chosen);
+  if (chosen->len < there->len || list->is_limited) protobuf_set_string(list->field, text);
   return TRUE;
 }
 

@@ -6,16 +6,12 @@
 
 #include "agent/attributes.h"
 #include "common/error.h"
+#include "common/protobuf-text.h"
 #include "common/safe-path.h"
 
 /* What the document is called towards crun: crun 1.8 refuses newer ones of 1.x by their names, although all it does not
  * know in them it leaves alone. */
 #define CRUN_VERSION "1.0.2"
-
-static void set_string(char **field, const char *value) {
-  if (*field != (char *)protobuf_c_empty_string) g_free(*field);
-  *field = g_strdup(value);
-}
 
 static gboolean is_empty(const char *text) { return !text || !*text; }
 
@@ -139,8 +135,8 @@ static const char *namespace_type(const char *type) {
 static Grpc__LinuxNamespace *namespace_new(const char *type, const char *path) {
   Grpc__LinuxNamespace *entry = g_new(Grpc__LinuxNamespace, 1);
   grpc__linux_namespace__init(entry);
-  set_string(&entry->type, type);
-  if (path) set_string(&entry->path, path);
+  protobuf_set_string(&entry->type, type);
+  if (path) protobuf_set_string(&entry->path, path);
   return entry;
 }
 
@@ -185,7 +181,7 @@ static void set_bind_types(OciSpec *spec) {
     Grpc__Mount *entry = spec->mounts[i];
     for (gsize j = 0; j < entry->n_options; j++)
       if (strcmp(entry->options[j], "bind") == 0 || strcmp(entry->options[j], "rbind") == 0)
-        set_string(&entry->type, "bind");
+        protobuf_set_string(&entry->type, "bind");
   }
 }
 
@@ -195,7 +191,7 @@ static void drop_profile(OciProcess *process) {
   if (is_empty(process->apparmorprofile) || has_apparmor()) return;
   g_autofree char *shown = error_clean_text(process->apparmorprofile);
   g_warning("process.apparmorProfile '%s' confines nothing here: this guest's kernel has no AppArmor", shown);
-  set_string(&process->apparmorprofile, "");
+  protobuf_set_string(&process->apparmorprofile, "");
 }
 
 OciProcess *spec_prepare_process(const OciProcess *process, GError **error) {
@@ -237,15 +233,15 @@ OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **erro
 
   warn_of_unused(spec);
   g_autoptr(OciSpec) prepared = oci_spec_copy(spec);
-  set_string(&prepared->version, CRUN_VERSION);
-  set_string(&prepared->root->path, place->rootfs);
-  set_string(&prepared->linux->cgroupspath, cgroup_path);
+  protobuf_set_string(&prepared->version, CRUN_VERSION);
+  protobuf_set_string(&prepared->root->path, place->rootfs);
+  protobuf_set_string(&prepared->linux->cgroupspath, cgroup_path);
   gboolean has_own_name = has_own(prepared->linux, "uts");
   set_namespaces(prepared->linux, place);
   set_bind_types(prepared);
   /* The names are the sandbox's: a container that set them would rename all the others. */
-  if (!has_own_name) set_string(&prepared->hostname, "");
-  if (!has_own_name) set_string(&prepared->domainname, "");
+  if (!has_own_name) protobuf_set_string(&prepared->hostname, "");
+  if (!has_own_name) protobuf_set_string(&prepared->domainname, "");
   drop_profile(prepared->process);
   drop_runtime_hooks(prepared->hooks);
   if (!spec_prepare_resources(prepared->linux->resources, &place->kernel, error)) return NULL;

@@ -11,6 +11,7 @@ common_libcommon_la_SOURCES = \
 	common/oci.c common/oci.h common/oci-check.c common/oci-check.h \
 	common/protobuf-json-names.c common/protobuf-json-names.h \
 	common/protobuf-json-read.c common/protobuf-json-write.c common/protobuf-json.h \
+	common/protobuf-text.c common/protobuf-text.h \
 	common/safe-path.c common/safe-path-remove.c common/safe-path.h \
 	common/spawn.c common/spawn.h common/spawn-child.c common/spawn-child.h common/spawn-run.c \
 	common/ttrpc.h common/ttrpc-connection.h \

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/mount-point.h"
+#include "common/protobuf-text.h"
 
 /* Policies and profiles are the host's. */
 #define NO_SELINUX "the guest has no policy of SELinux"
@@ -18,12 +19,6 @@ void guest_share_free(GuestShare *share) {
   g_free(share->fstype);
   g_strfreev(share->options);
   g_free(share);
-}
-
-/* Strings in a message are its own unless they are protobuf-c's shared empty one. */
-static void set_string(char **field, const char *value) {
-  if (*field != NULL && *field != (char *)protobuf_c_empty_string) free(*field);
-  *field = value == NULL || *value == '\0' ? (char *)protobuf_c_empty_string : strdup(value);
 }
 
 static char *absolute_path(const char *path, const char *bundle) {
@@ -49,7 +44,7 @@ static void rewrite_mounts(OciSpec *spec, const char *container_id, const char *
     g_autofree char *guest = g_strconcat(GUEST_SHARE_DIR, name, NULL);
     GuestShare *share = add_share(shares, absolute_path(mount->source, bundle), name, mount_has_option(mount, "ro"));
     share->is_flat = !mount_has_option(mount, "rbind");
-    set_string(&mount->source, guest);
+    protobuf_set_string(&mount->source, guest);
   }
 }
 
@@ -64,7 +59,7 @@ static void rewrite_namespaces(Grpc__Linux *lin, gboolean *ret_shares_pidns) {
       protobuf_c_message_free_unpacked(&entry->base, NULL);
       continue;
     }
-    set_string(&entry->path, "");
+    protobuf_set_string(&entry->path, "");
     lin->namespaces[kept++] = entry;
   }
   lin->n_namespaces = kept;
@@ -81,12 +76,12 @@ static void take_label(const char *container_id, char **label, const char *name,
   g_autofree char *shown = error_clean_text(*label);
   g_autofree char *what = g_strdup_printf("%s '%s'", name, shown);
   warn_left_out(container_id, what, why);
-  set_string(label, "");
+  protobuf_set_string(label, "");
 }
 
 static void move_string(char **to, char **from) {
-  set_string(to, *from);
-  set_string(from, "");
+  protobuf_set_string(to, *from);
+  protobuf_set_string(from, "");
 }
 
 static gboolean is_guest_device(const Grpc__Linux *lin, gint64 major, gint64 minor) {
@@ -203,14 +198,14 @@ GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const cha
   g_autoptr(GPtrArray) shares = g_ptr_array_new_with_free_func((GDestroyNotify)guest_share_free);
   g_autofree char *guest_root = g_strconcat(GUEST_SHARE_DIR, container_id, NULL);
   add_share(shares, absolute_path(spec->root->path, bundle), g_strdup(container_id), spec->root->readonly);
-  set_string(&spec->root->path, guest_root);
+  protobuf_set_string(&spec->root->path, guest_root);
   rewrite_mounts(spec, container_id, bundle, shares);
   gboolean shares_pidns = FALSE;
   if (spec->linux != NULL) {
     rewrite_namespaces(spec->linux, &shares_pidns);
     rewrite_devices(spec->linux);
     guest_resources_rewrite(container_id, spec->linux->resources, spec->linux);
-    set_string(&spec->linux->cgroupspath, "");
+    protobuf_set_string(&spec->linux->cgroupspath, "");
     take_label(container_id, &spec->linux->mountlabel, "linux.mountLabel", NO_SELINUX);
   }
   if (spec->process != NULL) guest_process_rewrite(container_id, spec->process);

@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "common/protobuf-text.h"
 #include "lib/vm-config.h"
 #include "shim/agent-link.h"
 #include "shim/volumes-private.h"
@@ -16,17 +17,6 @@
 #define WATCH_SECONDS 2
 
 static void free_message(gpointer message) { protobuf_c_message_free_unpacked(message, NULL); }
-
-/* Strings in a message are its own unless they are protobuf-c's shared empty one. */
-static void set_string(char **field, const char *value) {
-  if (*field != NULL && *field != (char *)protobuf_c_empty_string) free(*field);
-  *field = strdup(value);
-}
-
-static void append_string(char ***list, size_t *n_list, const char *value) {
-  *list = realloc(*list, (*n_list + 1) * sizeof **list);
-  (*list)[(*n_list)++] = strdup(value);
-}
 
 Volumes *volumes_plan(Sandbox *sandbox, const char *container_id, pid_t peer, OciSpec *spec, GPtrArray *shares,
                       GArray *trees, GError **error) {
@@ -91,16 +81,16 @@ static Grpc__Storage *add_storage(Volumes *volumes, const char *driver, const ch
                                   const char *mount_point) {
   Grpc__Storage *storage = malloc(sizeof *storage);
   grpc__storage__init(storage);
-  set_string(&storage->driver, driver);
-  set_string(&storage->source, source);
-  set_string(&storage->fstype, fstype);
-  set_string(&storage->mount_point, mount_point);
+  protobuf_set_string(&storage->driver, driver);
+  protobuf_set_string(&storage->source, source);
+  protobuf_set_string(&storage->fstype, fstype);
+  protobuf_set_string(&storage->mount_point, mount_point);
   g_ptr_array_add(volumes->storages, storage);
   return storage;
 }
 
 static void add_option(Grpc__Storage *storage, const char *option) {
-  append_string(&storage->options, &storage->n_options, option);
+  protobuf_append_string(&storage->options, &storage->n_options, option);
 }
 
 /* What cannot be written to gets a layer of memory on top: runtimes make mount points in it. */
@@ -121,16 +111,16 @@ static gboolean show_disk(Volumes *volumes, guint number, GError **error) {
   g_autofree char *mount_point = g_strconcat(GUEST_STORAGE_DIR, share->name, NULL);
   g_autofree char *lower = g_strconcat(mount_point, ",lower", NULL);
   gboolean needs_layer = number == 0 && volume->read_only;
-  set_string(&disk->guest_path, mount_point);
-  set_string(&disk->fstype, volume->fstype);
+  protobuf_set_string(&disk->guest_path, mount_point);
+  protobuf_set_string(&disk->fstype, volume->fstype);
   Grpc__Storage *storage = add_storage(volumes, "blk", place, volume->fstype, needs_layer ? lower : mount_point);
   for (char **option = volume->options; option != NULL && *option != NULL; option++) add_option(storage, *option);
   if (volume->read_only) add_option(storage, "ro");
   if (needs_layer) add_overlay(volumes, lower, mount_point);
   if (number == 0)
-    set_string(&volumes->spec->root->path, mount_point);
+    protobuf_set_string(&volumes->spec->root->path, mount_point);
   else
-    set_string(&volumes_find_mount(volumes, number)->source, mount_point);
+    protobuf_set_string(&volumes_find_mount(volumes, number)->source, mount_point);
   return TRUE;
 }
 
@@ -139,17 +129,17 @@ static gboolean show_disk(Volumes *volumes, guint number, GError **error) {
 static void add_device(Volumes *volumes, const char *place, const char *path) {
   Grpc__Device *device = malloc(sizeof *device);
   grpc__device__init(device);
-  set_string(&device->id, place);
-  set_string(&device->type, "blk");
-  set_string(&device->container_path, path);
+  protobuf_set_string(&device->id, place);
+  protobuf_set_string(&device->type, "blk");
+  protobuf_set_string(&device->container_path, path);
   g_ptr_array_add(volumes->devices, device);
 }
 
 static void list_device(Grpc__Linux *lin, const char *path, const struct stat *status) {
   Grpc__LinuxDevice *device = malloc(sizeof *device);
   grpc__linux_device__init(device);
-  set_string(&device->path, path);
-  set_string(&device->type, "b");
+  protobuf_set_string(&device->path, path);
+  protobuf_set_string(&device->type, "b");
   device->major = major(status->st_rdev);
   device->minor = minor(status->st_rdev);
   device->filemode = status->st_mode & 07777;
@@ -190,8 +180,8 @@ static gboolean show_device(Volumes *volumes, guint number, GError **error) {
   }
   g_autofree char *node = g_strconcat(GUEST_STORAGE_DIR, share->name, NULL);
   add_storage(volumes, "blk", place, "bind", node);
-  set_string(&mount->source, node);
-  set_string(&disk->guest_path, node);
+  protobuf_set_string(&mount->source, node);
+  protobuf_set_string(&disk->guest_path, node);
   return TRUE;
 }
 
@@ -252,7 +242,7 @@ static void show_memory(Volumes *volumes, guint number) {
   add_option(storage, mode);
   add_option(storage, gid);
   if (volume->bytes > 0) add_option(storage, size);
-  set_string(&volumes_find_mount(volumes, number)->source, volume->guest_path);
+  protobuf_set_string(&volumes_find_mount(volumes, number)->source, volume->guest_path);
 }
 
 static void show_shm(Volumes *volumes, guint number) {
@@ -263,9 +253,9 @@ static void show_shm(Volumes *volumes, guint number) {
   for (size_t i = 0; i < mount->n_options; i++) free(mount->options[i]);
   mount->n_options = 0;
   for (gsize i = 0; i < G_N_ELEMENTS(options) - (volume->bytes == 0); i++)
-    append_string(&mount->options, &mount->n_options, options[i]);
-  set_string(&mount->type, "tmpfs");
-  set_string(&mount->source, "shm");
+    protobuf_append_string(&mount->options, &mount->n_options, options[i]);
+  protobuf_set_string(&mount->type, "tmpfs");
+  protobuf_set_string(&mount->source, "shm");
 }
 
 static gboolean show(Volumes *volumes, guint number, GError **error) {
@@ -286,7 +276,7 @@ static gboolean show(Volumes *volumes, guint number, GError **error) {
       show_shm(volumes, number);
       return TRUE;
     case VOLUME_GUEST:
-      set_string(&volumes_find_mount(volumes, number)->source, volume->guest_path);
+      protobuf_set_string(&volumes_find_mount(volumes, number)->source, volume->guest_path);
       return TRUE;
   }
   return TRUE;
@@ -345,8 +335,8 @@ gboolean volumes_prepare_disks(Volumes *volumes, const Kata__V1__ContainerState 
     if (!disks_prepare(disks, disk->port, candidate->fd, candidate->device, candidate->shown, disk->read_only, error))
       return FALSE;
     Kata__V1__DiskState *own = disks_to_state(disks, disk->port);
-    set_string(&own->guest_path, disk->guest_path);
-    set_string(&own->fstype, disk->fstype);
+    protobuf_set_string(&own->guest_path, disk->guest_path);
+    protobuf_set_string(&own->fstype, disk->fstype);
     g_ptr_array_add(volumes->disks, own);
   }
   return TRUE;
