@@ -16,6 +16,7 @@ static struct {
   const char *page_server;
 } checkpoint = {.directory = DEFAULT_DIRECTORY};
 
+static gboolean restores_lazily;
 static LaunchOptions restore = {.checkpoint = DEFAULT_DIRECTORY, .start = TRUE};
 
 const Option checkpoint_options[] = {
@@ -54,7 +55,7 @@ const Option restore_options[] = {
     {"no-pivot", 0, OPTION_FLAG, NULL, NULL, "accepted"},
     {"empty-ns", 0, OPTION_TEXTS, NULL, "NAMESPACE", "accepted"},
     {"auto-dedup", 0, OPTION_FLAG, NULL, NULL, "accepted"},
-    {"lazy-pages", 0, OPTION_FLAG, NULL, NULL, "accepted"},
+    {"lazy-pages", 0, OPTION_FLAG, &restores_lazily, NULL, "refused"},
     {"lsm-profile", 0, OPTION_TEXT, NULL, "PROFILE", "accepted"},
     {"lsm-mount-context", 0, OPTION_TEXT, NULL, "CONTEXT", "accepted"},
     OPTIONS_END};
@@ -91,6 +92,11 @@ int cmd_checkpoint(App *app, char **operands, GError **error) {
 
 int cmd_restore(App *app, char **operands, GError **error) {
   if (!id_check(operands[0], "container", error)) return 1;
+  if (restores_lazily) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "cannot restore with --lazy-pages: a guest is restored as a whole, from files");
+    return 1;
+  }
   g_autoptr(kata_container) container = kata_container_open(app->context, operands[0], 0, NULL);
   if (container != NULL) {
     g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "container with given ID already exists");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "activation.h"
@@ -23,7 +24,7 @@
 static const char *console_socket, *pidfd_socket, *pid_file, *process_file;
 static gboolean detach, ignore_paused;
 static int preserve_fds;
-static GPtrArray *env, *gids, *caps;
+static GPtrArray *env, *gids, *caps, *cgroups;
 static ProcessChanges changes;
 
 const Option exec_options[] = {
@@ -43,7 +44,7 @@ const Option exec_options[] = {
     {"cap", 'c', OPTION_TEXTS, &caps, "CAP_NAME", "add a capability"},
     {"ignore-paused", 0, OPTION_FLAG, &ignore_paused, NULL, "also in a paused container"},
     {"preserve-fds", 0, OPTION_NUMBER, &preserve_fds, "N", "only 0: descriptors cannot be passed into a guest"},
-    {"cgroup", 0, OPTION_TEXTS, NULL, "PATH", "accepted: the process runs in the container's cgroup"},
+    {"cgroup", 0, OPTION_TEXTS, &cgroups, "[CONTROLLER:]PATH", "only /, the container's own"},
     {"no-subreaper", 0, OPTION_FLAG, NULL, NULL, "accepted: katactl never is one"},
     OPTIONS_END};
 
@@ -99,6 +100,20 @@ static gboolean check_state(kata_container *container, GError **error) {
   g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
               "cannot exec in a paused container (use --ignore-paused to override)");
   return FALSE;
+}
+
+/* runc's: below the container's cgroup. The agent protocol has no word for another one than that. */
+static gboolean check_cgroups(GError **error) {
+  for (guint i = 0; cgroups != NULL && i < cgroups->len; i++) {
+    const char *given = g_ptr_array_index(cgroups, i), *colon = strchr(given, ':');
+    const char *path = colon != NULL ? colon + 1 : given;
+    if (*path != '\0' && strspn(path, "/.") == strlen(path) && strstr(path, "..") == NULL) continue;
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "cannot run the process in cgroup '%s': in a guest it runs in the container's own; leave --cgroup out",
+                given);
+    return FALSE;
+  }
+  return TRUE;
 }
 
 static char *build_process(Exec *exec, char **command, gboolean *ret_terminal, GError **error) {
@@ -201,6 +216,7 @@ static gboolean open_streams(Exec *exec, gboolean terminal, GError **error) {
 
 static int run_exec(Exec *exec, char **operands, GError **error) {
   gboolean terminal = FALSE;
+  if (!check_cgroups(error)) return STATUS_FAILED;
   exec->container = app_open_container(exec->app, operands[0], error);
   if (exec->container == NULL || !activation_check_descriptors(preserve_fds, error) ||
       !check_state(exec->container, error))

@@ -223,7 +223,7 @@ static int run(char **argv, GError **error) {
   if (!app_open_log(global.log, global.log_format, global.debug, error) || !check_rootless(error)) return EXIT_FAILURE;
   if (global.version) return cmd_version(NULL, NULL, error);
   if (help || operands[0] == NULL) return help_command(operands, error);
-  if (strcmp(operands[0], "help") == 0) return help_command(operands + 1, error);
+  if (strcmp(operands[0], "help") == 0 || strcmp(operands[0], "h") == 0) return help_command(operands + 1, error);
   gsize n_words = 0;
   const Command *command = find_command(operands, &n_words);
   if (command != NULL) return run_command(command, operands + n_words, error);

@@ -4,9 +4,11 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+import unittest
 import xml.etree.ElementTree
 
 import kata_cli
@@ -72,7 +74,7 @@ class Syntax(kata_cli.CliTest):
             self.fails("config.json not found", *args)
         for flags in (["--tty=true"], ["-t=0"], ["--detach=false"], ["-e", "A=1", "-e=B=2", "--cap", "CAP_KILL"],
                       ["--user", "1:2", "-g", "3", "--no-new-privs", "--process-label", "x", "--apparmor", "y"],
-                      ["--preserve-fds", "0", "--cgroup", "a", "--ignore-paused", "--cwd", "/"]):
+                      ["--preserve-fds", "0", "--cgroup", "/", "--ignore-paused", "--cwd", "/"]):
             self.fails("exec failed: container does not exist", "exec", *flags, "c", "ls", "--detach", status=255)
         for args in (["events", "--stats"], ["events", "--interval", "1m"], ["ps", "--format", "json"], ["ps", "-f=table"],
                      ["update", "--resources=-"], ["update", "--cpu-quota=-1", "--memory", "1g"],
@@ -92,6 +94,39 @@ class Syntax(kata_cli.CliTest):
         self.assertEqual(result.returncode, 1)
         self.assertIn("cannot pass 1 sockets (LISTEN_FDS) into the container", result.stderr)
         self.fails("--rootless: 'x' is none of auto, true and false", "--rootless", "x", "list")
+        self.fails("cannot restore with --lazy-pages", "restore", "--lazy-pages", "c")
+        for path in ("sub", "memory:/sub", "/..", "", "cpu:"):
+            self.fails(f"cannot run the process in cgroup '{path}': in a guest it runs in the container's own", "exec",
+                       "--cgroup", path, "c1", "ls", status=255)
+
+    @unittest.skipIf(shutil.which("runc") is None, "no runc is installed")
+    def test_all_that_runc_takes(self):
+        """Each command and each option, by all its names, and with a value where runc's has one."""
+        def of_runc(*words):
+            return subprocess.run(["runc", *words, "--help"], capture_output=True, text=True, check=True).stdout
+
+        def options_of(text):
+            for line in re.findall(r"(?m)^   (-.*?)(?:  |$)", text):
+                names = [re.sub(r" value$", "", name) for name in line.split(", ")]
+                yield names, " value" in line
+        top = of_runc()
+        commands = re.findall(r"(?m)^   (\w+)(?:, (\w))?  +", top.split("COMMANDS:")[1].split("GLOBAL OPTIONS:")[0])
+        self.assertGreaterEqual(len(commands), 18)
+        for names, has_value in options_of(top.split("GLOBAL OPTIONS:")[1]):
+            for name in names:
+                word = {"--root": self.world.root, "--log-format": "text", "--rootless": "auto"}.get(name, "/dev/null")
+                self.ok(f"{name}={word}" if has_value else name, "help")
+        seen = 0
+        for command in {name for pair in commands for name in pair if name} - {"help", "h"}:
+            for names, has_value in options_of(of_runc(command)):
+                seen += 1
+                for name in names:
+                    with self.subTest(command=command, option=name):
+                        # With help behind it, it is all that is looked at.
+                        said = self.world.run(command, *([name, "1"] if has_value else [name]), "--help")
+                        self.assertEqual((said.returncode, said.stderr), (0, ""))
+        self.assertGreater(seen, 80)
+        self.assertEqual(self.ok("h"), self.ok("help"))
 
 
     def test_restore_without_anything(self):
@@ -297,6 +332,14 @@ class WithoutContainers(kata_cli.CliTest):
         bundle = self.world.bundle("true", rootfs=False, change=lambda d: d["linux"].update(resources=resources))
         domain = xml.etree.ElementTree.fromstring(self.ok("xml", "--bundle", bundle))
         self.assertEqual((domain.findtext("memory"), domain.findtext("vcpu")), ("320", str(min(2, os.cpu_count()))))
+        # What annotations change comes first, and drop-ins count.
+        os.mkdir(self.world.path("conf.d"))
+        with open(self.world.path("conf.d/10.conf"), "w", encoding="utf-8") as file:
+            file.write('[hypervisor.qemu]\nenable_annotations = ["default_memory"]\n')
+        bundle = self.world.bundle("true", rootfs=False, change=lambda d: d.update(annotations={
+            "io.katacontainers.config.hypervisor.default_memory": "300"}, linux=dict(d["linux"], resources=resources)))
+        domain = xml.etree.ElementTree.fromstring(self.ok("xml", "--bundle", bundle))
+        self.assertEqual(domain.findtext("memory"), "364")
         self.fails("network namespace '/nowhere'", "xml", "--bundle", self.world.bundle(
             "true", rootfs=False, change=lambda d: d["linux"].update(namespaces=[{"type": "network", "path": "/nowhere"}])))
 
