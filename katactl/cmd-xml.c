@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include <unistd.h>
-
 #include "commands.h"
 #include "common/error.h"
 #include "common/ids.h"
@@ -31,10 +29,8 @@ static char *get_running(App *app, const char *id, GError **error) {
 
 static char *build_for_bundle(App *app, const char *id, GError **error) {
   kata_error *err = NULL;
-  const char *file = kata_context_get_config_file(app->context);
-  g_autoptr(kata_settings) settings = kata_settings_new(0, &err);
-  gboolean is_ready = settings != NULL;
-  if (is_ready && access(file, F_OK) == 0) is_ready = kata_settings_load_file(settings, file, 0, &err) == 0;
+  g_autoptr(kata_settings) settings = kata_context_load_settings(app->context, 0, &err);
+  gboolean is_ready = settings != NULL && kata_settings_load_annotations(settings, bundle, 0, &err) == 0;
   char *xml =
       is_ready ? kata_domain_xml_for_bundle(settings, id, kata_context_get_root(app->context), bundle, 0, &err) : NULL;
   if (xml == NULL) app_take_error(err, error);

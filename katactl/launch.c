@@ -12,6 +12,7 @@
 #include "common/fds.h"
 #include "common/ids.h"
 #include "common/oci.h"
+#include "guest-settings.h"
 #include "monitor.h"
 #include "netns.h"
 #include "pid-file.h"
@@ -27,8 +28,9 @@
 typedef struct {
   App *app;
   const LaunchOptions *options;
-  char *bundle; /* absolute */
-  char *joined; /* the sandbox it joins; NULL: one of its own */
+  char *bundle;            /* absolute */
+  char *joined;            /* the sandbox it joins; NULL: one of its own */
+  kata_settings *settings; /* of its own sandbox; NULL: those of the file */
   View *view;
   Streams streams;
   Monitor monitor;
@@ -50,6 +52,7 @@ static void launch_clear(Launch *launch) {
   g_clear_pointer(&launch->bundle, g_free);
   g_clear_pointer(&launch->joined, g_free);
   g_clear_pointer(&launch->sandbox_id, g_free);
+  g_clear_pointer(&launch->settings, kata_settings_unref);
   g_clear_pointer(&launch->view, view_free);
   g_clear_error(&launch->error);
 }
@@ -86,7 +89,8 @@ static gboolean is_left_to_others(App *app, const char *id) {
 }
 
 static kata_sandbox *make_sandbox(Launch *launch, const char *name, kata_error **err) {
-  kata_sandbox *sandbox = kata_sandbox_create(launch->app->context, name, NULL, KATA_SANDBOX_CREATE_BOUND, err);
+  kata_sandbox *sandbox =
+      kata_sandbox_create(launch->app->context, name, launch->settings, KATA_SANDBOX_CREATE_BOUND, err);
   if (sandbox == NULL) return NULL;
   launch->sandbox_id = g_strdup(name);
   g_atomic_int_set(&launch->has_sandbox, TRUE);
@@ -241,6 +245,8 @@ static gboolean prepare(Launch *launch, GError **error) {
   if (spec == NULL) return FALSE;
   g_autoptr(GError) problem = NULL;
   launch->joined = pod_find_sandbox(launch->app, spec, &problem);
+  if (problem == NULL && launch->joined == NULL)
+    launch->settings = guest_settings_load(launch->app, spec, launch->bundle, &problem);
   if (problem != NULL) {
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;

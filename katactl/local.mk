@@ -15,6 +15,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/default-spec.c katactl/default-spec.h \
 	katactl/duration.c katactl/duration.h \
 	katactl/env-facts.c katactl/env-facts.h \
+	katactl/guest-settings.c katactl/guest-settings.h \
 	katactl/launch.c katactl/launch.h \
 	katactl/monitor.c katactl/monitor.h \
 	katactl/netns.c katactl/netns.h \

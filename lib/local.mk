@@ -3,6 +3,7 @@
 noinst_LTLIBRARIES += lib/libcore.la
 lib_libcore_la_SOURCES = \
 	lib/agent.c lib/agent-calls.c lib/agent-calls.h lib/agent-messages.c lib/agent-methods.c lib/agent-methods.h \
+	lib/annotations.c lib/annotations.h \
 	lib/api.h lib/error.c \
 	lib/container.c lib/container.h \
 	lib/container-find.c lib/container-find.h \

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "lib/annotations.h"
 #include "lib/api.h"
 #include "lib/settings.h"
 
@@ -14,6 +15,18 @@ int kata_settings_load_file(kata_settings *settings, const char *path, uint32_t 
   if (!api_check(settings, "settings", flags, 0, &error) || !api_check_argument(path, "path", &error) ||
       !settings_load_file(settings, path, &error))
     return api_fail(err, error);
+  return 0;
+}
+
+int kata_settings_load_annotations(kata_settings *settings, const char *bundle, uint32_t flags, kata_error **err) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(OciSpec) spec = NULL;
+  g_autoptr(kata_settings) trial = NULL;
+  if (!api_check(settings, "settings", flags, 0, &error) || !api_check_argument(bundle, "bundle", &error) ||
+      (spec = oci_spec_load(bundle, &error)) == NULL ||
+      !annotations_apply(trial = settings_copy(settings), spec, &error))
+    return api_fail(err, error);
+  annotations_apply(settings, spec, NULL);
   return 0;
 }
 

@@ -55,6 +55,18 @@ int kata_settings_load_file(kata_settings *settings, const char *path, uint32_t 
 kata_settings *kata_context_load_settings(const kata_context *ctx, uint32_t flags, kata_error **err);
 
 /**
+ * kata_settings_load_annotations: takes over what the annotations io.katacontainers.config.* of a bundle's config.json
+ * ask for, as kata-annotations(7) has it. Of section [hypervisor.qemu] they may set the keys that enable_annotations of
+ * @settings names: load the file before. kernel_params are added, all else replaces what was there.
+ * @bundle: the bundle's directory.
+ * @flags: 0.
+ * Returns: 0, also if there are no such annotations, or -1 and nothing has changed.
+ * Errors: KATA_ERR_CONFIG naming the annotation and what is wrong with it; those of reading config.json:
+ * KATA_ERR_NOT_FOUND, KATA_ERR_PERMISSION_DENIED, KATA_ERR_INVALID_ARGUMENT. Since: 0.1
+ */
+int kata_settings_load_annotations(kata_settings *settings, const char *bundle, uint32_t flags, kata_error **err);
+
+/**
  * kata_settings_set: sets one key.
  * @section: such as "hypervisor.qemu".
  * @key: such as "default_vcpus".

@@ -412,6 +412,16 @@ class BadBundles(kata_cli.CliTest):
         self.fails("cannot send the terminal: ", "create", "--console-socket", self.world.path("none.sock"), "--bundle",
                    terminal, "c")
 
+    def test_annotations_that_may_not_be_set(self):
+        for name, value, text in (("hypervisor.default_memory", "512", "a pod may not set 'default_memory'"),
+                                  ("hypervisor.enable_annotations", ".*", "a pod may not set 'enable_annotations'"),
+                                  ("agent.nothing", "1", "there is no setting 'nothing' in section [agent.kata]"),
+                                  ("runtime.enable_debug", "maybe", "takes true or false"),
+                                  ("nothing", "1", "comes hypervisor., runtime. or agent.")):
+            self.refuse_change(f"config.json: annotations: 'io.katacontainers.config.{name}': ",
+                               lambda d: d.update(annotations={f"io.katacontainers.config.{name}": value}))
+            self.refuse_change(text, lambda d: d.update(annotations={f"io.katacontainers.config.{name}": value}))
+
     def test_unreadable(self):
         bundle = self.world.bundle("sh", rootfs=False)
         os.chmod(os.path.join(bundle, "config.json"), 0)

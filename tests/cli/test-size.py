@@ -21,11 +21,18 @@ def show_cgroup(document):
 
 
 class Static(kata_cli.CliTest):
+    settings = [("hypervisor.qemu", "default_memory", "128"),
+                ("hypervisor.qemu", "enable_annotations", '["default_mem.*", "kernel_params"]')]
+
     def test_at_the_start(self):
-        """What the container may use comes on top of what a guest has anyway."""
-        bundle = self.world.bundle("sh", "-c", PRINT, change=limits(50000, 192 << 20))
+        """What the container may use comes on top of what a guest has anyway, which annotations may say."""
+        def change(document):
+            limits(50000, 192 << 20)(document)
+            document["annotations"] = {"io.katacontainers.config.hypervisor.default_memory": "256",
+                                       "io.katacontainers.config.hypervisor.kernel_params": "of_the_pod=1"}
+        bundle = self.world.bundle("sh", "-c", "grep -o of_the_pod=1 /proc/cmdline >&2; " + PRINT, change=change)
         result = self.world.run("run", "--bundle", bundle, "c1")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual((result.returncode, result.stderr), (0, "of_the_pod=1\n"))
         cpus, memory = map(int, result.stdout.split())
         self.assertEqual(cpus, min(2, os.cpu_count()))
         # Of 448 MiB the kernel keeps some for itself.

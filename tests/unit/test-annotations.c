@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
-#include "shim/annotations.h"
+#include "lib/annotations.h"
 
 static OciSpec *make_spec(const char *annotations) {
   g_autofree char *text = g_strdup_printf(

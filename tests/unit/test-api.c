@@ -134,6 +134,7 @@ static void a_null_handle_is_an_error(void **state) {
   assert_refused(-1, kata_context_set_owner_program(NULL, "/bin/true", err));
   assert_refused(NULL, kata_host_check(NULL, 0, err));
   assert_refused(-1, kata_settings_load_file(NULL, "/dev/null", 0, err));
+  assert_refused(-1, kata_settings_load_annotations(NULL, "/tmp", 0, err));
   assert_refused(NULL, kata_context_load_settings(NULL, 0, err));
   assert_refused(NULL, kata_settings_describe(NULL, 0, err));
   assert_refused(-1, kata_settings_set(NULL, "runtime", "enable_debug", "true", err));
@@ -214,6 +215,8 @@ static void null_arguments_and_unknown_flags_are_errors(void **state) {
   assert_refused(NULL, kata_host_check(ctx, ALL_FLAGS, err));
   assert_refused(-1, kata_settings_load_file(settings, NULL, 0, err));
   assert_refused(-1, kata_settings_load_file(settings, "/dev/null", ALL_FLAGS, err));
+  assert_refused(-1, kata_settings_load_annotations(settings, NULL, 0, err));
+  assert_refused(-1, kata_settings_load_annotations(settings, "/tmp", ALL_FLAGS, err));
   assert_refused(NULL, kata_settings_describe(settings, ALL_FLAGS, err));
   assert_refused(-1, kata_settings_set(settings, NULL, "enable_debug", "true", err));
   assert_refused(-1, kata_settings_set(settings, "runtime", NULL, "true", err));

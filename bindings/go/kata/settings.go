@@ -54,6 +54,20 @@ func (s *Settings) LoadFile(path string) error {
 	return takeStatus(C.kata_settings_load_file(pointer, cpath, 0, &cerr), cerr)
 }
 
+// LoadAnnotations takes over what the annotations io.katacontainers.config.* of a bundle's config.json ask for. Those of
+// the hypervisor must be among enable_annotations: load the file before. The error names the annotation.
+func (s *Settings) LoadAnnotations(bundle string) error {
+	pointer, end, err := s.use()
+	if err != nil {
+		return err
+	}
+	defer end()
+	cbundle, free := cString(bundle)
+	defer free()
+	var cerr *C.kata_error
+	return takeStatus(C.kata_settings_load_annotations(pointer, cbundle, 0, &cerr), cerr)
+}
+
 // Set sets one key, such as ("hypervisor.qemu", "default_vcpus", 4): a text, a number, a truth value or a list of texts.
 func (s *Settings) Set(section, key string, value any) error {
 	// JSON writes values as kata.conf does.

@@ -60,6 +60,7 @@ PROTOTYPES: Dict[str, Tuple[Any, Sequence[Any]]] = {
     "kata_settings_new": (HANDLE, [c_uint32, ERR]),
     "kata_settings_unref": (NONE, [HANDLE]),
     "kata_settings_load_file": (STATUS, [HANDLE, c_char_p, c_uint32, ERR]),
+    "kata_settings_load_annotations": (STATUS, [HANDLE, c_char_p, c_uint32, ERR]),
     "kata_context_load_settings": (HANDLE, [HANDLE, c_uint32, ERR]),
     "kata_settings_describe": (TEXT, [HANDLE, c_uint32, ERR]),
     "kata_settings_set": (STATUS, [HANDLE, c_char_p, c_char_p, c_char_p, ERR]),

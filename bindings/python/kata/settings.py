@@ -46,6 +46,11 @@ class Settings(Handle):
         """Takes over what a file says. Raises ConfigError naming file, line, key and what is allowed."""
         self._call("kata_settings_load_file", to_bytes(path), 0)
 
+    def load_annotations(self, bundle: StrPath) -> None:
+        """Takes over what the annotations io.katacontainers.config.* of a bundle's config.json ask for. Those of the
+        hypervisor must be among enable_annotations: load the file before. Raises ConfigError naming the annotation."""
+        self._call("kata_settings_load_annotations", to_bytes(bundle), 0)
+
     def set(self, section: str, key: str, value: Any) -> None:
         """Sets one key, such as ("hypervisor.qemu", "default_vcpus", 4). Raises ConfigError."""
         self._call("kata_settings_set", section.encode(), key.encode(), _to_value(value))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "shim/annotations.h"
+#include "lib/annotations.h"
 
 #include <glob.h>
 #include <json-c/json.h>
