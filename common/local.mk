@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 noinst_LTLIBRARIES += common/libcommon.la
 common_libcommon_la_SOURCES = \
+	common/direct-volume.c common/direct-volume.h \
 	common/error.c common/error.h \
 	common/fds.c common/fds.h \
 	common/ids.c common/ids.h \

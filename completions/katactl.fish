@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Written by scripts/make-completions.py: edits are lost.
 set -g __katactl_valued --root --log --log-format --rootless --cgroup-manager --criu
-set -g __katactl_pairs 'agent call' 'agent methods' 'config check' 'network add-if' 'network del-if' 'network list-ifs' 'network list-routes' 'network update-routes' 'template create' 'template list' 'template remove'
+set -g __katactl_pairs 'agent call' 'agent methods' 'config check' 'direct-volume add' 'direct-volume remove' 'direct-volume resize' 'direct-volume stats' 'network add-if' 'network del-if' 'network list-ifs' 'network list-routes' 'network update-routes' 'template create' 'template list' 'template remove'
 # What of the command line names the command; nothing yet: an empty line.
 function __katactl_command
     set -l at
@@ -39,6 +39,7 @@ complete -c katactl -n '__katactl_at' -a checkpoint -d 'save a container with it
 complete -c katactl -n '__katactl_at' -a config -d 'config commands'
 complete -c katactl -n '__katactl_at' -a create -d 'create a container from a bundle'
 complete -c katactl -n '__katactl_at' -a delete -d 'delete a container that has ended'
+complete -c katactl -n '__katactl_at' -a direct-volume -d 'direct-volume commands'
 complete -c katactl -n '__katactl_at' -a env -d 'show versions, host and settings, and where each is from'
 complete -c katactl -n '__katactl_at' -a events -d 'show statistics and out-of-memory events of a container'
 complete -c katactl -n '__katactl_at' -a exec -d 'run another process in a container'
@@ -102,6 +103,20 @@ complete -c katactl -n '__katactl_at create' -a '(katactl list --quiet 2>/dev/nu
 complete -c katactl -n '__katactl_at delete' -l force -s f -d 'kill it first if it runs; no error if there is none'
 complete -c katactl -n '__katactl_at delete' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at delete' -a '(katactl list --quiet 2>/dev/null)'
+complete -c katactl -n '__katactl_at direct-volume' -a add -d 'leave a block device for guests to mount as a volume'
+complete -c katactl -n '__katactl_at direct-volume add' -l volume-path -r -F -d 'where the volume is published on the host'
+complete -c katactl -n '__katactl_at direct-volume add' -l mount-info -x -d 'its volume-type, device, fstype, options and metadata'
+complete -c katactl -n '__katactl_at direct-volume add' -l help -s h -d 'show this text'
+complete -c katactl -n '__katactl_at direct-volume' -a remove -d 'take back what was left for guests'
+complete -c katactl -n '__katactl_at direct-volume remove' -l volume-path -r -F -d 'where the volume is published on the host'
+complete -c katactl -n '__katactl_at direct-volume remove' -l help -s h -d 'show this text'
+complete -c katactl -n '__katactl_at direct-volume' -a resize -d 'let the guest\'s file system on a volume grow'
+complete -c katactl -n '__katactl_at direct-volume resize' -l volume-path -r -F -d 'where the volume is published on the host'
+complete -c katactl -n '__katactl_at direct-volume resize' -l size -x -d 'the size that its device has by now'
+complete -c katactl -n '__katactl_at direct-volume resize' -l help -s h -d 'show this text'
+complete -c katactl -n '__katactl_at direct-volume' -a stats -d 'show how full a volume is, as JSON'
+complete -c katactl -n '__katactl_at direct-volume stats' -l volume-path -r -F -d 'where the volume is published on the host'
+complete -c katactl -n '__katactl_at direct-volume stats' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at env' -l json -d 'as JSON'
 complete -c katactl -n '__katactl_at env' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at events' -l interval -x -d 'time between two statistics (default: 5s)'

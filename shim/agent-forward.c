@@ -8,6 +8,7 @@
 #include "proto/kata-v1.pb-c.h"
 #include "shim/agent-link.h"
 #include "shim/service.h"
+#include "shim/volumes.h"
 
 /* Calls that may wait for the agent at once; those without a time-out may do so for ever. */
 #define FORWARDED_MAX 64
@@ -43,13 +44,20 @@ static ProtobufCMessage *read_request(const Kata__V1__AgentCallRequest *asked,
   return request;
 }
 
+/* The guest learns how large a disk of the host has become only from the machine. */
+static gboolean prepare(Sandbox *sandbox, const ProtobufCMessage *request, GError **error) {
+  if (request->descriptor != &grpc__resize_volume_request__descriptor) return TRUE;
+  return volumes_update_size(sandbox, ((const Grpc__ResizeVolumeRequest *)(const void *)request)->volume_guest_path,
+                             error);
+}
+
 static gboolean forward(ServiceJob *job, ProtobufCMessage **ret_reply, GError **error) {
   const Kata__V1__AgentCallRequest *asked = (const void *)job->request;
   const ProtobufCServiceDescriptor *service = NULL;
   ProtobufCMessage *request = read_request(asked, &service, error);
   if (request == NULL) return FALSE;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(job->owner->sandbox, error);
-  gboolean done = agent != NULL &&
+  gboolean done = agent != NULL && prepare(job->owner->sandbox, request, error) &&
                   ttrpc_client_invoke(agent, service, asked->method, request, time_left(job->call), ret_reply, error);
   protobuf_c_message_free_unpacked(request, NULL);
   return done;

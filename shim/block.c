@@ -19,7 +19,15 @@ struct Disks {
   gboolean is_mounted;
   guint n_ports;
   BlockSource *ports[VM_CONFIG_PORTS_MAX];
+  char *volumes[VM_CONFIG_PORTS_MAX]; /* of direct-assigned ones: which; else NULL */
+  guint users[VM_CONFIG_PORTS_MAX];   /* further ones of a volume */
 };
+
+static void clear_port(Disks *disks, guint port) {
+  g_clear_pointer(&disks->ports[port], block_source_free);
+  g_clear_pointer(&disks->volumes[port], g_free);
+  disks->users[port] = 0;
+}
 
 Disks *disks_new(const char *directory, guint n_ports) {
   Disks *disks = g_new0(Disks, 1);
@@ -29,7 +37,7 @@ Disks *disks_new(const char *directory, guint n_ports) {
 }
 
 void disks_forget_all(Disks *disks) {
-  for (guint i = 0; i < VM_CONFIG_PORTS_MAX; i++) g_clear_pointer(&disks->ports[i], block_source_free);
+  for (guint i = 0; i < VM_CONFIG_PORTS_MAX; i++) clear_port(disks, i);
   if (disks->is_mounted) umount2(disks->directory, MNT_DETACH | UMOUNT_NOFOLLOW);
   disks->is_mounted = FALSE;
 }
@@ -99,12 +107,16 @@ gboolean disks_plug(Disks *disks, Vm *vm, int fd, dev_t device, const char *show
     *ret_port = port;
     return TRUE;
   }
-  g_clear_pointer(&disks->ports[port], block_source_free);
+  clear_port(disks, port);
   return FALSE;
 }
 
 void disks_unplug(Disks *disks, Vm *vm, guint port) {
   if (port >= VM_CONFIG_PORTS_MAX || disks->ports[port] == NULL) return;
+  if (disks->users[port] > 0) {
+    disks->users[port]--;
+    return;
+  }
   g_autoptr(GError) error = NULL;
   g_autofree char *xml = build_xml(disks, port, &error);
   g_autofree char *target = domain_xml_disk_target(port);
@@ -114,8 +126,37 @@ void disks_unplug(Disks *disks, Vm *vm, guint port) {
               error->message);
     return;
   }
-  g_clear_pointer(&disks->ports[port], block_source_free);
+  clear_port(disks, port);
 }
+
+/* ---- volumes ---- */
+
+static gboolean find_volume(const Disks *disks, const char *volume, guint *ret_port) {
+  for (guint i = 0; i < VM_CONFIG_PORTS_MAX; i++) {
+    if (disks->ports[i] == NULL || g_strcmp0(disks->volumes[i], volume) != 0) continue;
+    *ret_port = i;
+    return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean disks_has_volume(const Disks *disks, const char *volume) {
+  guint port = 0;
+  return find_volume(disks, volume, &port);
+}
+
+gboolean disks_use_volume(Disks *disks, const char *volume, guint *ret_port) {
+  if (!find_volume(disks, volume, ret_port)) return FALSE;
+  disks->users[*ret_port]++;
+  return TRUE;
+}
+
+void disks_set_volume(Disks *disks, guint port, const char *volume) {
+  g_free(disks->volumes[port]);
+  disks->volumes[port] = g_strdup(volume);
+}
+
+/* ---- sizes ---- */
 
 gboolean disks_update_size(Disks *disks, Vm *vm, guint port, guint64 *ret_bytes, GError **error) {
   g_autofree char *target = domain_xml_disk_target(port);
@@ -138,10 +179,14 @@ Kata__V1__DiskState *disks_to_state(const Disks *disks, guint port) {
   state->source = strdup(block_source_get_shown(source));
   state->lock = strdup(block_source_get_lock_name(source));
   state->read_only = block_source_is_read_only(source);
+  if (disks->volumes[port] != NULL) state->volume = strdup(disks->volumes[port]);
   return state;
 }
 
 gboolean disks_adopt(Disks *disks, const Kata__V1__DiskState *state, GError **error) {
+  guint port = 0;
+  if (*state->volume != '\0' && find_volume(disks, state->volume, &port) && port == state->port)
+    return disks_use_volume(disks, state->volume, &port);
   if (state->port >= VM_CONFIG_PORTS_MAX || disks->ports[state->port] != NULL || *state->lock == '\0' ||
       strchr(state->lock, '/') != NULL) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the state of the disk in port %u makes no sense",
@@ -151,5 +196,7 @@ gboolean disks_adopt(Disks *disks, const Kata__V1__DiskState *state, GError **er
   g_autofree char *node = node_path(disks, state->port);
   disks->is_mounted = TRUE; /* QEMU's namespace has it */
   disks->ports[state->port] = block_source_adopt(state->lock, state->source, node, state->read_only, error);
-  return disks->ports[state->port] != NULL;
+  if (disks->ports[state->port] == NULL) return FALSE;
+  if (*state->volume != '\0') disks_set_volume(disks, state->port, state->volume);
+  return TRUE;
 }

@@ -27,9 +27,15 @@ gboolean disks_plug(Disks *disks, Vm *vm, int fd, dev_t device, const char *show
 gboolean disks_prepare(Disks *disks, guint port, int fd, dev_t device, const char *shown, gboolean read_only,
                        GError **error);
 
-/* Takes it out again; vm NULL: the machine has ended. A guest that does not let it go keeps it until it ends, which is
- * no error but a warning. */
+/* Takes it out again once its last user has said so; vm NULL: the machine has ended. A guest that does not let it go
+ * keeps it until it ends, which is no error but a warning. */
 void disks_unplug(Disks *disks, Vm *vm, guint port);
+
+/* A direct-assigned volume, which all containers of a pod have as one disk. disks_use_volume() adds a user if it is
+ * plugged in: disks_unplug() is due for each. */
+void disks_set_volume(Disks *disks, guint port, const char *volume);
+gboolean disks_use_volume(Disks *disks, const char *volume, guint *ret_port);
+gboolean disks_has_volume(const Disks *disks, const char *volume);
 
 /* Tells the guest the size that a disk has now; 0: unknown. */
 gboolean disks_update_size(Disks *disks, Vm *vm, guint port, guint64 *ret_bytes, GError **error);

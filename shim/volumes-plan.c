@@ -9,6 +9,7 @@
 #include <sys/vfs.h>
 
 #include "common/error.h"
+#include "common/fds.h"
 #include "common/mount-point.h"
 #include "common/safe-path.h"
 #include "shim/volumes-private.h"
@@ -22,6 +23,8 @@ void volume_free(Volume *volume) {
   g_free(volume->fstype);
   g_strfreev(volume->options);
   g_free(volume->guest_path);
+  direct_volume_free(volume->direct);
+  fd_clear(&volume->device_fd);
   g_free(volume);
 }
 
@@ -191,9 +194,27 @@ static gboolean make_memory(Volume *volume, const GuestShare *share, int tree, c
   return TRUE;
 }
 
+/* ---- direct-assigned volumes ---- */
+
+/* What the container sees of it may be less than the volume: a mount that is read-only leaves the disk writable. */
+static gboolean choose_direct(Volume *volume, const char *path, GError **error) {
+  const DirectVolume *direct = volume->direct;
+  volume->kind = VOLUME_DIRECT;
+  volume->read_only = direct->read_only;
+  volume->device_fd = open(direct->device, O_PATH | O_CLOEXEC);
+  if (volume->device_fd < 0) {
+    error_set_errno(error, errno, "direct-assigned volume '%s': cannot open its device '%s'", path, direct->device);
+    return FALSE;
+  }
+  g_autofree char *device = g_strdup_printf("/proc/self/fd/%d", volume->device_fd);
+  volume->fstype = *direct->fstype != '\0' ? g_strdup(direct->fstype) : block_probe_type(device, direct->device, error);
+  return volume->fstype != NULL;
+}
+
 /* ---- each ---- */
 
-static gboolean choose_bind(const Volumes *volumes, Volume *volume, guint number, const struct stat *status) {
+static gboolean choose_bind(const Volumes *volumes, Volume *volume, guint number, const struct stat *status,
+                            GError **error) {
   const GuestShare *share = volumes->shares->pdata[number];
   const Grpc__Mount *mount = volumes_find_mount(volumes, number);
   int tree = g_array_index(volumes->trees, int, number);
@@ -201,6 +222,8 @@ static gboolean choose_bind(const Volumes *volumes, Volume *volume, guint number
       strcmp(settings_get_string(volumes->sandbox->settings, "hypervisor.qemu", "shared_fs"), "none") != 0;
   volume->kind = shares ? VOLUME_TREE : VOLUME_COPY;
   volume->read_only = share->read_only;
+  if (!direct_volume_find(share->host_path, &volume->direct, error)) return FALSE;
+  if (volume->direct != NULL) return choose_direct(volume, share->host_path, error);
   if (S_ISBLK(status->st_mode)) {
     volume->kind = VOLUME_DEVICE;
     volume->read_only = volume->read_only || !volumes_may_write(volumes->spec, status->st_rdev);
@@ -224,8 +247,9 @@ Volume *volume_choose(const Volumes *volumes, guint number, GError **error) {
     return NULL;
   }
   Volume *volume = g_new0(Volume, 1);
+  volume->device_fd = -1;
   if (number == 0 ? choose_root(volumes, volume, status.st_mode, tree, error)
-                  : choose_bind(volumes, volume, number, &status))
+                  : choose_bind(volumes, volume, number, &status, error))
     return volume;
   volume_free(volume);
   return NULL;

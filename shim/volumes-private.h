@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "common/direct-volume.h"
 #include "shim/guest-spec.h"
 #include "shim/volumes.h"
 
@@ -9,6 +10,7 @@ typedef enum {
   VOLUME_COPY,
   VOLUME_DISK,
   VOLUME_DEVICE,
+  VOLUME_DIRECT,
   VOLUME_GUEST,
   VOLUME_MEMORY,
   VOLUME_SHM
@@ -18,10 +20,12 @@ typedef enum {
 typedef struct {
   VolumeKind kind;
   gboolean read_only;
-  dev_t device;      /* of a disk that is found as a mount: which; else 0 */
-  char *fstype;      /* DISK */
-  char **options;    /* DISK: to mount it with, without "ro"; NULL: none */
-  char *guest_path;  /* GUEST */
+  dev_t device;     /* of a disk that is found as a mount: which; else 0 */
+  char *fstype;     /* DISK, DIRECT */
+  char **options;   /* DISK: to mount it with, without "ro"; NULL: none */
+  char *guest_path; /* GUEST */
+  DirectVolume *direct;
+  int device_fd;     /* DIRECT: its device, else -1 */
   guint64 bytes;     /* MEMORY, SHM: its limit, 0: none */
   guint32 mode, gid; /* MEMORY */
 } Volume;

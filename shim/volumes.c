@@ -59,22 +59,36 @@ gboolean volumes_root_is_tree(const Volumes *volumes) {
 
 /* ---- disks ---- */
 
-/* NULL with an error, else where the guest finds it. */
-static char *plug(Volumes *volumes, int fd, dev_t device, const char *shown, gboolean read_only,
-                  Kata__V1__DiskState **ret_disk, GError **error) {
+/* One that another container of the pod has is plugged in already. */
+static gboolean plug_or_use(Sandbox *sandbox, int fd, dev_t device, const char *shown, gboolean read_only,
+                            const char *volume, guint *ret_port, GError **error) {
+  if (volume != NULL && disks_use_volume(sandbox->disks, volume, ret_port)) return TRUE;
+  if (!disks_plug(sandbox->disks, sandbox->vm, fd, device, shown, read_only, ret_port, error)) return FALSE;
+  if (volume != NULL) disks_set_volume(sandbox->disks, *ret_port, volume);
+  return TRUE;
+}
+
+/* NULL with an error, else where the guest finds it. volume: the direct-assigned one that it is, or NULL. */
+static char *plug_volume(Volumes *volumes, int fd, dev_t device, const char *shown, gboolean read_only,
+                         const char *volume, Kata__V1__DiskState **ret_disk, GError **error) {
   Sandbox *sandbox = volumes->sandbox;
   Kata__V1__DiskState *disk = NULL;
   guint port = 0;
   g_mutex_lock(&sandbox->resizing);
   if (sandbox->disks == NULL || sandbox->vm == NULL)
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot plug '%s' in: the guest has ended", shown);
-  else if (disks_plug(sandbox->disks, sandbox->vm, fd, device, shown, read_only, &port, error))
+  else if (plug_or_use(sandbox, fd, device, shown, read_only, volume, &port, error))
     disk = disks_to_state(sandbox->disks, port);
   g_mutex_unlock(&sandbox->resizing);
   if (disk == NULL) return NULL;
   g_ptr_array_add(volumes->disks, disk);
   *ret_disk = disk;
   return vm_config_port_pci_path(port);
+}
+
+static char *plug(Volumes *volumes, int fd, dev_t device, const char *shown, gboolean read_only,
+                  Kata__V1__DiskState **ret_disk, GError **error) {
+  return plug_volume(volumes, fd, device, shown, read_only, NULL, ret_disk, error);
 }
 
 static Grpc__Storage *add_storage(Volumes *volumes, const char *driver, const char *source, const char *fstype,
@@ -121,6 +135,42 @@ static gboolean show_disk(Volumes *volumes, guint number, GError **error) {
     protobuf_set_string(&volumes->spec->root->path, mount_point);
   else
     protobuf_set_string(&volumes_find_mount(volumes, number)->source, mount_point);
+  return TRUE;
+}
+
+static void set_group(Grpc__Storage *storage, const DirectVolume *direct) {
+  if (!direct->has_group) return;
+  storage->fs_group = malloc(sizeof *storage->fs_group);
+  grpc__fsgroup__init(storage->fs_group);
+  storage->fs_group->group_id = direct->group;
+  storage->fs_group->group_change_policy = direct->only_if_root_differs ? TYPES__FSGROUP_CHANGE_POLICY__OnRootMismatch
+                                                                        : TYPES__FSGROUP_CHANGE_POLICY__Always;
+}
+
+/* Containers of a pod that ask for the same mount point have one mount. */
+static gboolean show_direct(Volumes *volumes, guint number, GError **error) {
+  const Volume *volume = volumes->volumes->pdata[number];
+  const GuestShare *share = volumes->shares->pdata[number];
+  const DirectVolume *direct = volume->direct;
+  const char *path = share->host_path;
+  Kata__V1__DiskState *disk = NULL;
+  g_autofree char *place =
+      plug_volume(volumes, volume->device_fd, 0, direct->device, volume->read_only, path, &disk, error);
+  if (place == NULL) {
+    g_prefix_error(error, "direct-assigned volume '%s': ", path);
+    return FALSE;
+  }
+  g_autofree char *mount_point = direct_volume_guest_path(path);
+  protobuf_set_string(&disk->guest_path, mount_point);
+  protobuf_set_string(&disk->fstype, volume->fstype);
+  Grpc__Storage *storage = add_storage(volumes, "blk", place, volume->fstype, mount_point);
+  for (char **option = direct->options; *option != NULL; option++) add_option(storage, *option);
+  if (volume->read_only) add_option(storage, "ro");
+  set_group(storage, direct);
+  protobuf_set_string(&volumes_find_mount(volumes, number)->source, mount_point);
+  g_autoptr(GError) why = NULL;
+  if (!direct_volume_add_user(path, volumes->sandbox->id, volumes->sandbox->root, &why))
+    g_warning("nobody will find out which sandbox has '%s': %s", path, why->message);
   return TRUE;
 }
 
@@ -269,6 +319,8 @@ static gboolean show(Volumes *volumes, guint number, GError **error) {
       return show_disk(volumes, number, error);
     case VOLUME_DEVICE:
       return show_device(volumes, number, error);
+    case VOLUME_DIRECT:
+      return show_direct(volumes, number, error);
     case VOLUME_MEMORY:
       show_memory(volumes, number);
       return TRUE;
@@ -300,6 +352,7 @@ typedef struct {
   int fd;
   dev_t device;
   const char *shown;
+  const char *volume;
 } Candidate;
 
 /* In the order of volumes_show(). */
@@ -308,15 +361,18 @@ static GArray *list_disks(Volumes *volumes) {
   const Grpc__Linux *lin = volumes->spec->linux;
   for (size_t i = 0; lin != NULL && i < lin->n_devices; i++) {
     const Grpc__LinuxDevice *device = lin->devices[i];
-    Candidate candidate = {-1, makedev((guint)device->major, (guint)device->minor), device->path};
+    Candidate candidate = {-1, makedev((guint)device->major, (guint)device->minor), device->path, NULL};
     if (strcmp(device->type, "b") == 0) g_array_append_val(list, candidate);
   }
   for (guint i = 0; i < volumes->volumes->len; i++) {
     const Volume *volume = volumes->volumes->pdata[i];
     const GuestShare *share = volumes->shares->pdata[i];
     int tree = volume->device != 0 ? -1 : g_array_index(volumes->trees, int, i);
-    Candidate candidate = {tree, volume->device, share->host_path};
-    if (volume->kind == VOLUME_DISK || volume->kind == VOLUME_DEVICE) g_array_append_val(list, candidate);
+    Candidate candidate = {tree, volume->device, share->host_path, NULL};
+    if (volume->kind == VOLUME_DIRECT)
+      candidate = (Candidate){volume->device_fd, 0, volume->direct->device, share->host_path};
+    if (volume->kind == VOLUME_DISK || volume->kind == VOLUME_DEVICE || volume->kind == VOLUME_DIRECT)
+      g_array_append_val(list, candidate);
   }
   return list;
 }
@@ -334,6 +390,7 @@ gboolean volumes_prepare_disks(Volumes *volumes, const Kata__V1__ContainerState 
     const Kata__V1__DiskState *disk = saved->disks[i];
     if (!disks_prepare(disks, disk->port, candidate->fd, candidate->device, candidate->shown, disk->read_only, error))
       return FALSE;
+    if (candidate->volume != NULL) disks_set_volume(disks, disk->port, candidate->volume);
     Kata__V1__DiskState *own = disks_to_state(disks, disk->port);
     protobuf_set_string(&own->guest_path, disk->guest_path);
     protobuf_set_string(&own->fstype, disk->fstype);
@@ -361,6 +418,11 @@ static void hide(Sandbox *sandbox, GPtrArray *names, GPtrArray *disks) {
     const Kata__V1__DiskState *disk = disks->pdata[i];
     disks_unplug(sandbox->disks, sandbox->vm, disk->port);
   }
+  for (guint i = 0; i < disks->len; i++) {
+    const char *volume = ((const Kata__V1__DiskState *)disks->pdata[i])->volume;
+    gboolean is_used = sandbox->disks != NULL && disks_has_volume(sandbox->disks, volume);
+    if (*volume != '\0' && !is_used) direct_volume_drop_user(volume, sandbox->id);
+  }
   g_mutex_unlock(&sandbox->resizing);
   g_ptr_array_set_size(disks, 0);
 }
@@ -383,6 +445,35 @@ void volumes_release(Sandbox *sandbox, Container *container) {
   move_all(container->disks, disks);
   g_mutex_unlock(&container->lock);
   hide(sandbox, container->shares, disks);
+}
+
+/* ---- sizes ---- */
+
+static gboolean find_port(const Sandbox *sandbox, const char *guest_path, guint *ret_port) {
+  g_autoptr(GPtrArray) containers = sandbox_get_containers((Sandbox *)sandbox);
+  gboolean found = FALSE;
+  for (guint i = 0; i < containers->len && !found; i++) {
+    Container *container = containers->pdata[i];
+    g_mutex_lock(&container->lock);
+    for (guint k = 0; k < container->disks->len && !found; k++) {
+      const Kata__V1__DiskState *disk = container->disks->pdata[k];
+      found = strcmp(disk->guest_path, guest_path) == 0;
+      if (found) *ret_port = disk->port;
+    }
+    g_mutex_unlock(&container->lock);
+  }
+  return found;
+}
+
+gboolean volumes_update_size(Sandbox *sandbox, const char *guest_path, GError **error) {
+  guint port = 0;
+  guint64 bytes = 0;
+  if (*guest_path == '\0' || !find_port(sandbox, guest_path, &port)) return TRUE;
+  g_mutex_lock(&sandbox->resizing);
+  gboolean done = sandbox->disks == NULL || sandbox->vm == NULL || disks_get(sandbox->disks, port) == NULL ||
+                  disks_update_size(sandbox->disks, sandbox->vm, port, &bytes, error);
+  g_mutex_unlock(&sandbox->resizing);
+  return done;
 }
 
 /* ---- copies ---- */

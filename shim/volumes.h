@@ -46,5 +46,8 @@ void volumes_give(Volumes *volumes, Container *container);
 /* A container's end: nothing of it is shown to the guest, or plugged into it, any more. */
 void volumes_release(Sandbox *sandbox, Container *container);
 
+/* A disk that the guest has at guest_path is told the size it has on the host now; nothing there: success. */
+gboolean volumes_update_size(Sandbox *sandbox, const char *guest_path, GError **error);
+
 /* Looks from now on whether what was copied has changed. */
 void volumes_watch_copies(Sandbox *sandbox);

@@ -3,6 +3,7 @@
 """Disks of the host in the guest: root file systems, volumes, devices; guests without a shared directory."""
 import contextlib
 import glob
+import json
 import os
 import signal
 import subprocess
@@ -197,6 +198,76 @@ class DevicesTest(StorageTest):
             self.assertEqual([os.listdir(place) for place in (shm, volumes + "/memory", volumes + "/disk")],
                              [[], [], ["a"]])
             self.ok("delete", "--force", "c1")
+
+
+class DirectVolumeTest(StorageTest):
+    """Block devices that a CSI driver leaves for the guest to mount."""
+
+    def direct_volume(self, command, *args, path=None):
+        return ["direct-volume", command, "--volume-path", path or self.world.path("published"), *args]
+
+    def test_direct_volume(self):
+        """Two containers of a pod have one disk; it is measured and made larger meanwhile, also by another owner."""
+        image, published = self.world.path("disk"), self.world.path("published")
+        call("truncate", "-s", "16M", image)
+        call(tool("mkfs.ext4"), "-q", image)
+        os.mkdir(published)
+        self.addCleanup(self.world.run, *self.direct_volume("remove"))
+        with loop_device(image) as device:
+            info = {"volume-type": "block", "device": device, "fstype": "ext4", "options": ["noatime"],
+                    "metadata": {"fsGroup": "3000"}}
+            self.ok(*self.direct_volume("add", "--mount-info", json.dumps(info)))
+            kind, name = "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id"
+            for container, options in (("c1", []), ("c2", ["ro"])):
+                annotations = {kind: "sandbox" if container == "c1" else "container", name: "c1"}
+                bundle = self.world.bundle("sleep", "1000", change=lambda document, annotations=annotations:
+                                           document.update(annotations=annotations))
+                add_mount(bundle, published, "/volume", *options)
+                self.ok("run", "-d", "--bundle", bundle, container)
+            self.assertEqual(self.exec("c1", "echo text > /volume/file; stat -c '%g %a' /volume; grep -c noatime /proc/mounts"),
+                             "3000 2775\n1\n")
+            self.assertEqual(self.exec("c2", "cat /volume/file; touch /volume/x 2> /dev/null || echo kept"), "text\nkept\n")
+            self.assertEqual(os.listdir(published), [])
+            with self.assertRaises(OSError):
+                os.close(os.open(device, os.O_RDWR | os.O_EXCL))
+            usage = json.loads(self.ok(*self.direct_volume("stats")))["usage"]
+            self.assertEqual([entry["unit"] for entry in usage], [1, 2])
+            self.assertTrue(8 << 20 < usage[0]["total"] <= 16 << 20, usage)
+            self.assertTrue(0 < usage[0]["used"] < usage[0]["total"] >= usage[0]["available"], usage)
+            # The first one's end, and the owner's, are not the second one's.
+            self.ok("delete", "--force", "c1")
+            for path in glob.glob(os.path.join(self.world.root, "s/*/owner.pid")):
+                with open(path, encoding="utf-8") as file:
+                    os.kill(int(file.read()), signal.SIGKILL)
+            self.assertEqual(self.exec("c2", "cat /volume/file"), "text\n")
+            self.fails("its disk has 16777216", *self.direct_volume("resize", "--size", str(32 << 20)))
+            os.truncate(image, 32 << 20)
+            call(tool("losetup"), "--set-capacity", device)
+            self.ok(*self.direct_volume("resize", "--size", str(32 << 20)))
+            self.assertGreater(json.loads(self.ok(*self.direct_volume("stats")))["usage"][0]["total"], 20 << 20)
+            self.ok("delete", "--force", "c2")
+            self.fails("no running sandbox has", *self.direct_volume("stats"))
+            with mounted(device, self.world.path("mnt"), "-o", "ro") as place:
+                with open(os.path.join(place, "file"), encoding="utf-8") as file:
+                    self.assertEqual(file.read(), "text\n")
+        self.ok(*self.direct_volume("remove"))
+        self.ok(*self.direct_volume("remove"))
+
+    def test_wrong_volumes(self):
+        """Refused before a guest starts, with the volume's name."""
+        published = self.world.path("published")
+        os.mkdir(published)
+        self.addCleanup(self.world.run, *self.direct_volume("remove"))
+        bundle = self.world.bundle("true")
+        add_mount(bundle, published, "/volume")
+        for info, words in (('{"device": "/no/such/device"}', "cannot open its device '/no/such/device'"),
+                            (json.dumps({"device": bundle + "/config.json"}), "no file system is found on it")):
+            self.ok(*self.direct_volume("add", "--mount-info", info))
+            self.fails(words, "run", "--bundle", bundle, "c1")
+        for args, words in ((["add", "--mount-info", '{"device": "x"}'], "absolute path"), (["add"], "--mount-info"),
+                            (["resize"], "--size"), (["resize", "--size", "2G"], "--size"), (["stats"], "no running sandbox")):
+            self.fails(words, *self.direct_volume(*args))
+        self.fails("--volume-path", "direct-volume", "stats")
 
 
 class RefusingGuestTest(StorageTest):

@@ -4,7 +4,7 @@ EXTRA_DIST += tests/unit/every-type.proto tests/unit/old-style.proto tests/data/
 
 if HAVE_CMOCKA
 COMMON_TESTS = \
-	tests/unit/test-agent-protocol tests/unit/test-error tests/unit/test-ids tests/unit/test-log tests/unit/test-mount-point \
+	tests/unit/test-agent-protocol tests/unit/test-direct-volume tests/unit/test-error tests/unit/test-ids tests/unit/test-log tests/unit/test-mount-point \
 	tests/unit/test-oci tests/unit/test-oci-crun \
 	tests/unit/test-protobuf-json tests/unit/test-safe-path tests/unit/test-spawn
 check_PROGRAMS += $(COMMON_TESTS)
@@ -12,6 +12,8 @@ TESTS += $(COMMON_TESTS)
 
 tests_unit_test_agent_protocol_SOURCES = tests/unit/test-agent-protocol.c
 tests_unit_test_agent_protocol_LDADD = $(TEST_LIBS)
+tests_unit_test_direct_volume_SOURCES = tests/unit/test-direct-volume.c
+tests_unit_test_direct_volume_LDADD = $(TEST_LIBS)
 tests_unit_test_error_SOURCES = tests/unit/test-error.c
 tests_unit_test_error_LDADD = $(TEST_LIBS)
 tests_unit_test_ids_SOURCES = tests/unit/test-ids.c
