@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The guest's PID 1; it runs from the guest image, never from the host's file system.
-noinst_PROGRAMS += agent/kata-agent
+# The guest's PID 1; it runs from the guest image. On the host it lies where kata-mkguest takes it from.
+pkglibexec_PROGRAMS += agent/kata-agent
 agent_kata_agent_SOURCES = agent/main.c
 agent_kata_agent_LDADD = agent/libagent.la
 

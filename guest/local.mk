@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The guest image is not part of "make all": it needs a kernel package from the network once.
 EXTRA_DIST += guest/mkguest guest/kernel/mkkernel guest/kernel/check-config guest/kernel/fragment guest/kernel/needs
-guestdir = $(datadir)/kata
+
+# mkguest for a host without this tree. One word at a time, so that what it becomes can still be read.
+sbin_SCRIPTS += guest/kata-mkguest
+CLEANFILES += guest/kata-mkguest
+guest/kata-mkguest: guest/mkguest Makefile
+	@$(MKDIR_P) guest
+	$(AM_V_GEN)sed -e 's,^PROGRAM=.*,PROGRAM=kata-mkguest,' -e 's,^DEFAULT_OUTPUT=.*,DEFAULT_OUTPUT=$(guestdir),' \
+	  -e 's,^DEFAULT_AGENT=.*,DEFAULT_AGENT=$(pkglibexecdir)/kata-agent,' \
+	  -e 's,^DEFAULT_CACHE=.*,DEFAULT_CACHE=$(localstatedir)/cache/kata/guest,' \
+	  -e '/^# "make install" writes/d' '$(srcdir)/guest/mkguest' >$@.new && chmod 755 $@.new && mv $@.new $@
 
 .PHONY: guest clean-guest distclean-guest
 guest: agent/kata-agent$(EXEEXT)

@@ -33,7 +33,7 @@ lib_libcore_la_SOURCES = \
 	lib/vm-size.c lib/vm-size.h
 lib_libcore_la_CFLAGS = $(AM_CFLAGS) $(XML_CFLAGS)
 lib_libcore_la_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DKATA_CACHEDIR='"$(localstatedir)/cache/kata"' -DKATA_DATADIR='"$(datadir)/kata"' \
+	-DKATA_CACHEDIR='"$(localstatedir)/cache/kata"' -DKATA_GUESTDIR='"$(guestdir)"' \
 	-DKATA_SYSCONFDIR='"$(sysconfdir)/kata"' \
 	-DKATA_OWNER_PATH='"$(bindir)/containerd-shim-kata-v2"' \
 	-DKATA_QEMU_PATH='"$(QEMU_PATH)"' \

@@ -12,7 +12,7 @@ static void print_text(const char *text) {
   static const struct {
     const char *of_build;
     const char *of_page;
-  } places[] = {{KATA_DATADIR, "DATADIR/kata"},
+  } places[] = {{KATA_GUESTDIR, "GUESTDIR"},
                 {KATA_CACHEDIR, "CACHEDIR/kata"},
                 {KATA_QEMU_PATH, "QEMU"},
                 {KATA_VIRTIOFSD_PATH, "VIRTIOFSD"}};

@@ -39,6 +39,32 @@ cmp "$tmp/kernel" "$tmp/own/vmlinuz" || fail 'the kernel of --kernel was not tak
 [ "$(gzip -dcf "$tmp/own/initrd.img" | cpio --quiet -it 2>/dev/null | grep -c '\.ko$')" = 0 ] ||
   fail 'modules of another kernel are in the image'
 
+# The kernels of a host: the newest that guests can use, one for clouds before others.
+host_kernel() { # VERSION MODULE...
+  mkdir -p "$tmp/host/boot" "$tmp/host/lib/modules/$1/kernel"
+  printf 'the kernel %s' "$1" | cat - "$tmp/kernel" >"$tmp/host/boot/vmlinuz-$1"
+  touch "$tmp/host/lib/modules/$1/modules.builtin"
+  built_in=$tmp/host/lib/modules/$1/modules.builtin
+  shift
+  for module in "$@"; do printf 'kernel/drivers/%s.ko\n' "$module" >>"$built_in"; done
+}
+needed=$(sed -n "/^MODULES='/,/'$/p" "$top_srcdir/guest/mkguest" | tr "'" ' ' | sed 's/MODULES=//')
+takes() { # VERSION
+  mkguest --output "$tmp/installed" --installed --root "$tmp/host" >"$tmp/log" 2>&1 || fail "--installed: $(cat "$tmp/log")"
+  cmp "$tmp/installed/vmlinuz" "$tmp/host/boot/vmlinuz-$1" || fail "--installed did not take '$1': $(cat "$tmp/log")"
+}
+# shellcheck disable=SC2086
+{
+  host_kernel 6.1.0-9-amd64 $needed
+  host_kernel 6.1.0-10-amd64 $needed
+  host_kernel 6.12.1-own virtio_pci
+  takes 6.1.0-10-amd64
+  grep -q "6.12.1-own' is not for guests: it has no module 'virtio_console'" "$tmp/log" ||
+    fail "nothing says why the newest kernel was not taken: $(cat "$tmp/log")"
+  host_kernel 6.1.0-8-cloud-amd64 $needed
+  takes 6.1.0-8-cloud-amd64
+}
+
 # What is missing is named, and nothing is left half made.
 complains() { # TEXT MKGUEST-ARGUMENT...
   text=$1
@@ -56,6 +82,10 @@ complains "'/nonexistent/mke2fs'" --mkfs /nonexistent/mke2fs
 complains "'/nonexistent/kernel'" --kernel /nonexistent/kernel
 complains "unknown argument '--frob'" --frob
 complains "'--kernel' needs a value" --kernel
+mkdir "$tmp/bare"
+complains 'no kernel for guests in' --installed --root "$tmp/bare"
+complains "'--kernel' and '--installed' exclude" --installed --kernel "$tmp/kernel"
+complains "'--root' goes with '--installed'" --root /
 complains "'--modules' goes with '--kernel'" --modules /lib/modules
 complains 'is it a program of this architecture' --crun "$0"
 mkdir -p "$tmp/cache" "$tmp/modules/kernel"
