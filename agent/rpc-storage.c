@@ -14,6 +14,8 @@
 #define SWAP_PATH_MAX 9
 /* A file system that a container serves, or a host that does not, may never answer. */
 #define LOOK_TIMEOUT_MS 30000
+/* The kernel writes the tables of what was added to a file system. */
+#define RESIZE_TIMEOUT_MS 300000
 
 /* A file server of the host's that does not answer holds up its caller only. */
 static gboolean touch(gpointer storages, GString *result, GError **error) {
@@ -108,65 +110,63 @@ static void copied(const char *result, const GError *error, gpointer call) { rpc
  * for PID 1 to walk. */
 void rpc_copy_file(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Sandbox *sandbox = user_data;
-  TaskRequest task = {.work = copy, .data = (gpointer)request};
+  TaskRequest task = {.work = copy, .data = (gpointer)request, .timeout_ms = LOOK_TIMEOUT_MS};
   task_start(sandbox->reaper, &task, copied, call);
 }
 
-/* ---- disks ---- */
+/* ---- larger volumes ---- */
 
-/* Of a call that waits for a disk first. */
 typedef struct {
   TtrpcCall *call;
-  Sandbox *sandbox;
-  TaskWork work;
-  gpointer data; /* for the work; NULL: the node that was found */
-  char *found;
-} DiskWork;
-
-static void disk_done(const char *result, const GError *error, gpointer user_data) {
-  g_autofree DiskWork *work = user_data;
-  g_free(work->found);
-  rpc_answer(error, work->call);
-}
-
-static void disk_came(const char *found, const GError *error, gpointer user_data) {
-  DiskWork *work = user_data;
-  if (error) {
-    disk_done(NULL, error, work);
-    return;
-  }
-  work->found = g_strdup(found);
-  TaskRequest task = {.work = work->work, .data = work->data ? work->data : work->found};
-  task_start(work->sandbox->reaper, &task, disk_done, work);
-}
-
-static DiskWork *disk_work_new(TtrpcCall *call, Sandbox *sandbox, TaskWork work, gpointer data) {
-  DiskWork *disk = g_new(DiskWork, 1);
-  *disk = (DiskWork){call, sandbox, work, data, NULL};
-  return disk;
-}
+  const Grpc__ResizeVolumeRequest *request;
+  guint wait_ms;
+} Resize;
 
 static gboolean resize(gpointer data, GString *result, GError **error) {
-  const Grpc__ResizeVolumeRequest *asked = data;
-  return volume_resize(asked->volume_guest_path, asked->size, error);
+  const Resize *asked = data;
+  return volume_resize(asked->request->volume_guest_path, asked->request->size, asked->wait_ms, error);
 }
 
-/* A disk that is short of what it is told to have was perhaps made larger just now. */
-static void grew(const char *found, const GError *error, gpointer user_data) {
-  disk_came(found ? found : "", NULL, user_data);
+static void resized(const char *result, const GError *error, gpointer user_data) {
+  g_autofree Resize *asked = user_data;
+  rpc_answer(error, asked->call);
 }
 
 void rpc_resize_volume(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
-  const Grpc__ResizeVolumeRequest *asked = (const Grpc__ResizeVolumeRequest *)request;
-  Sandbox *sandbox = user_data;
-  g_autofree char *key = volume_growth_key(asked->volume_guest_path, asked->size);
-  uevent_wait(sandbox->uevents, "volume", volume_find_grown, key, sandbox->config->hotplug_timeout_ms, grew,
-              disk_work_new(call, sandbox, resize, (gpointer)request));
+  const Sandbox *sandbox = user_data;
+  Resize *asked = g_new(Resize, 1);
+  *asked = (Resize){call, (const Grpc__ResizeVolumeRequest *)request, (guint)sandbox->config->hotplug_timeout_ms};
+  TaskRequest task = {.work = resize, .data = asked, .timeout_ms = RESIZE_TIMEOUT_MS};
+  task_start(sandbox->reaper, &task, resized, asked);
 }
 
 /* ---- swap ---- */
 
-static gboolean swap_on(gpointer data, GString *result, GError **error) { return volume_swap_on(data, error); }
+/* Of a call that waits for its disk first. */
+typedef struct {
+  TtrpcCall *call;
+  Sandbox *sandbox;
+  char *node;
+} Swap;
+
+static gboolean swap_on(gpointer node, GString *result, GError **error) { return volume_swap_on(node, error); }
+
+static void swap_added(const char *result, const GError *error, gpointer user_data) {
+  g_autofree Swap *swap = user_data;
+  g_free(swap->node);
+  rpc_answer(error, swap->call);
+}
+
+static void swap_disk_came(const char *found, const GError *error, gpointer user_data) {
+  Swap *swap = user_data;
+  if (error) {
+    swap_added(NULL, error, swap);
+    return;
+  }
+  swap->node = g_strdup(found);
+  TaskRequest task = {.work = swap_on, .data = swap->node};
+  task_start(swap->sandbox->reaper, &task, swap_added, swap);
+}
 
 static void add_swap(TtrpcCall *call, Sandbox *sandbox, const char *kind_name, const char *address) {
   const DeviceKind *kind = device_kind_find(kind_name);
@@ -175,8 +175,10 @@ static void add_swap(TtrpcCall *call, Sandbox *sandbox, const char *kind_name, c
     rpc_answer(error, call);
     return;
   }
-  device_kind_wait(kind, address, sandbox->uevents, sandbox->reaper, sandbox->config->hotplug_timeout_ms, disk_came,
-                   disk_work_new(call, sandbox, swap_on, NULL));
+  Swap *swap = g_new(Swap, 1);
+  *swap = (Swap){call, sandbox, NULL};
+  device_kind_wait(kind, address, sandbox->uevents, sandbox->reaper, sandbox->config->hotplug_timeout_ms,
+                   swap_disk_came, swap);
 }
 
 void rpc_add_swap(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {

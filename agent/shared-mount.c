@@ -16,6 +16,8 @@
 #include "common/safe-path.h"
 
 #define ANNOTATION_NAME "io.kubernetes.cri.container-name"
+/* Either container may serve a file system that its path leads through, and never answer. */
+#define SHARE_TIMEOUT_MS 30000
 
 /* For the helper: its processes are children of ours that nobody has waited for, so no other has their numbers. */
 typedef struct {
@@ -158,6 +160,6 @@ void shared_mounts_start(Container *container, const Grpc__CreateContainerReques
   }
   Sharing *sharing = g_new(Sharing, 1);
   *sharing = (Sharing){g_steal_pointer(&copies), func, user_data};
-  TaskRequest task = {.work = copy_all, .data = sharing->copies};
+  TaskRequest task = {.work = copy_all, .data = sharing->copies, .timeout_ms = SHARE_TIMEOUT_MS};
   task_start(container->sandbox->reaper, &task, copied, sharing);
 }

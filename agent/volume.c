@@ -23,6 +23,7 @@
 /* Of /sys/dev/block/N:N/size, whatever the disk's own are. */
 #define SECTOR 512
 #define SIZE_TEXT_MAX 64
+#define GROWTH_POLL_MS 10u
 
 /* fs/ext4/ext4.h: blocks of the file system. */
 #define EXT4_IOC_RESIZE_FS _IOW('f', 16, __u64)
@@ -104,18 +105,14 @@ static guint64 size_of_disk(dev_t disk) {
   return text ? g_ascii_strtoull(text, NULL, 10) * SECTOR : 0;
 }
 
-char *volume_growth_key(const char *path, guint64 size) {
-  return g_strdup_printf("%" G_GUINT64_FORMAT " %s", size, path);
-}
-
-/* What has no disk is not waited for: volume_resize() says so. */
-char *volume_find_grown(const char *key) {
-  char *path = NULL;
-  dev_t disk = 0;
-  guint64 size = g_ascii_strtoull(key, &path, 10);
-  autofd int fd = open_volume(path + 1, O_PATH, NULL);
-  if (fd < 0 || !disk_of(fd, &disk) || size_of_disk(disk) >= size) return g_strdup(path + 1);
-  return NULL;
+/* The kernel learns a moment later than the host that a disk has become larger. */
+static guint64 wait_for_size(dev_t disk, guint64 size, guint wait_ms) {
+  guint64 present = size_of_disk(disk);
+  for (guint waited = 0; present < size && waited < wait_ms; waited += GROWTH_POLL_MS) {
+    g_usleep(GROWTH_POLL_MS * 1000);
+    present = size_of_disk(disk);
+  }
+  return present;
 }
 
 static gboolean fail_resize(const char *path, guint64 size, GError **error) {
@@ -158,14 +155,14 @@ static gboolean refuse_type(const char *path, const struct statfs *info, GError 
   return FALSE;
 }
 
-gboolean volume_resize(const char *path, guint64 size, GError **error) {
+gboolean volume_resize(const char *path, guint64 size, guint wait_ms, GError **error) {
   struct stat info;
   struct statfs system = {0};
   dev_t disk = 0;
   autofd int where = open_volume(path, O_PATH, error);
   if (where < 0) return FALSE;
   gboolean has_disk = disk_of(where, &disk);
-  guint64 disk_size = has_disk ? size_of_disk(disk) : 0;
+  guint64 disk_size = has_disk ? wait_for_size(disk, size, wait_ms) : 0;
   if (fstat(where, &info) < 0 || fstatfs(where, &system) < 0) {
     error_set_errno(error, errno, "cannot look at the volume '%s'", path);
     return FALSE;

@@ -11,12 +11,9 @@
 gboolean volume_measure(const char *path, GString *result, GError **error);
 gboolean volume_parse(const char *text, Grpc__VolumeUsage *ret_bytes, Grpc__VolumeUsage *ret_inodes);
 
-/* Makes the file system at path use size bytes of its disk; 0: all of it. */
-gboolean volume_resize(const char *path, guint64 size, GError **error);
-
-/* A UeventFindFunc whose key is "SIZE PATH" as volume_growth_key() makes it: is the disk that large? */
-char *volume_find_grown(const char *key);
-char *volume_growth_key(const char *path, guint64 size);
+/* Makes the file system at path use size bytes of its disk; 0: all of it. A disk that is shorter may become that long
+ * within wait_ms. */
+gboolean volume_resize(const char *path, guint64 size, guint wait_ms, GError **error);
 
 /* Uses a disk as swap space; it must have been made one. */
 gboolean volume_swap_on(const char *node, GError **error);

@@ -145,21 +145,67 @@ static void test_passwd(void **state) {
   harness_remove("silent");
 }
 
-/* The same, and nobody ever comes to its help: the call is given up, and the container can be removed. */
-static void test_passwd_for_ever(void **state) {
+typedef struct {
+  const char *method;
+  const ProtobufCMessage *request;
+  const char *text;
+  GError *error;
+  GThread *thread;
+} ForEver;
+
+static gpointer make_given_up(gpointer user_data) {
+  ForEver *call = user_data;
+  ProtobufCMessage *reply = harness_call(call->method, call->request, &call->error);
+  if (reply) protobuf_c_message_free_unpacked(reply, NULL);
+  return NULL;
+}
+
+static void check_given_up(ForEver *calls, gsize n_calls) {
+  for (gsize i = 0; i < n_calls; i++) calls[i].thread = g_thread_new("call", make_given_up, &calls[i]);
+  for (gsize i = 0; i < n_calls; i++) {
+    g_thread_join(calls[i].thread);
+    if (!g_error_matches(calls[i].error, KATA_ERROR, KATA_ERR_TIMEOUT) ||
+        !strstr(calls[i].error->message, calls[i].text))
+      fail_msg("%s: %s", calls[i].method, calls[i].error ? calls[i].error->message : "it succeeded");
+    g_clear_error(&calls[i].error);
+  }
+}
+
+/* The same, and nobody ever comes to its help: the calls are given up, whatever each of them was about to do, and the
+ * containers can be removed. */
+static void test_for_ever(void **state) {
   harness_create("silent", "exec sleep 1000");
   harness_start_container("silent");
-  int fuse = hang_directory(container_pid("silent"), "/etc");
+  assert_int_equal(g_mkdir_with_parents(SHARED "/silent", 0755), 0);
+  int fuses[] = {hang_directory(container_pid("silent"), "/etc"), hang_directory(getpid(), SHARED "/silent")};
   g_autoptr(Grpc__Process) process = harness_process("true");
   process->user->username = strdup("root");
-  Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
-  request.container_id = (char *)"silent";
-  request.exec_id = (char *)"e";
-  request.process = process;
-  harness_must_fail("ExecProcess", &request.base, TTRPC_DEADLINE_EXCEEDED,
-                    "cannot read the container's /etc/passwd and /etc/group");
+  Grpc__ExecProcessRequest exec = GRPC__EXEC_PROCESS_REQUEST__INIT;
+  exec.container_id = (char *)"silent";
+  exec.exec_id = (char *)"e";
+  exec.process = process;
+  Grpc__CopyFileRequest copy = GRPC__COPY_FILE_REQUEST__INIT;
+  copy.path = (char *)SHARED "/silent/file";
+  copy.file_mode = 0644;
+  g_autoptr(Grpc__Spec) spec = harness_spec("true");
+  Grpc__SharedMount shared = GRPC__SHARED_MOUNT__INIT;
+  Grpc__SharedMount *all_shared[] = {&shared};
+  shared.name = shared.src_ctr = (char *)"silent";
+  shared.src_path = (char *)"/etc/directory";
+  shared.dst_path = (char *)"/tmp";
+  Grpc__CreateContainerRequest create = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+  create.container_id = (char *)"sharing";
+  create.oci = spec;
+  create.n_shared_mounts = 1;
+  create.shared_mounts = all_shared;
+  ForEver calls[] = {
+      {"ExecProcess", &exec.base, "cannot read the container's /etc/passwd and /etc/group", NULL, NULL},
+      {"CopyFile", &copy.base, "the agent's helper process had no answer within 30 s", NULL, NULL},
+      {"CreateContainer", &create.base, "the agent's helper process had no answer within 30 s", NULL, NULL}};
+  check_given_up(calls, G_N_ELEMENTS(calls));
   harness_remove("silent");
-  close(fuse);
+  for (gsize i = 0; i < G_N_ELEMENTS(fuses); i++) close(fuses[i]);
+  assert_int_equal(umount2(SHARED "/silent", MNT_DETACH), 0);
 }
 
 static void test_termination_log(void **state) {
@@ -218,6 +264,16 @@ static void test_copied_file(void **state) {
   check_held("CopyFile", &request.base, fuse);
   assert_int_equal(umount2(SHARED "/volume", MNT_DETACH), 0);
   harness_must("CopyFile", &request.base);
+}
+
+static void test_resized_volume(void **state) {
+  assert_int_equal(g_mkdir_with_parents(SHARED "/grown", 0755), 0);
+  int fuse = hang_directory(getpid(), SHARED "/grown");
+  Grpc__ResizeVolumeRequest request = GRPC__RESIZE_VOLUME_REQUEST__INIT;
+  request.volume_guest_path = (char *)SHARED "/grown/volume";
+  request.size = 1 << 20;
+  check_held("ResizeVolume", &request.base, fuse);
+  assert_int_equal(umount2(SHARED "/grown", MNT_DETACH), 0);
 }
 
 static void test_root(void **state) {
@@ -280,13 +336,9 @@ static void test_memory(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_passwd),
-      cmocka_unit_test(test_passwd_for_ever),
-      cmocka_unit_test(test_termination_log),
-      cmocka_unit_test(test_copied_file),
-      cmocka_unit_test(test_root),
-      cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_bind),
+      cmocka_unit_test(test_passwd),      cmocka_unit_test(test_for_ever),       cmocka_unit_test(test_termination_log),
+      cmocka_unit_test(test_copied_file), cmocka_unit_test(test_resized_volume), cmocka_unit_test(test_root),
+      cmocka_unit_test(test_memory),      cmocka_unit_test(test_bind),
   };
   return cmocka_run_group_tests_name("agent-held", tests, start, stop);
 }
