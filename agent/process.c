@@ -206,8 +206,12 @@ gboolean process_resize(Process *process, guint rows, guint columns, GError **er
     g_set_error(error, KATA_ERROR, KATA_ERR_UNAVAILABLE, "no tty");
     return FALSE;
   }
-  struct winsize size = {.ws_row = (unsigned short)MIN(rows, G_MAXUSHORT),
-                         .ws_col = (unsigned short)MIN(columns, G_MAXUSHORT)};
+  if (rows > G_MAXUSHORT || columns > G_MAXUSHORT) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "a window of %u rows and %u columns is too large: no more than %d of each", rows, columns, G_MAXUSHORT);
+    return FALSE;
+  }
+  struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
   if (ioctl(process->terminal, TIOCSWINSZ, &size) == 0) return TRUE;
   error_set_errno(error, errno, "cannot set the window size of process '%s'", process->id);
   return FALSE;

@@ -174,13 +174,21 @@ static void drop_device_weights(Grpc__LinuxBlockIO *block_io) {
   block_io->n_weightdevice = 0;
 }
 
-static gboolean check_weight(const Grpc__LinuxBlockIO *block_io, const SpecKernel *kernel, GError **error) {
+/* 0 is "not set". */
+static gboolean check_one_weight(guint weight, const char *name, GError **error) {
+  if (weight == 0 || (weight >= BLOCK_WEIGHT_MIN && weight <= BLOCK_WEIGHT_MAX)) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "%s is %u: it can be from %d to %d", name, weight,
+              BLOCK_WEIGHT_MIN, BLOCK_WEIGHT_MAX);
+  return FALSE;
+}
+
+static gboolean check_weights(const Grpc__LinuxBlockIO *block_io, const SpecKernel *kernel, GError **error) {
   gboolean is_wanted = block_io->weight != 0;
-  for (gsize i = 0; i < block_io->n_weightdevice; i++) is_wanted |= block_io->weightdevice[i]->weight != 0;
-  if (block_io->weight != 0 && (block_io->weight < BLOCK_WEIGHT_MIN || block_io->weight > BLOCK_WEIGHT_MAX)) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "blockIO.weight is %u: it can be from %d to %d",
-                block_io->weight, BLOCK_WEIGHT_MIN, BLOCK_WEIGHT_MAX);
-    return FALSE;
+  if (!check_one_weight(block_io->weight, "blockIO.weight", error)) return FALSE;
+  for (gsize i = 0; i < block_io->n_weightdevice; i++) {
+    g_autofree char *name = g_strdup_printf("blockIO.weightDevice[%zu].weight", i);
+    if (!check_one_weight(block_io->weightdevice[i]->weight, name, error)) return FALSE;
+    is_wanted |= block_io->weightdevice[i]->weight != 0;
   }
   if (!is_wanted || kernel->has_io_weight) return TRUE;
   g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
@@ -198,13 +206,14 @@ static gboolean prepare_block_io(Grpc__LinuxBlockIO *block_io) {
          block_io->n_throttlewriteiopsdevice > 0;
 }
 
+/* They were checked. */
 char **spec_get_device_weights(const OciResources *resources) {
   const Grpc__LinuxBlockIO *block_io = resources ? resources->blockio : NULL;
   g_autoptr(GPtrArray) lines = g_ptr_array_new();
   for (gsize i = 0; block_io && i < block_io->n_weightdevice; i++) {
     const Grpc__LinuxWeightDevice *entry = block_io->weightdevice[i];
     if (entry->weight == 0) continue;
-    guint weight = CLAMP(entry->weight, BLOCK_WEIGHT_MIN, BLOCK_WEIGHT_MAX) - BLOCK_WEIGHT_MIN;
+    guint weight = entry->weight - BLOCK_WEIGHT_MIN;
     g_ptr_array_add(lines, g_strdup_printf("%" G_GINT64_FORMAT ":%" G_GINT64_FORMAT " %u", entry->major, entry->minor,
                                            1 + weight * 9999 / (BLOCK_WEIGHT_MAX - BLOCK_WEIGHT_MIN)));
   }
@@ -217,7 +226,7 @@ gboolean spec_prepare_resources(OciResources *resources, const SpecKernel *kerne
   if (!spec_check_resources(resources, error)) return FALSE;
   if (resources->memory) prepare_memory(resources, kernel);
   if (resources->cpu && !prepare_cpu(resources, kernel, error)) return FALSE;
-  if (resources->blockio && !check_weight(resources->blockio, kernel, error)) return FALSE;
+  if (resources->blockio && !check_weights(resources->blockio, kernel, error)) return FALSE;
   if (resources->blockio && !prepare_block_io(resources->blockio)) {
     protobuf_c_message_free_unpacked(&resources->blockio->base, NULL);
     resources->blockio = NULL;

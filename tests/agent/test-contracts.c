@@ -275,6 +275,8 @@ static void test_resize_before_start(void **state) {
   resize.row = 21;
   resize.column = 43;
   harness_must("TtyWinResize", &resize.base);
+  resize.column = 65536 + 44;
+  harness_must_fail("TtyWinResize", &resize.base, TTRPC_INVALID_ARGUMENT, "21 rows and 65580 columns is too large");
   harness_start_container("tty");
   g_autoptr(GString) out = harness_read_all("tty", "", FALSE);
   assert_string_equal(out->str, "21 43\r\n");

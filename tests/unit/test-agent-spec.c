@@ -356,6 +356,9 @@ static void test_impossible_resources(void **state) {
       {"\"cpu\":{\"idle\":2}", "cpu.idle is 2: it can be 0 or 1"},
       {"\"blockIO\":{\"weight\":9}", "blockIO.weight is 9: it can be from 10 to 1000"},
       {"\"blockIO\":{\"weight\":1001}", "blockIO.weight is 1001"},
+      {"\"blockIO\":{\"weightDevice\":[{\"major\":8,\"weight\":10},{\"major\":8,\"minor\":16,\"weight\":9}]}",
+       "blockIO.weightDevice[1].weight is 9: it can be from 10 to 1000"},
+      {"\"blockIO\":{\"weightDevice\":[{\"major\":8,\"weight\":1001}]}", "blockIO.weightDevice[0].weight is 1001"},
   };
   static const SpecKernel kernel = {.cpus = "0-1", .mems = "0"};
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
