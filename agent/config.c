@@ -11,12 +11,14 @@
 /* What /proc/sys/fs/pipe-max-size allows a process without privileges. */
 #define PIPE_SIZE_MAX (1u << 20)
 #define CONFIG_FILE_MAX 65536
+#define OPTION_PREFIX "agent."
 
 AgentConfig *agent_config_new(void) {
   AgentConfig *config = g_new0(AgentConfig, 1);
   config->log_level = G_LOG_LEVEL_INFO;
   config->address = g_strdup(AGENT_DEFAULT_ADDRESS);
   config->hotplug_timeout_ms = 3000;
+  config->warnings = g_ptr_array_new_with_free_func(g_free);
   return config;
 }
 
@@ -24,6 +26,7 @@ void agent_config_free(AgentConfig *config) {
   if (!config) return;
   g_free(config->address);
   g_free(config->config_file);
+  g_ptr_array_unref(config->warnings);
   g_free(config);
 }
 
@@ -120,26 +123,39 @@ static const struct {
     {"agent.config_file", set_config_file},
 };
 
-/* Unknown ones are others'. FALSE: the value makes no sense, or is missing. */
-static gboolean set_parameter(AgentConfig *config, const char *name, const char *value) {
+typedef enum { OPTION_SET, OPTION_BAD, OPTION_UNKNOWN } OptionResult;
+
+/* value: NULL where there is none. */
+static OptionResult set_parameter(AgentConfig *config, const char *name, const char *value) {
   for (gsize i = 0; i < G_N_ELEMENTS(parameters); i++) {
     if (strcmp(parameters[i].name, name) != 0) continue;
     if (!value) value = parameters[i].bare;
-    return value && parameters[i].set(config, value);
+    return value && parameters[i].set(config, value) ? OPTION_SET : OPTION_BAD;
   }
-  return TRUE;
+  return OPTION_UNKNOWN;
 }
 
-void agent_config_parse_cmdline(AgentConfig *config, const char *cmdline, char **ret_warnings) {
-  g_auto(GStrv) words = g_strsplit_set(cmdline, " \t\n", -1);
-  g_autoptr(GString) warnings = g_string_new(NULL);
-  for (char **word = words; *word; word++) {
-    const char *equals = strchr(*word, '=');
-    g_autofree char *name = equals ? g_strndup(*word, (gsize)(equals - *word)) : g_strdup(*word);
-    if (!set_parameter(config, name, equals ? equals + 1 : NULL))
-      g_string_append_printf(warnings, "kernel parameter '%s': bad value, the default stays\n", *word);
+static void warn_of_unknown(AgentConfig *config, const char *what, const char *name) {
+  g_autofree char *shown = error_clean_text(name);
+  g_ptr_array_add(config->warnings, g_strdup_printf("%s '%s': this agent has no such option", what, shown));
+}
+
+/* Those without "agent." are the kernel's and others'. */
+static void parse_word(AgentConfig *config, const char *word) {
+  const char *equals = strchr(word, '=');
+  g_autofree char *name = equals ? g_strndup(word, (gsize)(equals - word)) : g_strdup(word);
+  OptionResult result = set_parameter(config, name, equals ? equals + 1 : NULL);
+  if (result == OPTION_UNKNOWN && g_str_has_prefix(name, OPTION_PREFIX)) {
+    warn_of_unknown(config, "kernel parameter", name);
+  } else if (result == OPTION_BAD) {
+    g_autofree char *shown = error_clean_text(word);
+    g_ptr_array_add(config->warnings, g_strdup_printf("kernel parameter '%s': bad value, the default stays", shown));
   }
-  *ret_warnings = warnings->len > 0 ? g_strdup(warnings->str) : NULL;
+}
+
+void agent_config_parse_cmdline(AgentConfig *config, const char *cmdline) {
+  g_auto(GStrv) words = g_strsplit_set(cmdline, " \t\n", -1);
+  for (char **word = words; *word; word++) parse_word(config, *word);
 }
 
 /* ---- the file ---- */
@@ -170,8 +186,10 @@ static gboolean read_line(AgentConfig *config, char *line, GString *problem) {
   g_autofree char *value = read_value(equals + 1);
   /* Upstream's names in the file for what it calls otherwise on the command line. */
   const char *key = strcmp(line, "log_level") == 0 ? "log" : strcmp(line, "dev_mode") == 0 ? "devmode" : line;
-  g_autofree char *name = g_strconcat("agent.", key, NULL);
-  if (value && set_parameter(config, name, value)) return TRUE;
+  g_autofree char *name = g_strconcat(OPTION_PREFIX, key, NULL);
+  OptionResult result = value ? set_parameter(config, name, value) : OPTION_BAD;
+  if (result == OPTION_UNKNOWN) warn_of_unknown(config, "agent.config_file: key", line);
+  if (result != OPTION_BAD) return TRUE;
   g_autofree char *shown = error_clean_text(line);
   g_string_printf(problem, "%s: bad value", shown);
   return FALSE;
@@ -202,10 +220,14 @@ gboolean agent_config_finish(AgentConfig *config, GError **error) {
   if (path && !agent_config_read_file(config, path, error)) return FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS(variables); i++) {
     const char *value = g_getenv(variables[i][0]);
-    if (!value || set_parameter(config, variables[i][1], value)) continue;
+    if (!value || set_parameter(config, variables[i][1], value) == OPTION_SET) continue;
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "environment variable %s: bad value '%s'",
                 variables[i][0], value);
     return FALSE;
   }
   return TRUE;
+}
+
+void agent_config_log_warnings(const AgentConfig *config) {
+  for (guint i = 0; i < config->warnings->len; i++) g_warning("%s", (const char *)config->warnings->pdata[i]);
 }

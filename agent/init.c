@@ -108,15 +108,13 @@ static gboolean open_console(AgentConfig *config, GError **error) {
 
 static gboolean read_cmdline(AgentConfig *config, GError **error) {
   g_autofree char *cmdline = NULL;
-  g_autofree char *warnings = NULL;
   g_autoptr(GError) failure = NULL;
   if (!g_file_get_contents("/proc/cmdline", &cmdline, NULL, &failure)) {
     g_set_error(error, KATA_ERROR, error_get_code(failure), "cannot read the kernel's command line: %s",
                 failure->message);
     return FALSE;
   }
-  agent_config_parse_cmdline(config, cmdline, &warnings);
-  if (warnings) fprintf(stderr, "kata-agent: %s", warnings);
+  agent_config_parse_cmdline(config, cmdline);
   return agent_config_finish(config, error);
 }
 

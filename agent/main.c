@@ -53,9 +53,8 @@ static int parse_arguments(AgentConfig *config, int argc, char **argv) {
       fprintf(stderr, "kata-agent: unknown or incomplete argument '%s'\n%s", argv[i], usage);
       return EXIT_FAILURE;
     }
-    g_autofree char *problem = NULL;
-    agent_config_parse_cmdline(config, parameter, &problem);
-    if (problem) {
+    agent_config_parse_cmdline(config, parameter);
+    if (config->warnings->len > 0) {
       fprintf(stderr, "kata-agent: bad value '%s' of '%s'\n", value, argv[i]);
       return EXIT_FAILURE;
     }

@@ -184,6 +184,7 @@ void service_add_methods(TtrpcServer *server, Sandbox *sandbox) {
 gboolean service_run(const AgentConfig *config, GError **error) {
   log_open(STDERR_FILENO, LOG_FORMAT_JSON, config->log_level);
   log_set_queue(LOG_QUEUE_MAX);
+  agent_config_log_warnings(config);
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   raise_descriptor_limit();

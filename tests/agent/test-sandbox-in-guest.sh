@@ -15,6 +15,9 @@ wait_for_power_off
 grep -q 'a debug console was asked for, but this guest image has no shell' "$tmp/console.log" ||
   fail 'the console does not say that there is no shell'
 
+grep -q '"level":"warning".*agent.unknown.*this agent has no such option' "$tmp/console.log" ||
+  fail 'the console does not say that an option is not known'
+
 grep -q "process.apparmorProfile 'profile-of-test' confines nothing here" "$tmp/console.log" ||
   fail 'the console does not say that a profile is not applied'
 

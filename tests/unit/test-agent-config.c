@@ -15,14 +15,18 @@
 
 static AgentConfig *parse(const char *cmdline, const char *expected_warnings) {
   AgentConfig *config = agent_config_new();
-  g_autofree char *warnings = NULL;
-  agent_config_parse_cmdline(config, cmdline, &warnings);
-  assert_string_equal(warnings ? warnings : "", expected_warnings);
+  g_autoptr(GString) warnings = g_string_new(NULL);
+  agent_config_parse_cmdline(config, cmdline);
+  for (guint i = 0; i < config->warnings->len; i++)
+    g_string_append_printf(warnings, "%s\n", (const char *)config->warnings->pdata[i]);
+  assert_string_equal(warnings->str, expected_warnings);
   return config;
 }
 
 static void test_flags_and_ports(void **state) {
-  g_autoptr(AgentConfig) none = parse("quiet agent.trace agent.guest_components_procs=none", "");
+  g_autoptr(AgentConfig) none =
+      parse("quiet agent.guest_components_procs=none",
+            "kernel parameter 'agent.guest_components_procs': this agent has no such option\n");
   assert_false(none->devmode);
   assert_false(none->debug_console);
   assert_int_equal(none->debug_console_vport, 0);
@@ -74,6 +78,9 @@ static void test_file(void **state) {
   assert_true(config->devmode);
   assert_true(config->debug_console);
   assert_int_equal(config->log_vport, 1025);
+  assert_int_equal(config->warnings->len, 1);
+  assert_string_equal(config->warnings->pdata[0],
+                      "agent.config_file: key 'image_registry': this agent has no such option");
   unlink(path);
 }
 
