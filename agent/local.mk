@@ -18,6 +18,7 @@ agent_libagent_la_SOURCES = \
 	agent/device-kind.c agent/device-kind.h agent/device-spec.c agent/device-spec.h \
 	agent/debug-console.c agent/debug-console.h \
 	agent/device.c agent/device.h \
+	agent/entropy.c agent/entropy.h \
 	agent/guest-hooks.c agent/guest-hooks.h \
 	agent/init.c agent/init.h \
 	agent/iptables.c agent/iptables.h \

@@ -2,25 +2,20 @@
 /* Health, and calls about the sandbox and the guest as a whole. */
 #include <config.h> /* configure's, not this room's */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/random.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "agent/device-spec.h"
+#include "agent/entropy.h"
 #include "agent/rpc.h"
 #include "common/error.h"
-#include "common/fds.h"
 #include "common/safe-path.h"
 #include "proto/health.pb-c.h"
 
 #define MEMORY_BLOCK_SIZE "/sys/devices/system/memory/block_size_bytes"
 #define MEMORY_PROBE "/sys/devices/system/memory/probe"
 #define SMALL_FILE_MAX 4096
-/* Entropy one call may bring. */
-#define RANDOM_DATA_MAX 65536
 
 void rpc_check(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   Grpc__HealthCheckResponse reply = GRPC__HEALTH_CHECK_RESPONSE__INIT;
@@ -92,24 +87,9 @@ void rpc_set_guest_date_time(TtrpcCall *call, const ProtobufCMessage *request, g
   rpc_answer(error, call);
 }
 
-static gboolean add_entropy(const ProtobufCBinaryData *data, GError **error) {
-  if (data->len == 0 || data->len > RANDOM_DATA_MAX) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "random data must be 1 to %d bytes, not %zu",
-                RANDOM_DATA_MAX, data->len);
-    return FALSE;
-  }
-  autofd int fd = open("/dev/random", O_WRONLY | O_CLOEXEC);
-  int bits = (int)data->len * 8;
-  if (fd >= 0 && fd_write_all(fd, data->data, data->len) && ioctl(fd, RNDADDTOENTCNT, &bits) == 0 &&
-      ioctl(fd, RNDRESEEDCRNG, 0) == 0)
-    return TRUE;
-  error_set_errno(error, errno, "cannot reseed '/dev/random'");
-  return FALSE;
-}
-
 void rpc_reseed_random_dev(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Grpc__ReseedRandomDevRequest *asked = (const Grpc__ReseedRandomDevRequest *)request;
   g_autoptr(GError) error = NULL;
-  add_entropy(&asked->data, &error);
+  entropy_add(asked->data.data, asked->data.len, &error);
   rpc_answer(error, call);
 }

@@ -6,7 +6,8 @@ AGENT_UNITS = tests/unit/test-agent-config tests/unit/test-agent-cpuset tests/un
 	tests/unit/test-agent-iptables tests/unit/test-agent-net-text \
 	tests/unit/test-agent-process-list tests/unit/test-agent-reap tests/unit/test-agent-spec \
 	tests/unit/test-agent-stats tests/unit/test-agent-stream tests/unit/test-agent-task tests/unit/test-agent-uevent \
-	tests/unit/test-agent-user tests/unit/test-agent-oom tests/unit/test-agent-online tests/unit/test-agent-metrics
+	tests/unit/test-agent-user tests/unit/test-agent-oom tests/unit/test-agent-online tests/unit/test-agent-metrics \
+	tests/unit/test-agent-entropy
 check_PROGRAMS += $(AGENT_UNITS)
 TESTS += $(AGENT_UNITS)
 AGENT_TEST_LIBS = agent/libagent.la $(TEST_LIBS)
@@ -24,6 +25,9 @@ tests_unit_test_agent_user_SOURCES = tests/unit/test-agent-user.c
 tests_unit_test_agent_user_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_metrics_SOURCES = tests/unit/test-agent-metrics.c
 tests_unit_test_agent_metrics_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_entropy_SOURCES = tests/unit/test-agent-entropy.c
+tests_unit_test_agent_entropy_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_entropy_LDFLAGS = -Wl,--wrap=ioctl -Wl,--wrap=write
 tests_unit_test_agent_online_SOURCES = tests/unit/test-agent-online.c
 tests_unit_test_agent_online_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_oom_SOURCES = tests/unit/test-agent-oom.c
