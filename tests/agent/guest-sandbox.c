@@ -45,6 +45,28 @@ static void test_create_sandbox(void **state) {
   harness_must("CreateSandbox", &request.base);
 }
 
+/* What upstream's runtime asks before it plugs memory in. */
+static void test_details(void **state) {
+  Grpc__GuestDetailsRequest request = GRPC__GUEST_DETAILS_REQUEST__INIT;
+  Grpc__GuestDetailsResponse *reply =
+      (Grpc__GuestDetailsResponse *)harness_call("GetGuestDetails", &request.base, NULL);
+  assert_non_null(reply);
+  assert_int_equal(reply->mem_block_size_bytes, 0);
+  assert_true(reply->agent_details->init_daemon);
+  assert_true(reply->agent_details->supports_seccomp);
+  assert_true(strlen(reply->agent_details->version) > 0);
+  assert_int_equal(reply->agent_details->n_storage_handlers, 10);
+  assert_int_equal(reply->agent_details->n_device_handlers, 5);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  request.mem_block_size = request.mem_hotplug_probe = TRUE;
+  reply = (Grpc__GuestDetailsResponse *)harness_call("GetGuestDetails", &request.base, NULL);
+  assert_non_null(reply);
+  /* Of x86 with less than 64 GiB; it finds new memory by itself. */
+  assert_int_equal(reply->mem_block_size_bytes, 128 << 20);
+  assert_false(reply->support_mem_hotplug_probe);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+}
+
 /* ---- limits ---- */
 
 /* The container's own view of its cgroup. */
@@ -451,12 +473,13 @@ static void test_destroy(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_create_sandbox),  cmocka_unit_test(test_limits),     cmocka_unit_test(test_limits_not_here),
-      cmocka_unit_test(test_profile),         cmocka_unit_test(test_scheduling), cmocka_unit_test(test_seccomp_log),
-      cmocka_unit_test(test_cpuset),          cmocka_unit_test(test_block_io),   cmocka_unit_test(test_device_rules),
-      cmocka_unit_test(test_update),          cmocka_unit_test(test_oom),        cmocka_unit_test(test_online),
-      cmocka_unit_test(test_clock),           cmocka_unit_test(test_random),     cmocka_unit_test(test_core_files),
-      cmocka_unit_test(test_memory_of_agent), cmocka_unit_test(test_not_here),   cmocka_unit_test(test_destroy),
+      cmocka_unit_test(test_create_sandbox),  cmocka_unit_test(test_details),         cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_limits_not_here), cmocka_unit_test(test_profile),         cmocka_unit_test(test_scheduling),
+      cmocka_unit_test(test_seccomp_log),     cmocka_unit_test(test_cpuset),          cmocka_unit_test(test_block_io),
+      cmocka_unit_test(test_device_rules),    cmocka_unit_test(test_update),          cmocka_unit_test(test_oom),
+      cmocka_unit_test(test_online),          cmocka_unit_test(test_clock),           cmocka_unit_test(test_random),
+      cmocka_unit_test(test_core_files),      cmocka_unit_test(test_memory_of_agent), cmocka_unit_test(test_not_here),
+      cmocka_unit_test(test_destroy),
   };
   g_autoptr(GError) error = NULL;
   if (argc != 2) return EXIT_FAILURE;

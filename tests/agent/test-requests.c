@@ -14,13 +14,11 @@
 /* Last: it needs the ones before. */
 #include <cmocka.h>
 
-#include "common/protobuf-json.h"
 #include "proto/health.pb-c.h"
 #include "tests/agent/harness.h"
+#include "tests/agent/recorded.h"
 
 #define SHARED HARNESS_RUN "/kata-containers/shared/containers"
-/* So that calls made one after the other arrive so, though each waits in a thread of its own. */
-#define STEP_US 20000
 
 static int start(void **state) {
   harness_start();
@@ -33,56 +31,6 @@ static int stop(void **state) {
 }
 
 /* ---- a recorded run ---- */
-
-typedef struct {
-  const ProtobufCServiceDescriptor *service;
-  const ProtobufCMethodDescriptor *method;
-  ProtobufCMessage *request;
-  ProtobufCMessage *reply;
-  GError *error;
-  GThread *thread;
-} Recorded;
-
-static void recorded_free(gpointer data) {
-  Recorded *recorded = data;
-  if (recorded->thread) g_thread_join(recorded->thread);
-  protobuf_c_message_free_unpacked(recorded->request, NULL);
-  if (recorded->reply) protobuf_c_message_free_unpacked(recorded->reply, NULL);
-  g_clear_error(&recorded->error);
-  g_free(recorded);
-}
-
-static Recorded *recorded_parse(const char *line) {
-  const char *slash = strchr(line, '/');
-  const char *space = strchr(line, ' ');
-  assert_non_null(slash);
-  assert_non_null(space);
-  g_autofree char *name = g_strndup(slash + 1, (gsize)(space - slash - 1));
-  Recorded *recorded = g_new0(Recorded, 1);
-  recorded->service =
-      g_str_has_prefix(line, "grpc.Health/") ? &grpc__health__descriptor : &grpc__agent_service__descriptor;
-  recorded->method = protobuf_c_service_descriptor_get_method_by_name(recorded->service, name);
-  assert_non_null(recorded->method);
-  struct json_object *json = json_tokener_parse(space + 1);
-  assert_non_null(json);
-  g_autoptr(GError) error = NULL;
-  recorded->request = protobuf_from_json(json, recorded->method->input, PROTOBUF_JSON_PROTO, "request", &error);
-  if (!recorded->request) fail_msg("%s", error->message);
-  json_object_put(json);
-  return recorded;
-}
-
-static gpointer recorded_call(gpointer data) {
-  Recorded *recorded = data;
-  g_autoptr(TtrpcClient) client = ttrpc_client_ref(harness_client());
-  ttrpc_client_invoke(client, recorded->service, recorded->method->name, recorded->request, HARNESS_CALL_MS,
-                      &recorded->reply, &recorded->error);
-  return NULL;
-}
-
-static gboolean is_method(const Recorded *recorded, const char *name) {
-  return strcmp(recorded->method->name, name) == 0;
-}
 
 /* The controllers are with the host's cgroup v1. */
 static void drop_resources(Grpc__LinuxResources **resources) {
@@ -100,76 +48,22 @@ static void prepare_container(Grpc__CreateContainerRequest *request) {
       assert_int_equal(access(request->oci->mounts[i]->source, R_OK), 0);
 }
 
-static void check_output(const Recorded *recorded, GString *output) {
-  const Grpc__ReadStreamResponse *reply = (const Grpc__ReadStreamResponse *)recorded->reply;
-  g_string_append_len(output, (const char *)reply->data.data, (gssize)reply->data.len);
-}
-
-/* endless: calls that are only answered when the sandbox ends. */
-static void play(Recorded *recorded, GPtrArray *waiting, GPtrArray *endless) {
-  if (is_method(recorded, "CreateContainer")) prepare_container((Grpc__CreateContainerRequest *)recorded->request);
-  if (is_method(recorded, "UpdateContainer"))
-    drop_resources(&((Grpc__UpdateContainerRequest *)recorded->request)->resources);
-  gboolean is_endless = is_method(recorded, "GetOOMEvent");
-  if (is_endless || is_method(recorded, "WaitProcess") || g_str_has_prefix(recorded->method->name, "Read")) {
-    recorded->thread = g_thread_new("call", recorded_call, recorded);
-    g_ptr_array_add(is_endless ? endless : waiting, recorded);
-    g_usleep(STEP_US);
-    return;
-  }
-  recorded_call(recorded);
-  if (recorded->error) fail_msg("%s: %s", recorded->method->name, recorded->error->message);
-  recorded_free(recorded);
-}
-
-static void finish_waiting(GPtrArray *waiting, GString *output) {
-  for (guint i = 0; i < waiting->len; i++) {
-    Recorded *recorded = g_ptr_array_index(waiting, i);
-    g_thread_join(g_steal_pointer(&recorded->thread));
-    if (recorded->error) fail_msg("%s: %s", recorded->method->name, recorded->error->message);
-    if (is_method(recorded, "ReadStdout")) check_output(recorded, output);
-  }
-  g_ptr_array_set_size(waiting, 0);
-}
-
-static void finish_endless(GPtrArray *endless) {
-  for (guint i = 0; i < endless->len; i++) {
-    Recorded *recorded = g_ptr_array_index(endless, i);
-    g_thread_join(g_steal_pointer(&recorded->thread));
-    assert_non_null(recorded->error);
-    assert_non_null(strstr(recorded->error->message, "the sandbox has ended"));
-  }
-  g_ptr_array_set_size(endless, 0);
+static void prepare(const char *method, ProtobufCMessage *request) {
+  if (strcmp(method, "CreateContainer") == 0) prepare_container((Grpc__CreateContainerRequest *)request);
+  if (strcmp(method, "UpdateContainer") == 0) drop_resources(&((Grpc__UpdateContainerRequest *)request)->resources);
 }
 
 static void test_recorded_requests(void **state) {
-  const char *top = g_getenv("top_srcdir");
-  g_autofree char *path = g_build_filename(top ? top : "..", "tests/data/agent-requests.txt", NULL);
-  g_autofree char *text = NULL;
-  g_autoptr(GString) output = g_string_new(NULL);
-  assert_true(g_file_get_contents(path, &text, NULL, NULL));
   assert_true(g_file_set_contents(HARNESS_ROOTFS "/pause", "#!/bin/sh\nwhile :; do sleep 1; done\n", -1, NULL));
   assert_int_equal(chmod(HARNESS_ROOTFS "/pause", 0755), 0);
-  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-  g_autoptr(GPtrArray) waiting = g_ptr_array_new_with_free_func(recorded_free);
-  g_autoptr(GPtrArray) endless = g_ptr_array_new_with_free_func(recorded_free);
-  for (char **line = lines; *line; line++) {
-    if (**line == '#' || !**line) continue;
-    Recorded *recorded = recorded_parse(*line);
-    gboolean is_destroy = is_method(recorded, "DestroySandbox");
-    if (is_destroy || is_method(recorded, "RemoveContainer")) finish_waiting(waiting, output);
-    if (!is_destroy) {
-      play(recorded, waiting, endless);
-      continue;
-    }
-    recorded_free(recorded);
-    harness_stop();
-    finish_endless(endless);
+  g_autoptr(GString) output = g_string_new(NULL);
+  for (guint i = 0; i < RECORDED_SANDBOXES; i++) {
+    const RecordedPlay play = {.before = prepare, .destroy = harness_stop};
+    recorded_play(i, &play, output);
     harness_start();
   }
-  assert_non_null(strstr(output->str, "hi\n"));
-  assert_non_null(strstr(output->str, "hello-from-cri\n"));
-  assert_non_null(strstr(output->str, "x\n"));
+  static const char *const expected[] = {"hi\n", "hello-from-cri\n", "x\n"};
+  for (gsize i = 0; i < G_N_ELEMENTS(expected); i++) assert_non_null(strstr(output->str, expected[i]));
 }
 
 /* ---- hostile documents ---- */
