@@ -175,6 +175,17 @@ static void set_namespaces(Grpc__Linux *linux, const SpecPlace *place) {
   linux->namespaces = (Grpc__LinuxNamespace **)g_ptr_array_steal(entries, NULL);
 }
 
+/* With these, and with rprivate where there is none, crun 1.8 in the end undoes what mounts have asked for themselves.
+ * runc has a mount's own option count; without one it is private, as all mounts of the guest are. */
+static void set_root_propagation(Grpc__Linux *linux) {
+  static const char *const instead[][2] = {{"", "private"}, {"rprivate", "private"}, {"rslave", "slave"}};
+  for (gsize i = 0; i < G_N_ELEMENTS(instead); i++)
+    if (strcmp(linux->rootfspropagation, instead[i][0]) == 0) {
+      protobuf_set_string(&linux->rootfspropagation, instead[i][1]);
+      return;
+    }
+}
+
 /* Kubernetes' emptyDir comes with a type of its own and the option that says what it is; crun goes by the type. */
 static void set_bind_types(OciSpec *spec) {
   for (gsize i = 0; i < spec->n_mounts; i++) {
@@ -238,6 +249,7 @@ OciSpec *spec_prepare(const OciSpec *spec, const SpecPlace *place, GError **erro
   protobuf_set_string(&prepared->linux->cgroupspath, cgroup_path);
   gboolean has_own_name = has_own(prepared->linux, "uts");
   set_namespaces(prepared->linux, place);
+  set_root_propagation(prepared->linux);
   set_bind_types(prepared);
   /* The names are the sandbox's: a container that set them would rename all the others. */
   if (!has_own_name) protobuf_set_string(&prepared->hostname, "");

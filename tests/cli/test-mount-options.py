@@ -12,6 +12,9 @@ SHOWN = {"dirsync": "dirsync", "lazytime": "lazytime", "mand": "mand", "noatime"
          "nodiratime": "nodiratime", "noexec": "noexec", "nosuid": "nosuid", "ro": "ro", "sync": "sync",
          "rnodev": "nodev", "rnoexec": "noexec", "rnosuid": "nosuid", "rro": "ro", "rrw": "rw", "relatime": "relatime",
          "rw": "rw"}
+# What /proc/self/mountinfo shows of how mounts propagate.
+PROPAGATION = {"shared": r"shared:\d+", "rshared": r"shared:\d+", "unbindable": "unbindable", "runbindable": "unbindable",
+               **dict.fromkeys(("private", "rprivate", "slave", "rslave", "rw"), "")}
 NAME_SERVERS = "nameserver 10.9.8.7\nsearch example.test\n"
 
 
@@ -42,6 +45,10 @@ class MountOptions(kata_cli.CliTest):
             self.assertIn(f"/m/{word}", shown)
             if word in SHOWN:
                 self.assertIn(SHOWN[word], shown[f"/m/{word}"], word)
+        for line in self.ok("exec", "c1", "cat", "/proc/self/mountinfo").splitlines():
+            _, _, _, _, place, _, *propagation = line.split(" - ")[0].split()
+            if os.path.basename(place) in PROPAGATION and place.startswith("/m/"):
+                self.assertRegex(" ".join(propagation), f"^{PROPAGATION[os.path.basename(place)]}$", place)
         self.assertNotEqual(self.world.run("exec", "c1", "touch", "/m/rro/file").returncode, 0)
         # What the pod asks its name servers, the guest itself does too.
         self.assertEqual(self.read_of_guest("/etc/resolv.conf"), NAME_SERVERS)

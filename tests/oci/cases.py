@@ -3,7 +3,7 @@
 a process object for the container that runs all of them. Each check and each exec is a case."""
 import os
 
-from engines import merge
+from engines import CAPABILITIES, merge
 
 ALL_CAPS = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_NET_RAW",
             "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT"]
@@ -268,6 +268,22 @@ BUNDLES = {
         "proc": MOUNT.format("/proc"),
         "order": "awk '{ print $5 }' /proc/self/mountinfo | grep -E '^/(m|t)/' | sort | tr '\\n' ' '",
     }),
+    # What is mounted below one place, and whether it comes to a second place that shows the same.
+    "propagation": (all_of(
+        bind("data", "/p/from-host", "rbind", "rshared"), tmpfs("/p/shared", "rshared"), tmpfs("/p/private", "rprivate"),
+        tmpfs("/p/slave", "rshared"), tmpfs("/p/flat", "rshared"), {"linux": {"rootfsPropagation": "private"}},
+        {"process": {"capabilities": {part: CAPABILITIES + ["CAP_SYS_ADMIN"] for part in
+                                      ("bounding", "effective", "permitted")}}}), DATA, {
+        name: f"mkdir /p/{place}/in /p/{place}-copy; mount --bind /p/{place} /p/{place}-copy{how}; "
+              f"mount -t tmpfs x /p/{place}{below}/in; echo there > /p/{place}{below}/in/file; "
+              f"cat /p/{place}/in/file /p/{place}-copy/in/file; umount /p/{place}{below}/in; "
+              f"ls /p/{place}/in /p/{place}-copy/in"
+        for name, place, how, below in (
+            ("shared", "shared", "", ""), ("shared, the other way", "shared", "", "-copy"),
+            ("private", "private", "", ""), ("a slave gets", "slave", " && mount --make-rslave /p/slave-copy", ""),
+            ("a slave gives nothing", "slave", " && mount --make-rslave /p/slave-copy", "-copy"),
+            ("made private", "flat", " && mount --make-rprivate /p/flat-copy", ""),
+            ("of the host", "from-host", "", ""))}),
     "volumes": (all_of(bind("data", "/v", "rbind", "rw"), bind("single", "/v1", "bind", "rw"),
                        {"process": user(1000, 1000)}), DATA, {
         "not his": "echo x > /v/file; echo $?",
@@ -346,6 +362,9 @@ BUNDLES = {
     }),
     "root propagation": (all_of({"linux": {"rootfsPropagation": "private"}}), {}, {
         "private": MOUNT.format("/"),
+    }),
+    "root propagation shared": (all_of({"linux": {"rootfsPropagation": "shared"}}), {}, {
+        "shared": MOUNT.format("/"),
     }),
     "root propagation slave": (all_of({"linux": {"rootfsPropagation": "slave"}}), {}, {
         "slave": "awk '$5 == \"/\"' /proc/self/mountinfo | grep -c shared:",

@@ -5,6 +5,8 @@ SPECIFICATION = "the runtime specification and runc say 'creating' until the con
 CLEANED_UP = "the runtime specification has poststop hooks run after a failed create as well; crun 1.8 does not"
 RUNC_REFUSES = "runc refuses what is no signal; crun 1.8 takes it and sends nothing"
 
+OWN_OPTION = "runc as well has a mount's own option count; without a rootfsPropagation crun 1.8 makes all mounts private"
+
 DIFFERENCES = {
     "limits: too many open files": "where it cannot start the process, exec ends with 255 as runc's does; crun 1.8 with 1 "
                                    "if it fails itself",
@@ -13,6 +15,8 @@ DIFFERENCES = {
     "signals: refused: '1x'": RUNC_REFUSES,
     "signals without handlers: TERM": "as upstream's agent: a process 1 that does not handle TERM is killed, since it "
                                       "would outlive it and its stop would take ten seconds",
+    "mounts: propagation shared": OWN_OPTION,
+    "mounts: propagation unbindable": OWN_OPTION,
     "hooks: state of prestart": SPECIFICATION,
     "hooks: state of createRuntime": SPECIFICATION,
     "hooks: state of createContainer": SPECIFICATION,

@@ -135,6 +135,21 @@ static void test_rewrites(void **state) {
   assert_int_equal(prepared->linux->resources->pids->limit, 7);
 }
 
+static void check_propagation(const char *given, const char *expected) {
+  g_autofree char *members = g_strdup_printf("\"linux\":{\"rootfsPropagation\":\"%s\"}", given);
+  g_autoptr(OciSpec) spec = parse(members);
+  g_autoptr(OciSpec) prepared = spec_prepare(spec, &place, NULL);
+  assert_string_equal(prepared->linux->rootfspropagation, expected);
+}
+
+static void test_propagation(void **state) {
+  check_propagation("", "private");
+  check_propagation("rprivate", "private");
+  check_propagation("rslave", "slave");
+  check_propagation("shared", "shared");
+  check_propagation("unbindable", "unbindable");
+}
+
 static void check_cgroup_path(const char *given, const char *expected) {
   g_autofree char *members = g_strdup_printf("\"linux\":{\"cgroupsPath\":\"%s\"}", given);
   g_autoptr(OciSpec) spec = parse(members);
@@ -432,6 +447,7 @@ int main(void) {
       cmocka_unit_test(test_own_namespaces),
       cmocka_unit_test(test_shared_pid_namespace),
       cmocka_unit_test(test_rewrites),
+      cmocka_unit_test(test_propagation),
       cmocka_unit_test(test_version),
       cmocka_unit_test(test_cgroup_path),
       cmocka_unit_test(test_refused),
