@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/agent-link.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "common/error.h"
+
+/* More than the kernel's generator takes for one key (32 bytes). */
+#define SEED_BYTES 64
 
 /* Calls our own service, which a foreign agent has not: KATA_ERR_UNSUPPORTED. */
 static gboolean call_guest(TtrpcClient *agent, const char *method, const ProtobufCMessage *request,
@@ -46,6 +51,33 @@ gboolean agent_close_output(TtrpcClient *agent, AgentOutput output, const char *
   request.exec_id = (char *)exec_id;
   request.is_stderr = output == AGENT_STDERR;
   return call_guest(agent, "CloseOutput", &request.base, NULL, error);
+}
+
+static gboolean renew_random(TtrpcClient *agent, gint64 timeout_ms, GError **error) {
+  guint8 seed[SEED_BYTES];
+  if (getrandom(seed, sizeof seed, 0) != (gssize)sizeof seed) {
+    error_set_errno(error, errno, "cannot get random numbers for the guest");
+    return FALSE;
+  }
+  Grpc__ReseedRandomDevRequest request = GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
+  request.data.data = seed;
+  request.data.len = sizeof seed;
+  gboolean done = agent_call_reseed_random_dev(agent, &request, timeout_ms, error);
+  explicit_bzero(seed, sizeof seed);
+  return done;
+}
+
+static gboolean renew_clock(TtrpcClient *agent, gint64 timeout_ms, GError **error) {
+  gint64 now = g_get_real_time();
+  Grpc__SetGuestDateTimeRequest request = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+  request.sec = now / G_USEC_PER_SEC;
+  request.usec = now % G_USEC_PER_SEC;
+  return agent_call_set_guest_date_time(agent, &request, timeout_ms, error);
+}
+
+/* The clock second: nothing comes between it and the right time but the call itself. */
+gboolean agent_renew_guest(TtrpcClient *agent, gint64 timeout_ms, GError **error) {
+  return renew_random(agent, timeout_ms, error) && renew_clock(agent, timeout_ms, error);
 }
 
 static void free_message(gpointer message) { protobuf_c_message_free_unpacked(message, NULL); }

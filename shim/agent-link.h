@@ -12,6 +12,9 @@
 
 typedef enum { AGENT_STDOUT, AGENT_STDERR } AgentOutput;
 
+/* After a restore: new random numbers, since other guests may come from the same saved one, and the time it is now. */
+gboolean agent_renew_guest(TtrpcClient *agent, gint64 timeout_ms, GError **error);
+
 /* Waits for output. An empty result is the end of the stream. */
 gboolean agent_read(TtrpcClient *agent, AgentOutput output, const char *container_id, const char *exec_id, guint32 size,
                     GBytes **ret_data, GError **error);

@@ -5,7 +5,6 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,7 +13,6 @@
 #include "common/safe-path.h"
 #include "lib/domain-xml-disk.h"
 #include "lib/vm-config.h"
-#include "shim/agent-link.h"
 #include "shim/disk-image.h"
 #include "shim/store.h"
 
@@ -22,8 +20,6 @@
 #define DOCUMENT "checkpoint.json"
 #define MACHINE "machine"
 #define DOCUMENT_LIMIT (64u << 20)
-/* What the kernel's pool takes at once (Documentation/admin-guide/sysctl/kernel.rst: poolsize 256 bits). */
-#define SEED_BYTES 64
 
 static char *disk_path(const char *directory, guint port) {
   g_autofree char *name = g_strdup_printf("disk-%u", port);
@@ -254,19 +250,4 @@ gboolean checkpoint_restore_machine(Sandbox *sandbox, GError **error) {
   sandbox->domain_xml = move_paths(saved_xml, restoring->checkpoint->directory, sandbox->dir,
                                    restoring->checkpoint->sandbox->vsock_cid, sandbox->vsock_cid);
   return vm_restore(sandbox->vm, path, VM_CONFIG_NAME, sandbox->domain_xml, error) && vm_resume(sandbox->vm, error);
-}
-
-gboolean checkpoint_resume_guest(Sandbox *sandbox, TtrpcClient *agent, GError **error) {
-  guint8 seed[SEED_BYTES];
-  gint64 now = g_get_real_time();
-  Grpc__SetGuestDateTimeRequest date = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
-  date.sec = now / G_USEC_PER_SEC;
-  date.usec = now % G_USEC_PER_SEC;
-  Grpc__ReseedRandomDevRequest random = GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
-  if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) return TRUE;
-  random.data.data = seed;
-  random.data.len = sizeof seed;
-  /* Two guests from one checkpoint must not draw the same numbers. */
-  return agent_call_set_guest_date_time(agent, &date, AGENT_CALL_TIMEOUT_MS, error) &&
-         agent_call_reseed_random_dev(agent, &random, AGENT_CALL_TIMEOUT_MS, error);
 }

@@ -35,5 +35,3 @@ typedef struct Restoring {
 gboolean checkpoint_restore_machine(Sandbox *sandbox, GError **error);
 /* For prepare_disks: writes the saved content to the disks. */
 gboolean checkpoint_restore_disks(const Restoring *restoring, Disks *disks, GError **error);
-/* It may go on, and hears what time it is. */
-gboolean checkpoint_resume_guest(Sandbox *sandbox, TtrpcClient *agent, GError **error);

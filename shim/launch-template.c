@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A start from a template instead of a boot. */
-#include <errno.h>
 #include <fcntl.h>
-#include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,44 +13,12 @@
 
 /* It need not boot; on a busy machine without KVM even this takes its time. */
 #define ANSWER_TIMEOUT_MS 20000
-/* More than the kernel's generator takes for one key (32 bytes). */
-#define SEED_BYTES 64
 
 typedef struct {
   Sandbox *sandbox;
   const VmConfig *config;
   const char *path;
 } Start;
-
-/* ---- what the guest must not share with others ---- */
-
-static gboolean renew_random(TtrpcClient *agent, GError **error) {
-  guint8 seed[SEED_BYTES];
-  if (getrandom(seed, sizeof seed, 0) != sizeof seed) {
-    error_set_errno(error, errno, "cannot get random numbers for the guest");
-    return FALSE;
-  }
-  Grpc__ReseedRandomDevRequest request = GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
-  request.data.data = seed;
-  request.data.len = sizeof seed;
-  gboolean done = agent_call_reseed_random_dev(agent, &request, ANSWER_TIMEOUT_MS, error);
-  explicit_bzero(seed, sizeof seed);
-  return done;
-}
-
-static gboolean renew_clock(TtrpcClient *agent, GError **error) {
-  gint64 now = g_get_real_time();
-  Grpc__SetGuestDateTimeRequest request = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
-  request.sec = now / G_USEC_PER_SEC;
-  request.usec = now % G_USEC_PER_SEC;
-  return agent_call_set_guest_date_time(agent, &request, ANSWER_TIMEOUT_MS, error);
-}
-
-/* The clock second: nothing comes between it and the right time but the call itself. */
-static gboolean renew_guest(Sandbox *sandbox, GError **error) {
-  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  return agent != NULL && renew_random(agent, error) && renew_clock(agent, error);
-}
 
 /* ---- the machine ---- */
 
@@ -79,6 +44,11 @@ static gboolean start_here(gpointer data, GError **error) {
   Sandbox *sandbox = start->sandbox;
   return vm_restore(sandbox->vm, start->path, start->config->name, sandbox->domain_xml, error) &&
          plug_all(start, error) && vm_resume(sandbox->vm, error);
+}
+
+static gboolean renew_guest(Sandbox *sandbox, GError **error) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  return agent != NULL && agent_renew_guest(agent, ANSWER_TIMEOUT_MS, error);
 }
 
 static gboolean start_machine(const Start *start, GError **error) {

@@ -317,7 +317,7 @@ static gboolean greet_again(Sandbox *sandbox, GError **error) {
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   start_pump(sandbox);
-  if (!checkpoint_resume_guest(sandbox, agent, error)) return FALSE;
+  if (!agent_renew_guest(agent, AGENT_CALL_TIMEOUT_MS, error)) return FALSE;
   start_oom_watch(sandbox);
   return TRUE;
 }

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Parts of the owner that need no guest.
 if HAVE_CMOCKA
-owner_tests = tests/unit/test-boot-slot tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
+owner_tests = tests/unit/test-agent-link tests/unit/test-boot-slot tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
 	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup tests/unit/test-host-watch tests/unit/test-annotations tests/unit/test-metrics tests/unit/test-rootfs
 check_PROGRAMS += $(owner_tests)
 TESTS += $(owner_tests)
 
+tests_unit_test_agent_link_SOURCES = tests/unit/test-agent-link.c shim/agent-link.c $(TTRPC_FIXTURE)
+tests_unit_test_agent_link_LDADD = lib/libcore.la $(TEST_LIBS)
 tests_unit_test_shim_console_SOURCES = tests/unit/test-shim-console.c shim/console.c
 tests_unit_test_shim_console_LDADD = $(TEST_LIBS)
 tests_unit_test_shim_options_SOURCES = tests/unit/test-shim-options.c shim/options.c
