@@ -8,7 +8,7 @@ common_libcommon_la_SOURCES = \
 	common/json-text.c common/json-text.h \
 	common/log.c common/log.h \
 	common/loopback.c common/loopback.h \
-	common/mount-options.c common/mount-options.h common/mount-point.c common/mount-point.h common/pod.c common/pod.h \
+	common/mount-options.c common/mount-options.h common/mount-point.c common/mount-point.h common/mount-table.c common/mount-table.h common/pod.c common/pod.h \
 	common/oci.c common/oci.h common/oci-check.c common/oci-check.h \
 	common/protobuf-json-names.c common/protobuf-json-names.h \
 	common/protobuf-json-read.c common/protobuf-json-write.c common/protobuf-json.h \

@@ -16,7 +16,7 @@
 
 #include "common/error.h"
 #include "common/fds.h"
-#include "common/safe-path.h"
+#include "common/mount-table.h"
 #include "lib/paths.h"
 #include "shim/vm.h"
 
@@ -25,7 +25,6 @@
 /* Somebody may take the free loop device that the kernel names, or look at a device for a moment. */
 #define TRIES 20
 #define TRY_MS 20
-#define MOUNTINFO_LIMIT (16u << 20)
 
 struct BlockSource {
   char *shown;
@@ -87,17 +86,13 @@ static void release_lock(BlockSource *source) {
 
 /* Whether the host has mounts of the device; *ret_written: one of them could change it. */
 static gboolean is_mounted(dev_t device, gboolean *ret_written) {
-  g_autofree char *text = safe_read_file("/proc/1/mountinfo", MOUNTINFO_LIMIT, NULL, NULL);
-  g_autofree char *numbers = g_strdup_printf("%u:%u", major(device), minor(device));
-  g_auto(GStrv) lines = g_strsplit(text != NULL ? text : "", "\n", -1);
+  g_autoptr(GPtrArray) table = mount_table_read(1, NULL);
   gboolean found = FALSE;
-  for (char **line = lines; *line != NULL; line++) {
-    g_auto(GStrv) fields = g_strsplit(*line, " ", -1);
-    guint n_fields = g_strv_length(fields);
-    if (n_fields < 10 || strcmp(fields[2], numbers) != 0) continue;
-    g_auto(GStrv) options = g_strsplit(fields[n_fields - 1], ",", -1); /* the file system's own, not one mount's */
+  for (guint i = 0; table != NULL && i < table->len; i++) {
+    const MountEntry *entry = table->pdata[i];
+    if (entry->device != device) continue;
     found = TRUE;
-    if (!g_strv_contains((const char *const *)options, "ro")) *ret_written = TRUE;
+    if (!mount_entry_has_option(entry, "ro")) *ret_written = TRUE;
   }
   return found;
 }

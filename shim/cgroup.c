@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "common/mount-table.h"
 #include "common/safe-path.h"
 #include "lib/paths.h"
 
@@ -64,36 +65,24 @@ char *cgroup_expand_path(const char *cgroups_path, GError **error) {
 /* ---- hierarchies ---- */
 
 typedef struct {
-  char *mount_point;
-  char *controllers; /* as in /proc/PID/cgroup; "" for version 2 */
+  const char *mount_point;
+  const char *controllers; /* as in /proc/PID/cgroup; "" for version 2 */
 } Hierarchy;
 
-static void hierarchy_free(gpointer data) {
-  Hierarchy *hierarchy = data;
-  g_free(hierarchy->mount_point);
-  g_free(hierarchy->controllers);
-  g_free(hierarchy);
-}
-
 /* A version 1 mount's options name its controllers among others; /proc/PID/cgroup names just these. */
-static gboolean has_controllers(const char *options, const char *controllers) {
-  g_auto(GStrv) all = g_strsplit(options, ",", -1), wanted = g_strsplit(controllers, ",", -1);
+static gboolean has_controllers(const MountEntry *entry, const char *controllers) {
+  g_auto(GStrv) wanted = g_strsplit(controllers, ",", -1);
   for (char **name = wanted; *name != NULL; name++)
-    if (!g_strv_contains((const char *const *)all, *name)) return FALSE;
+    if (!mount_entry_has_option(entry, *name)) return FALSE;
   return TRUE;
 }
 
-/* mountinfo, proc(5): "ID PARENT DEV ROOT POINT OPTIONS [TAG...] - TYPE SOURCE SUPER-OPTIONS". */
-static char *find_mount(const char *mountinfo, const char *controllers) {
-  g_auto(GStrv) lines = g_strsplit(mountinfo, "\n", -1);
-  for (char **line = lines; *line != NULL; line++) {
-    char *dash = strstr(*line, " - ");
-    if (dash == NULL) continue;
-    g_auto(GStrv) after = g_strsplit(dash + 3, " ", 3), before = g_strsplit(*line, " ", 6);
-    if (g_strv_length(after) < 3 || g_strv_length(before) < 6) continue;
-    gboolean matches = *controllers == '\0' ? strcmp(after[0], "cgroup2") == 0
-                                            : strcmp(after[0], "cgroup") == 0 && has_controllers(after[2], controllers);
-    if (matches) return g_strcompress(before[4]);
+static const char *find_mount(const GPtrArray *mounts, const char *controllers) {
+  for (guint i = 0; i < mounts->len; i++) {
+    const MountEntry *entry = mounts->pdata[i];
+    gboolean matches = *controllers == '\0' ? strcmp(entry->type, "cgroup2") == 0
+                                            : strcmp(entry->type, "cgroup") == 0 && has_controllers(entry, controllers);
+    if (matches) return entry->point;
   }
   return NULL;
 }
@@ -104,17 +93,14 @@ typedef void (*HierarchyFunc)(const Hierarchy *hierarchy, const char *path, gpoi
 static void for_each(pid_t pid, HierarchyFunc func, gpointer user_data) {
   g_autofree char *file = g_strdup_printf("/proc/%d/cgroup", (int)pid);
   g_autofree char *memberships = safe_read_file(file, PROC_FILE_LIMIT, NULL, NULL);
-  g_autofree char *mountinfo = safe_read_file("/proc/self/mountinfo", PROC_FILE_LIMIT, NULL, NULL);
-  if (memberships == NULL || mountinfo == NULL) return;
+  g_autoptr(GPtrArray) mounts = mount_table_read(0, NULL);
+  if (memberships == NULL || mounts == NULL) return;
   g_auto(GStrv) lines = g_strsplit(memberships, "\n", -1);
   for (char **line = lines; *line != NULL; line++) {
     g_auto(GStrv) fields = g_strsplit(*line, ":", 3);
     if (g_strv_length(fields) != 3) continue;
-    Hierarchy *hierarchy = g_new0(Hierarchy, 1);
-    hierarchy->mount_point = find_mount(mountinfo, fields[1]);
-    hierarchy->controllers = g_strdup(fields[1]);
-    if (hierarchy->mount_point != NULL) func(hierarchy, fields[2], user_data);
-    hierarchy_free(hierarchy);
+    Hierarchy hierarchy = {find_mount(mounts, fields[1]), fields[1]};
+    if (hierarchy.mount_point != NULL) func(&hierarchy, fields[2], user_data);
   }
 }
 

@@ -11,10 +11,9 @@
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/mount-point.h"
-#include "common/safe-path.h"
+#include "common/mount-table.h"
 #include "shim/volumes-private.h"
 
-#define MOUNTINFO_LIMIT (16u << 20)
 /* The kubelet's directories of emptyDir volumes: .../volumes/kubernetes.io~empty-dir/NAME. */
 #define EMPTY_DIR "/kubernetes.io~empty-dir/"
 
@@ -93,41 +92,30 @@ gboolean volumes_take_rootfs(const Sandbox *sandbox, GPtrArray *shares, Containe
   return TRUE;
 }
 
-/* The last mount at path, as peer sees it: its fields, and after them the file system's; NULL: no mount. */
-static char **find_mounted(pid_t peer, const char *path) {
-  g_autofree char *table = g_strdup_printf(peer > 0 ? "/proc/%d/mountinfo" : "/proc/self/mountinfo", (int)peer);
-  g_autofree char *text = safe_read_file(table, MOUNTINFO_LIMIT, NULL, NULL);
-  g_auto(GStrv) lines = g_strsplit(text != NULL ? text : "", "\n", -1);
-  char **found = NULL;
-  for (char **line = lines; *line != NULL; line++) {
-    g_auto(GStrv) fields = g_strsplit(*line, " ", -1);
-    if (g_strv_length(fields) < 10) continue;
-    g_autofree char *place = g_strcompress(fields[4]);
-    if (strcmp(place, path) != 0) continue;
-    g_strfreev(found);
-    found = g_steal_pointer(&fields);
+/* The last mount at path. */
+static const MountEntry *find_mounted(const GPtrArray *table, const char *path) {
+  for (guint i = table->len; i > 0; i--) {
+    const MountEntry *entry = table->pdata[i - 1];
+    if (strcmp(entry->point, path) == 0) return entry;
   }
-  return found;
+  return NULL;
 }
 
 /* A whole file system of a block device that the host cannot change either may be had by the guest as well. Two kernels
  * that write to one, or one that reads while the other writes, would destroy it. */
-static gboolean is_safe_mount(char *const *fields, dev_t *ret_device) {
-  guint n_fields = g_strv_length((char **)fields), major_number = 0, minor_number = 0;
-  g_auto(GStrv) numbers = g_strsplit(fields[2], ":", 2);
-  g_auto(GStrv) options = g_strsplit(fields[n_fields - 1], ",", -1);
-  major_number = (guint)g_ascii_strtoull(numbers[0], NULL, 10);
-  minor_number = numbers[1] != NULL ? (guint)g_ascii_strtoull(numbers[1], NULL, 10) : 0;
-  *ret_device = makedev(major_number, minor_number);
-  return major_number != 0 && strcmp(fields[3], "/") == 0 && g_strv_contains((const char *const *)options, "ro");
+static gboolean is_safe_mount(const MountEntry *entry) {
+  return major(entry->device) != 0 && strcmp(entry->root, "/") == 0 && mount_entry_has_option(entry, "ro");
 }
 
+/* As its caller sees it. */
 static gboolean make_mounted_disk(const Volumes *volumes, Volume *volume, const GuestShare *share) {
-  g_auto(GStrv) fields = find_mounted(volumes->peer, share->host_path);
-  if (fields == NULL || !is_safe_mount(fields, &volume->device)) return FALSE;
+  g_autoptr(GPtrArray) table = mount_table_read(volumes->peer, NULL);
+  const MountEntry *entry = table != NULL ? find_mounted(table, share->host_path) : NULL;
+  if (entry == NULL || !is_safe_mount(entry)) return FALSE;
   volume->kind = VOLUME_DISK;
+  volume->device = entry->device;
   volume->read_only = TRUE;
-  volume->fstype = g_strdup(fields[g_strv_length(fields) - 3]);
+  volume->fstype = g_strdup(entry->type);
   return TRUE;
 }
 

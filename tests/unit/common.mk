@@ -5,6 +5,7 @@ EXTRA_DIST += tests/unit/every-type.proto tests/unit/old-style.proto tests/data/
 if HAVE_CMOCKA
 COMMON_TESTS = \
 	tests/unit/test-agent-protocol tests/unit/test-direct-volume tests/unit/test-error tests/unit/test-ids tests/unit/test-log tests/unit/test-mount-point \
+	tests/unit/test-mount-table \
 	tests/unit/test-oci tests/unit/test-oci-crun \
 	tests/unit/test-protobuf-json tests/unit/test-safe-path tests/unit/test-spawn
 check_PROGRAMS += $(COMMON_TESTS)
@@ -22,6 +23,8 @@ tests_unit_test_log_SOURCES = tests/unit/test-log.c
 tests_unit_test_log_LDADD = $(TEST_LIBS)
 tests_unit_test_mount_point_SOURCES = tests/unit/test-mount-point.c
 tests_unit_test_mount_point_LDADD = $(TEST_LIBS)
+tests_unit_test_mount_table_SOURCES = tests/unit/test-mount-table.c
+tests_unit_test_mount_table_LDADD = $(TEST_LIBS)
 tests_unit_test_oci_SOURCES = tests/unit/test-oci.c
 tests_unit_test_oci_LDADD = $(TEST_LIBS)
 tests_unit_test_oci_crun_SOURCES = tests/unit/test-oci-crun.c
