@@ -17,9 +17,9 @@
 #include "shim/store.h"
 #include "shim/times.h"
 
-/* containerd waits 5 s for it all. */
+/* containerd waits 5 s for it all: one attempt to reach the owner and three calls. */
 #define DIAL_MS 500
-#define CALL_MS 2000
+#define CALL_MS 1400
 /* Killed, as containerd's own shim answers. */
 #define STATUS_KILLED 137
 
@@ -38,11 +38,9 @@ static gboolean print_message(const ProtobufCMessage *message) {
 
 /* ---- delete ---- */
 
-/* What a container that had ended before said; the others are killed now. */
-/* dir: may be NULL. */
-static Result read_result(const char *dir, const char *id) {
+/* What a container that had ended before said; the others are killed now. state: may be NULL. */
+static Result read_result(const Kata__V1__SandboxState *state, const char *id) {
   Result result = {0, STATUS_KILLED, g_get_real_time()};
-  g_autoptr(Kata__V1__SandboxState) state = dir != NULL ? store_load(dir, NULL) : NULL;
   for (size_t i = 0; state != NULL && i < state->n_containers; i++) {
     const Kata__V1__ContainerState *container = state->containers[i];
     if (container->info == NULL || container->init == NULL || strcmp(container->info->id, id) != 0) continue;
@@ -54,29 +52,51 @@ static Result read_result(const char *dir, const char *id) {
   return result;
 }
 
-/* A pod's container whose owner lives: the owner removes it. FALSE: he does not answer. */
-static gboolean delete_by_owner(const char *dir, const char *id) {
-  g_autofree char *address = g_strdup_printf("unix://%s/%s", dir, PATHS_OWNER_SOCKET);
-  int fd = ttrpc_dial(address, DIAL_MS, NULL);
-  if (fd < 0) return FALSE;
-  g_autoptr(TtrpcClient) owner = ttrpc_client_new(fd, TTRPC_STREAM_SOCKET);
+static gboolean has_others(const Kata__V1__SandboxState *state, const char *id) {
+  for (size_t i = 0; state != NULL && i < state->n_containers; i++)
+    if (state->containers[i]->info != NULL && strcmp(state->containers[i]->info->id, id) != 0) return TRUE;
+  return FALSE;
+}
+
+/* It may have ended by itself; only one that is not heard is an error here. */
+static gboolean end_container(TtrpcClient *owner, const char *id, GError **error) {
+  g_autoptr(GError) why = NULL;
   Containerd__Task__V2__KillRequest kill_request = CONTAINERD__TASK__V2__KILL_REQUEST__INIT;
   Containerd__Task__V2__WaitRequest wait_request = CONTAINERD__TASK__V2__WAIT_REQUEST__INIT;
-  Containerd__Task__V2__DeleteRequest delete_request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
-  kill_request.id = wait_request.id = delete_request.id = (char *)id;
+  kill_request.id = wait_request.id = (char *)id;
   kill_request.signal = SIGKILL;
   kill_request.all = TRUE;
   const ProtobufCServiceDescriptor *task = &containerd__task__v2__task__descriptor;
-  ttrpc_client_invoke(owner, task, "Kill", &kill_request.base, CALL_MS, NULL, NULL);
+  if (!ttrpc_client_invoke(owner, task, "Kill", &kill_request.base, CALL_MS, NULL, &why) &&
+      error_get_code(why) == KATA_ERR_TIMEOUT) {
+    g_propagate_error(error, g_steal_pointer(&why));
+    return FALSE;
+  }
   ttrpc_client_invoke(owner, task, "Wait", &wait_request.base, CALL_MS, NULL, NULL);
+  return TRUE;
+}
+
+static gboolean delete_by_owner(const char *dir, const char *id, GError **error) {
+  g_autofree char *address = g_strdup_printf("unix://%s/%s", dir, PATHS_OWNER_SOCKET);
+  int fd = ttrpc_dial(address, DIAL_MS, error);
+  if (fd < 0) return FALSE;
+  g_autoptr(TtrpcClient) owner = ttrpc_client_new(fd, TTRPC_STREAM_SOCKET);
   g_autoptr(GError) why = NULL;
-  return ttrpc_client_invoke(owner, task, "Delete", &delete_request.base, CALL_MS, NULL, &why) ||
-         error_get_code(why) == KATA_ERR_NOT_FOUND;
+  Containerd__Task__V2__DeleteRequest request = CONTAINERD__TASK__V2__DELETE_REQUEST__INIT;
+  request.id = (char *)id;
+  if (!end_container(owner, id, error)) return FALSE;
+  if (ttrpc_client_invoke(owner, &containerd__task__v2__task__descriptor, "Delete", &request.base, CALL_MS, NULL,
+                          &why) ||
+      error_get_code(why) == KATA_ERR_NOT_FOUND)
+    return TRUE;
+  g_propagate_error(error, g_steal_pointer(&why));
+  return FALSE;
 }
 
 static gboolean owner_lives(const char *dir) {
-  autofd int lock = sandbox_dir_lock(dir, NULL);
-  return lock < 0;
+  g_autoptr(GError) why = NULL;
+  autofd int lock = sandbox_dir_lock(dir, &why);
+  return lock < 0 && error_get_code(why) == KATA_ERR_ALREADY_EXISTS;
 }
 
 /* An owner that lives could put back what is removed. */
@@ -84,6 +104,20 @@ static gboolean remove_sandbox(const char *root, const char *dir, GError **error
   pid_t owner = sandbox_dir_read_owner(dir);
   if (owner > 1 && owner_lives(dir)) kill(owner, SIGKILL);
   return sandbox_dir_remove(root, dir, error);
+}
+
+/* A sandbox that has other containers is its owner's as long as that lives, however slow it is. Without its owner
+ * nobody can say anything of it: containerd takes all its containers for dead. */
+static gboolean remove_from_pod(const char *root, const char *dir, const char *id, GError **error) {
+  if (!owner_lives(dir)) return remove_sandbox(root, dir, error);
+  g_autoptr(GError) why = NULL;
+  if (delete_by_owner(dir, id, &why)) return TRUE;
+  if (!owner_lives(dir)) return remove_sandbox(root, dir, error); /* it was just ending */
+  g_set_error(error, KATA_ERROR, error_get_code(why),
+              "cannot delete container '%s': the owner of its sandbox (process %d) lives, and did not delete it: %s; "
+              "nothing was removed, try again",
+              id, (int)sandbox_dir_read_owner(dir), why->message);
+  return FALSE;
 }
 
 static gboolean is_directory(const char *path) { return g_file_test(path, G_FILE_TEST_IS_DIR); }
@@ -105,15 +139,12 @@ static char *find_container_dir(const char *root, const char *id) {
 
 static gboolean delete_all_of(const char *root, const char *id, Result *ret, GError **error) {
   g_autofree char *own = sandbox_dir_find(root, id);
-  if (is_directory(own)) {
-    *ret = read_result(own, id);
-    return remove_sandbox(root, own, error);
-  }
-  g_autofree char *dir = find_container_dir(root, id);
-  *ret = read_result(dir, id);
-  if (dir == NULL || (owner_lives(dir) && delete_by_owner(dir, id))) return TRUE;
-  /* Without its owner nobody can say anything of a sandbox: containerd takes all its containers for dead. */
-  return remove_sandbox(root, dir, error);
+  gboolean is_own = is_directory(own);
+  g_autofree char *dir = is_own ? g_steal_pointer(&own) : find_container_dir(root, id);
+  g_autoptr(Kata__V1__SandboxState) state = dir != NULL ? store_load(dir, NULL) : NULL;
+  *ret = read_result(state, id);
+  if (dir == NULL) return TRUE;
+  return is_own && !has_others(state, id) ? remove_sandbox(root, dir, error) : remove_from_pod(root, dir, id, error);
 }
 
 int action_delete(const ShimOptions *options) {

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 import unittest
 
 import engines
@@ -253,6 +254,61 @@ class ContainerdKataTest(unittest.TestCase):
         self.assertEqual(client.call("containerd.task.v2.Task", "Delete", {1: "l"})[0], "OK")
         self.assertEqual(client.call("containerd.task.v2.Task", "Shutdown", {1: "l"})[0], "OK")
         client.close()
+
+    def test_delete_with_an_owner_that_does_not_answer(self):
+        """A pod loses nothing as long as its owner lives, not even if a container has the pod's name."""
+        def group(document):
+            document["annotations"] = {"io.containerd.runc.v2.group": "pod"}
+        bundles = {each: self.world.bundle("/bin/sleep", "1000", change=group) for each in ("pod", "one", "two")}
+        started = [self.shim("-id", each, "start", input=b"", cwd=bundles[each]) for each in bundles]
+        with open(os.path.join(bundles["pod"], "shim.pid"), encoding="utf-8") as file:
+            owner = os.pidfd_open(int(file.read()))
+        try:
+            self.assertEqual([each.returncode for each in started], [0, 0, 0], started)
+            client = ttrpc.Client(started[0].stdout.decode().strip())
+            self.delete_from_pod(owner, client, bundles)
+            client.close()
+        finally:
+            # What tearDown() must not find, if the above has failed: without its owner all of the pod goes.
+            try:
+                signal.pidfd_send_signal(owner, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            os.close(owner)
+            for each in bundles:
+                self.shim("-id", each, "delete", stdin=subprocess.DEVNULL)
+
+    def delete_from_pod(self, owner, client, bundles):
+        def task(method, message):
+            status, answer = client.call("containerd.task.v2.Task", method, message)
+            self.assertEqual(status, "OK", f"{method} {message}: {answer}")
+            return answer
+
+        def delete(container):
+            begin = time.monotonic()
+            deleted = self.shim("-id", container, "delete", stdin=subprocess.DEVNULL)
+            self.assertLess(time.monotonic() - begin, 5)  # as long as containerd waits
+            return deleted
+        for each, bundle in bundles.items():
+            task("Create", {1: each, 2: bundle})
+            task("Start", {1: each})
+        signal.pidfd_send_signal(owner, signal.SIGSTOP)
+        for each in ("one", "pod"):
+            refused = delete(each)
+            self.assertEqual((refused.returncode, refused.stdout), (1, b""))
+            self.assertRegex(refused.stderr.decode(), rf"^cannot delete container '{each}': the owner of its sandbox "
+                             r"\(process \d+\) lives, and did not delete it: .* not answered within \d+ ms")
+        signal.pidfd_send_signal(owner, signal.SIGCONT)
+        for each in ("one", "pod"):
+            deleted = delete(each)
+            self.assertEqual((deleted.returncode, deleted.stderr), (0, b""))
+            self.assertEqual(ttrpc.decode(deleted.stdout)[2], [137])
+            self.assertEqual(client.call("containerd.task.v2.Task", "State", {1: each})[0], "NOT_FOUND")
+        self.assertEqual(task("State", {1: "two"})[4], [2])
+        task("Kill", {1: "two", 2: "", 3: 9})
+        self.assertEqual(task("Wait", {1: "two"})[1], [137])
+        task("Delete", {1: "two"})
+        task("Shutdown", {1: "two"})
 
     def test_command_line(self):
         """What the program prints, and what it does with ids that are not there."""
