@@ -2,7 +2,7 @@
 # TEST_LIBS: what a unit test of internal functions links.
 TEST_LIBS = common/libcommon.la $(CMOCKA_LIBS) $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
 
-SOURCE_CHECKS = scripts/check-layers.py scripts/check-agent-table.py scripts/check-parity.py
+SOURCE_CHECKS = scripts/check-layers.py scripts/check-agent-table.py scripts/check-licenses.py scripts/check-parity.py
 dist_check_SCRIPTS += $(SOURCE_CHECKS) tests/fail-on-report.sh
 TESTS += $(SOURCE_CHECKS)
 
