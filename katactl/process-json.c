@@ -94,6 +94,14 @@ static gboolean check(const ProcessChanges *changes, GError **error) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "Cwd must be an absolute path");
     return FALSE;
   }
+  for (guint i = 0; changes->env != NULL && i < changes->env->len; i++) {
+    const char *variable = g_ptr_array_index(changes->env, i);
+    if (*variable != '=' && strchr(variable, '=') != NULL) continue;
+    g_autofree char *shown = error_clean_text(variable);
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "invalid environment variable: \"%s\" is not NAME=VALUE",
+                shown);
+    return FALSE;
+  }
   return TRUE;
 }
 

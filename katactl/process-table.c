@@ -290,7 +290,8 @@ char *process_table_list_host_pids(json_object *processes) {
     if (pid != 0) json_object_array_add(pids, json_object_new_int64(pid));
   }
   json_object_array_sort(pids, compare_numbers);
-  char *text = g_strdup(json_object_to_json_string_ext(pids, JSON_C_TO_STRING_PLAIN));
+  gboolean is_empty = json_object_array_length(pids) == 0;
+  char *text = g_strdup(is_empty ? "null" : json_object_to_json_string_ext(pids, JSON_C_TO_STRING_PLAIN));
   json_object_put(pids);
   return text;
 }

@@ -16,5 +16,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProcessTable, process_table_free)
 /* processes: kata_container_get_processes(); now: seconds since 1970. Returns lines with a header line first. */
 char *process_table_print(const ProcessTable *table, json_object *processes, gint64 now);
 
-/* The pids of the processes on the host that stand for them, as a JSON array on one line, without a newline. */
+/* The pids of the processes on the host that stand for them, as a JSON array on one line, without a newline. "null", as
+ * runc says, if there are none. */
 char *process_table_list_host_pids(json_object *processes);

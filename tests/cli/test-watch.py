@@ -182,7 +182,7 @@ class Ends(kata_cli.CliTest):
         self.world.wait_status("c1", "stopped")
         self.fails("container with id c1 is not running", "events", "c1")
         self.fails("container with id c1 is not running", "events", "--stats", "c1")
-        self.assertEqual(self.ok("ps", "--format", "json", "c1"), "[]\n")
+        self.assertEqual(self.ok("ps", "--format", "json", "c1"), "null\n")
         self.ok("delete", "c1")
 
 

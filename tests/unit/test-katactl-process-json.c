@@ -107,18 +107,19 @@ static void test_empty_and_odd_templates(void **state) {
   static const char *const templates[] = {"{}", "{\"user\":1,\"env\":\"x\",\"capabilities\":[]}",
                                           "{\"user\":null,\"env\":null,\"capabilities\":null}"};
   const char *args[] = {"id", NULL};
+  g_autoptr(GPtrArray) env = list_new("A=1", NULL);
   g_autoptr(GPtrArray) list = list_new("CAP_CHOWN", NULL);
   g_autoptr(GPtrArray) gids = list_new("1", NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(templates); i++) {
     json_object *object = change(templates[i], &(ProcessChanges){
                                                    .args = args,
                                                    .user = "1:2",
-                                                   .env = list,
+                                                   .env = env,
                                                    .caps = list,
                                                    .gids = gids,
                                                });
     assert_at(object, "/user", "{\"uid\":1,\"gid\":2,\"additionalGids\":[1]}");
-    assert_at(object, "/env", "[\"CAP_CHOWN\"]");
+    assert_at(object, "/env", "[\"A=1\"]");
     assert_at(object, "/capabilities/bounding", "[\"CAP_CHOWN\"]");
     json_object_put(object);
   }
@@ -129,6 +130,16 @@ static void assert_fails(const char *from, const ProcessChanges *changes, const 
   assert_null(process_json_change(from, changes, &error));
   assert_true(g_error_matches(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT));
   assert_string_equal(error->message, expected);
+}
+
+static void test_bad_environment(void **state) {
+  const char *args[] = {"id", NULL};
+  g_autoptr(GPtrArray) words = list_new("A=1", "AB");
+  g_autoptr(GPtrArray) nameless = list_new("=1", NULL);
+  assert_fails("{}", &(ProcessChanges){.args = args, .env = words},
+               "invalid environment variable: \"AB\" is not NAME=VALUE");
+  assert_fails("{}", &(ProcessChanges){.args = args, .env = nameless},
+               "invalid environment variable: \"=1\" is not NAME=VALUE");
 }
 
 static void test_errors(void **state) {
@@ -171,6 +182,7 @@ int main(void) {
       cmocka_unit_test(test_user_alone_keeps_the_group),
       cmocka_unit_test(test_ambient_follows_inheritable),
       cmocka_unit_test(test_empty_and_odd_templates),
+      cmocka_unit_test(test_bad_environment),
       cmocka_unit_test(test_errors),
       cmocka_unit_test(test_terminal),
   };
