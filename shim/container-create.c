@@ -13,6 +13,7 @@
 #include "common/mount-point.h"
 #include "common/oci.h"
 #include "common/safe-path.h"
+#include "lib/annotations.h"
 #include "proto/kata-v1.pb-c.h"
 #include "shim/agent-link.h"
 #include "shim/cgroup-limits.h"
@@ -26,6 +27,7 @@
 #include "shim/rootfs.h"
 #include "shim/sandbox-dir.h"
 #include "shim/sandbox-network.h"
+#include "shim/start-input.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
 #include "shim/volumes.h"
@@ -108,7 +110,9 @@ static void creation_undo(Creation *creation) {
 /* The container's process on the host, which a caller that is libkata names. */
 static gboolean read_options(const Containerd__Task__V2__CreateTaskRequest *request, guint32 *ret_host_pid,
                              gboolean *ret_bound, GError **error) {
-  if (request->options == NULL || g_strcmp0(request->options->type_url, "kata.v1.CreateOptions") != 0) return TRUE;
+  if (request->options == NULL) return TRUE;
+  /* Others than libkata's have been looked at before. */
+  if (strcmp(request->options->type_url, "kata.v1.CreateOptions") != 0) return TRUE;
   Kata__V1__CreateOptions *options =
       kata__v1__create_options__unpack(NULL, request->options->value.len, request->options->value.data);
   if (options == NULL) {
@@ -381,6 +385,22 @@ static void take_saved_type(Creation *creation) {
     if (*saved->disks[i]->fstype != '\0') root->fstype = g_strdup(saved->disks[i]->fstype);
 }
 
+/* containerd gives the runtime's options to the start and to Create, CRI-O only to Create: then the settings are read
+ * again. */
+static gboolean read_settings(Creation *creation, const Google__Protobuf__Any *options, GError **error) {
+  Sandbox *sandbox = creation->sandbox;
+  g_auto(StartInput) input = {0};
+  if (options == NULL || strcmp(options->type_url, "kata.v1.CreateOptions") == 0) return TRUE;
+  if (!start_input_take_options(&input, options, error)) return FALSE;
+  if (input.options == NULL || sandbox->settings_given || sandbox_get_status(sandbox) != SANDBOX_CREATED) return TRUE;
+  g_autoptr(kata_settings) settings = start_input_load_settings(&input, error);
+  if (settings == NULL || !annotations_apply(settings, creation->spec, error) ||
+      !sandbox_change_settings(sandbox, settings, error))
+    return FALSE;
+  sandbox->settings_given = TRUE;
+  return store_save_settings(sandbox, error);
+}
+
 static gboolean read_checkpoint(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request,
                                 GError **error) {
   Sandbox *sandbox = creation->sandbox;
@@ -434,8 +454,9 @@ static gboolean restore_in_guest(Creation *creation, GError **error) {
 
 static gboolean run_steps(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
   Sandbox *sandbox = creation->sandbox;
-  if (!read_bundle(creation, error) || !read_checkpoint(creation, request, error) ||
-      !mount_rootfs(creation, request, error) || !open_trees(creation, error))
+  if (!read_bundle(creation, error) || !read_settings(creation, request->options, error) ||
+      !read_checkpoint(creation, request, error) || !mount_rootfs(creation, request, error) ||
+      !open_trees(creation, error))
     return FALSE;
   if (!sandbox_dir_link(sandbox->root, sandbox->dir, creation->id, error)) return FALSE;
   creation->linked = TRUE;

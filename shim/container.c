@@ -179,9 +179,11 @@ void container_set_guest_id(Container *container, const char *guest_id) {
   agent_calls_set_alias(container->info->id, guest_id);
 }
 
-Container *container_restore(const Kata__V1__ContainerState *state, ProcessEndedFunc ended, gpointer user_data) {
+Container *container_restore(const Kata__V1__ContainerState *state, Publisher *publisher, ProcessEndedFunc ended,
+                             gpointer user_data) {
   const char *id = state->info->id;
-  Container *container = container_new(copy_info(state->info), process_restore(id, state->init, ended, user_data));
+  Container *container =
+      container_new(copy_info(state->info), process_restore(id, state->init, publisher, ended, user_data));
   container->hooks = hooks_copy(state->hooks);
   container->paused = strcmp(state->info->status, "paused") == 0;
   container->bound = state->bound;
@@ -191,7 +193,7 @@ Container *container_restore(const Kata__V1__ContainerState *state, ProcessEnded
   for (size_t i = 0; i < state->n_cgroups; i++) container->cgroups[i] = g_strdup(state->cgroups[i]);
   for (size_t i = 0; i < state->n_execs; i++)
     g_hash_table_insert(container->execs, g_strdup(state->execs[i]->exec_id),
-                        process_restore(id, state->execs[i], ended, user_data));
+                        process_restore(id, state->execs[i], publisher, ended, user_data));
   for (size_t i = 0; i < state->n_shares; i++) g_ptr_array_add(container->shares, g_strdup(state->shares[i]));
   for (size_t i = 0; i < state->n_disks; i++) g_ptr_array_add(container->disks, copy_disk(state->disks[i]));
   for (size_t i = 0; i < state->n_copies; i++) {

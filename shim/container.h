@@ -56,4 +56,5 @@ void container_set_guest_id(Container *container, const char *guest_id);
 void container_run_last_hooks(Container *container, pid_t place);
 
 Kata__V1__ContainerState *container_to_state(Container *container);
-Container *container_restore(const Kata__V1__ContainerState *state, ProcessEndedFunc ended, gpointer user_data);
+Container *container_restore(const Kata__V1__ContainerState *state, Publisher *publisher, ProcessEndedFunc ended,
+                             gpointer user_data);

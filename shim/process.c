@@ -120,11 +120,12 @@ static Stream *restore_stream(const Kata__V1__StreamState *state, guint32 host_p
   return find_in_host_process(host_pid, input, state->identity);
 }
 
-Process *process_restore(const char *container_id, const Kata__V1__ProcessState *state, ProcessEndedFunc ended,
-                         gpointer user_data) {
+Process *process_restore(const char *container_id, const Kata__V1__ProcessState *state, Publisher *publisher,
+                         ProcessEndedFunc ended, gpointer user_data) {
   Process *process = process_alloc(container_id, state->exec_id, ended, user_data);
   const Kata__V1__StreamState *streams[3] = {state->stdin, state->stdout, state->stderr};
   process->terminal = state->terminal;
+  process->publisher = publisher;
   process->host_pid = state->host_pid;
   process->process_json = g_strdup(state->process_json);
   for (int i = 0; i < 3; i++) {

@@ -33,8 +33,8 @@ typedef struct {
 /* Opens the streams; nothing happens in the guest yet. */
 Process *process_new(const ProcessOptions *options, ProcessEndedFunc ended, gpointer user_data, GError **error);
 /* From a state file. Streams that can still be found are opened again, others are dropped. */
-Process *process_restore(const char *container_id, const Kata__V1__ProcessState *state, ProcessEndedFunc ended,
-                         gpointer user_data);
+Process *process_restore(const char *container_id, const Kata__V1__ProcessState *state, Publisher *publisher,
+                         ProcessEndedFunc ended, gpointer user_data);
 Process *process_ref(Process *process);
 void process_unref(Process *process);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Process, process_unref)

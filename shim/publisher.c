@@ -135,6 +135,8 @@ Publisher *publisher_new(const char *address, const char *namespace_) {
   return publisher;
 }
 
+const char *publisher_get_address(const Publisher *publisher) { return publisher != NULL ? publisher->address : NULL; }
+
 void publisher_send(Publisher *publisher, const char *topic, const ProtobufCMessage *event) {
   if (publisher == NULL) return;
   gsize size = protobuf_c_message_get_packed_size(event);

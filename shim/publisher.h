@@ -13,6 +13,9 @@ typedef struct Publisher Publisher;
 /* address: containerd's ttRPC socket (TTRPC_ADDRESS); NULL or "": returns NULL. */
 Publisher *publisher_new(const char *address, const char *namespace_);
 
+/* NULL of NULL. */
+const char *publisher_get_address(const Publisher *publisher);
+
 /* The event's type is its message's name. */
 void publisher_send(Publisher *publisher, const char *topic, const ProtobufCMessage *event);
 

@@ -31,10 +31,8 @@
 /* How long the end of a container waits to be told after those of what was executed in it. */
 #define EXEC_END_TIMEOUT_MS 1000
 
-Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, kata_settings *settings,
-                     GError **error) {
-  Accelerator accelerator;
-  AgentChannel channel;
+static gboolean resolve(const kata_settings *settings, Accelerator *ret_accelerator, AgentChannel *ret_channel,
+                        GError **error) {
   /* The words are checked when settings are read; here they are one of those known. */
   static const char *const accelerators[] = {"auto", "kvm", "tcg"};
   static const char *const channels[] = {"auto", "vsock", "serial"};
@@ -46,8 +44,28 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
     if (g_strcmp0(settings_get_string(settings, "hypervisor.qemu", "agent_channel"), channels[i]) == 0)
       wanted_channel = (AgentChannel)i;
   }
-  if (!host_resolve_accelerator(wanted, &accelerator, error) || !host_resolve_channel(wanted_channel, &channel, error))
-    return NULL;
+  return host_resolve_accelerator(wanted, ret_accelerator, error) &&
+         host_resolve_channel(wanted_channel, ret_channel, error);
+}
+
+gboolean sandbox_change_settings(Sandbox *sandbox, kata_settings *settings, GError **error) {
+  Accelerator accelerator;
+  AgentChannel channel;
+  if (!resolve(settings, &accelerator, &channel, error) ||
+      (accelerator != sandbox->accelerator && !share_change_kvm(accelerator == ACCELERATOR_TCG, error)))
+    return FALSE;
+  kata_settings_unref(sandbox->settings);
+  sandbox->settings = kata_settings_ref(settings);
+  sandbox->accelerator = accelerator;
+  sandbox->channel = channel;
+  return TRUE;
+}
+
+Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, kata_settings *settings,
+                     GError **error) {
+  Accelerator accelerator;
+  AgentChannel channel;
+  if (!resolve(settings, &accelerator, &channel, error)) return NULL;
   Sandbox *sandbox = g_new0(Sandbox, 1);
   sandbox->namespace_ = g_strdup(namespace_);
   sandbox->id = g_strdup(id);

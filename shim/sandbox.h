@@ -27,6 +27,7 @@ typedef struct {
   char *root;
   char *dir; /* paths_sandbox_dir() */
   kata_settings *settings;
+  gboolean settings_given; /* by whoever started the owner: what Create says of them is known */
   Accelerator accelerator;
   AgentChannel channel;
   Timeline *timeline;
@@ -86,6 +87,9 @@ Sandbox *sandbox_new(const char *namespace_, const char *id, const char *root, k
 /* Only one that nobody uses any more: no threads, no sources; what is on the host stays. */
 void sandbox_free(Sandbox *sandbox);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Sandbox, sandbox_free)
+
+/* Before it is started, and while nobody else uses it: takes a reference to others. */
+gboolean sandbox_change_settings(Sandbox *sandbox, kata_settings *settings, GError **error);
 
 SandboxStatus sandbox_get_status(Sandbox *sandbox);
 

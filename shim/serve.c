@@ -78,7 +78,8 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   sandbox->created_at = time_from_message(state->created_at);
   sandbox->machine_pid = state->qemu_pid;
   for (size_t i = 0; i < state->n_containers; i++) {
-    g_autoptr(Container) container = container_restore(state->containers[i], sandbox_on_process_ended, sandbox);
+    g_autoptr(Container) container =
+        container_restore(state->containers[i], sandbox->publisher, sandbox_on_process_ended, sandbox);
     sandbox_add_container(sandbox, container);
   }
   g_autoptr(GError) error = NULL;

@@ -70,6 +70,11 @@ gboolean share_enter_namespace(gboolean hide_kvm, GError **error) {
   return !hide_kvm || cover_kvm(error);
 }
 
+gboolean share_change_kvm(gboolean hide_kvm, GError **error) {
+  while (umount2("/dev/kvm", MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
+  return !hide_kvm || cover_kvm(error);
+}
+
 gboolean share_join_namespace(pid_t pid, GError **error) {
   if (!check_single_threaded(error)) return FALSE;
   g_autofree char *path = g_strdup_printf("/proc/%d/ns/mnt", (int)pid);

@@ -14,6 +14,9 @@
  * probe it again and again where its QEMU user may not open it). */
 gboolean share_enter_namespace(gboolean hide_kvm, GError **error);
 
+/* The same choice made anew in that namespace, before QEMU is started. */
+gboolean share_change_kvm(gboolean hide_kvm, GError **error);
+
 /* A descriptor of the namespace this process was in before that; -1: it was in none, or is an adopting owner. */
 int share_get_outer_namespace(void);
 

@@ -17,7 +17,7 @@
 #define LEVEL_DEBUG (-4)
 
 static gboolean refuse(const char *what, GError **error) {
-  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the options on standard input are %s", what);
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the runtime's options are %s", what);
   return FALSE;
 }
 
@@ -38,7 +38,7 @@ static gboolean take_runc_options(StartInput *input, const Google__Protobuf__Any
 }
 
 /* "cri.runtimeoptions.v1.Options" is what containerd before 1.3 called them. */
-static gboolean take_options(StartInput *input, const Google__Protobuf__Any *any, GError **error) {
+gboolean start_input_take_options(StartInput *input, const Google__Protobuf__Any *any, GError **error) {
   const char *type = type_name(any);
   if (*type == '\0' && any->value.len == 0) return TRUE;
   if (strcmp(type, "containerd.runc.v1.Options") == 0) return take_runc_options(input, any, error);
@@ -60,7 +60,7 @@ static gboolean take_bootstrap(StartInput *input, const Containerd__Runtime__Boo
   for (size_t i = 0; i < params->n_extensions; i++) {
     Google__Protobuf__Any *any = params->extensions[i]->value;
     if (any == NULL || !g_str_has_suffix(any->type_url, ".Options")) continue;
-    if (!take_options(input, any, error)) return FALSE;
+    if (!start_input_take_options(input, any, error)) return FALSE;
     google__protobuf__any__free_unpacked(input->any, NULL);
     input->any = g_steal_pointer(&params->extensions[i]->value);
   }
@@ -84,7 +84,8 @@ gboolean start_input_parse(StartInput *input, const guint8 *data, gsize length, 
     done = take_bootstrap(input, params, error);
   } else {
     input->any = google__protobuf__any__unpack(NULL, length, data);
-    done = input->any != NULL ? take_options(input, input->any, error) : refuse("not a google.protobuf.Any", error);
+    done = input->any != NULL ? start_input_take_options(input, input->any, error)
+                              : refuse("not a google.protobuf.Any", error);
   }
   if (params != NULL) containerd__runtime__bootstrap__v1__bootstrap_params__free_unpacked(params, NULL);
   return done;

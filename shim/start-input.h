@@ -24,6 +24,10 @@ gboolean start_input_read(StartInput *input, const char *id, GError **error);
 void start_input_clear(StartInput *input);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StartInput, start_input_clear)
 
+/* The same from the options of a call: KATA_ERR_INVALID_ARGUMENT if their type is none of these, or if they are not
+ * what it says. */
+gboolean start_input_take_options(StartInput *input, const Google__Protobuf__Any *any, GError **error);
+
 /* Defaults < file and its drop-ins < what the caller sent along. The file is the options', else that which
  * KATA_CONF_FILE names in the environment, else the default one, which need not exist. */
 kata_settings *start_input_load_settings(const StartInput *input, GError **error);

@@ -34,9 +34,6 @@
 #include "shim/store.h"
 #include "shim/vm.h"
 
-/* The settings a sandbox was made with, for an owner that takes it over. */
-#define SETTINGS_COPY "kata.conf"
-#define SETTINGS_LIMIT (1u << 20)
 /* How long an owner that holds the lock may take until it listens. */
 #define OWNER_ANSWER_MS 3000
 /* How long one that ends may take to be gone. */
@@ -52,30 +49,10 @@ typedef struct {
   StartInput input;
 } Start;
 
-/* ---- settings ---- */
-
-static gboolean keep_settings(const Sandbox *sandbox, GError **error) {
-  g_autofree char *path = g_build_filename(sandbox->dir, SETTINGS_COPY, NULL);
-  char *text = kata_settings_to_text(sandbox->settings);
-  gboolean kept = safe_write_file(path, text, -1, 0600, FALSE, error);
-  kata_free(text);
-  return kept;
-}
-
-static kata_settings *load_kept_settings(const char *dir, GError **error) {
-  g_autofree char *path = g_build_filename(dir, SETTINGS_COPY, NULL);
-  gsize length = 0;
-  g_autofree char *text = safe_read_file(path, SETTINGS_LIMIT, &length, error);
-  g_autoptr(kata_settings) settings = settings_new();
-  if (text == NULL || !settings_load_text(settings, text, length, path, error)) return NULL;
-  return g_steal_pointer(&settings);
-}
-
 /* ---- the owner's process ---- */
 
-static gboolean is_by_containerd(const ShimOptions *options) {
-  return options->address != NULL && *options->address != '\0';
-}
+/* CRI-O, which takes no events, gives an empty address. */
+static gboolean is_by_containerd(const ShimOptions *options) { return options->address != NULL; }
 
 int action_report(const ShimOptions *options, const GError *error) {
   fprintf(stderr, "%s\n", error->message);
@@ -158,14 +135,18 @@ static void tell_ignored_settings(const Sandbox *sandbox) {
   if (ignored->len > 0) g_warning("settings without effect: %s", names->str);
 }
 
+/* Whoever starts one that takes over, containerd waits for the events of its sandbox. */
+static const char *find_events_address(const Start *start, const Kata__V1__SandboxState *state) {
+  if (state != NULL) return state->events_address;
+  if (start->bundle == NULL) return NULL;
+  return start->input.ttrpc_address != NULL ? start->input.ttrpc_address : getenv("TTRPC_ADDRESS");
+}
+
 static int be_owner(const Start *start, Sandbox *sandbox, int listen_fd, const Kata__V1__SandboxState *state) {
   begin_to_log(start, sandbox);
   if (state == NULL) tell_ignored_settings(sandbox);
   if (start->input.shim_cgroup != NULL) join_shim_cgroup(sandbox, start->input.shim_cgroup);
-  if (start->bundle != NULL) {
-    const char *address = start->input.ttrpc_address != NULL ? start->input.ttrpc_address : getenv("TTRPC_ADDRESS");
-    sandbox->publisher = publisher_new(address, sandbox->namespace_);
-  }
+  sandbox->publisher = publisher_new(find_events_address(start, state), sandbox->namespace_);
   return serve(sandbox, listen_fd, state);
 }
 
@@ -224,13 +205,14 @@ static gboolean start_new(const Start *start, GError **error) {
   g_autoptr(Sandbox) sandbox = sandbox_new(start->options->namespace_, start->sandbox_id, start->root, settings, error);
   char *dir = sandbox != NULL ? sandbox_dir_create(start->root, start->sandbox_id, error) : NULL;
   if (dir == NULL) return FALSE;
+  sandbox->settings_given = start->bundle == NULL || start->input.options != NULL;
   g_free(sandbox->dir);
   sandbox->dir = dir;
   autofd int lock = sandbox_dir_lock(sandbox->dir, error);
   g_autofree char *address = g_strdup_printf("unix://%s/%s", sandbox->dir, PATHS_OWNER_SOCKET);
   autofd int listener = lock >= 0 ? ttrpc_listen(address, error) : -1;
   pid_t owner = 0;
-  if (listener >= 0 && keep_settings(sandbox, error) && store_save(sandbox, error))
+  if (listener >= 0 && store_save_settings(sandbox, error) && store_save(sandbox, error))
     owner = leave_owner(start, sandbox, lock, listener, NULL, error);
   if (owner > 0 && announce(start, sandbox->dir, owner, error)) return TRUE;
   if (owner > 0) kill(owner, SIGKILL);
@@ -308,7 +290,7 @@ static gboolean start_adopting(const Start *start, GError **error) {
     g_propagate_error(error, g_steal_pointer(&why)); /* a newer owner's: not ours to remove */
     return FALSE;
   }
-  g_autoptr(kata_settings) settings = state != NULL ? load_kept_settings(dir, NULL) : NULL;
+  g_autoptr(kata_settings) settings = state != NULL ? store_load_settings(dir, NULL) : NULL;
   g_autoptr(Sandbox) sandbox = settings != NULL && is_worth_adopting(state)
                                    ? sandbox_new(options->namespace_, options->id, root, settings, NULL)
                                    : NULL;

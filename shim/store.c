@@ -13,6 +13,8 @@
 
 #define STATE_VERSION 1
 #define STATE_LIMIT (64u << 20)
+#define SETTINGS_COPY "kata.conf"
+#define SETTINGS_LIMIT (1u << 20)
 
 static const char *const status_words[] = {"created", "starting", "running", "stopped"};
 
@@ -41,6 +43,7 @@ Kata__V1__SandboxState *store_describe(Sandbox *sandbox) {
   state->uses_kvm = sandbox->accelerator == ACCELERATOR_KVM;
   state->uses_vsock = sandbox->channel == CHANNEL_VSOCK;
   state->bound = sandbox->bound;
+  if (sandbox->publisher != NULL) state->events_address = strdup(publisher_get_address(sandbox->publisher));
   state->base_vcpus = sandbox->base_size.vcpus;
   state->base_memory_mib = sandbox->base_size.memory_mib;
   state->vcpus = sandbox->size.vcpus;
@@ -91,4 +94,23 @@ Kata__V1__SandboxState *store_load(const char *sandbox_dir, GError **error) {
                                                          PROTOBUF_JSON_PROTO, path, error);
   json_object_put(json);
   return state;
+}
+
+/* ---- settings ---- */
+
+gboolean store_save_settings(const Sandbox *sandbox, GError **error) {
+  g_autofree char *path = g_build_filename(sandbox->dir, SETTINGS_COPY, NULL);
+  char *text = kata_settings_to_text(sandbox->settings);
+  gboolean saved = safe_write_file(path, text, -1, 0600, FALSE, error);
+  kata_free(text);
+  return saved;
+}
+
+kata_settings *store_load_settings(const char *sandbox_dir, GError **error) {
+  g_autofree char *path = g_build_filename(sandbox_dir, SETTINGS_COPY, NULL);
+  gsize length = 0;
+  g_autofree char *text = safe_read_file(path, SETTINGS_LIMIT, &length, error);
+  g_autoptr(kata_settings) settings = settings_new();
+  if (text == NULL || !settings_load_text(settings, text, length, path, error)) return NULL;
+  return g_steal_pointer(&settings);
 }

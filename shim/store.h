@@ -18,6 +18,10 @@ static inline void store_state_free(Kata__V1__SandboxState *state) {
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Kata__V1__SandboxState, store_state_free)
 
+/* The settings it was made with, for an owner that takes it over. */
+gboolean store_save_settings(const Sandbox *sandbox, GError **error);
+kata_settings *store_load_settings(const char *sandbox_dir, GError **error);
+
 /* Free with store_state_free(). KATA_ERR_NOT_FOUND: there is none; KATA_ERR_UNSUPPORTED: a newer
  * version wrote it; KATA_ERR_INVALID_ARGUMENT: it is damaged. */
 Kata__V1__SandboxState *store_load(const char *sandbox_dir, GError **error);

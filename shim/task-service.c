@@ -428,14 +428,22 @@ static void task_resume(ServiceJob *job) {
 
 /* ---- checkpoint ---- */
 
-static gboolean wants_exit(const Containerd__Task__V2__CheckpointTaskRequest *request) {
+/* containerd.runc.v1.CheckpointOptions, or what older ones and libkata call them. */
+static gboolean wants_exit(const Google__Protobuf__Any *any, gboolean *ret, GError **error) {
+  *ret = FALSE;
+  if (any == NULL || (*any->type_url == '\0' && any->value.len == 0)) return TRUE;
   Kata__V1__CheckpointOptions *options =
-      request->options != NULL
-          ? kata__v1__checkpoint_options__unpack(NULL, request->options->value.len, request->options->value.data)
+      g_str_has_suffix(any->type_url, ".CheckpointOptions")
+          ? kata__v1__checkpoint_options__unpack(NULL, any->value.len, any->value.data)
           : NULL;
-  gboolean exits = options != NULL && options->exit;
-  if (options != NULL) kata__v1__checkpoint_options__free_unpacked(options, NULL);
-  return exits;
+  if (options == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "checkpoint: the options are not a containerd.runc.v1.CheckpointOptions");
+    return FALSE;
+  }
+  *ret = options->exit;
+  kata__v1__checkpoint_options__free_unpacked(options, NULL);
+  return TRUE;
 }
 
 static gboolean check_checkpoint(Container *container, GError **error) {
@@ -453,9 +461,9 @@ static void task_checkpoint(ServiceJob *job) {
   g_autoptr(Process) init = NULL;
   if (!find(job, request->id, "", &container, &init)) return;
   g_autoptr(GError) error = NULL;
-  gboolean exits = wants_exit(request);
-  gboolean saved =
-      check_checkpoint(container, &error) && checkpoint_save(sandbox, container, request->path, !exits, &error);
+  gboolean exits = FALSE;
+  gboolean saved = wants_exit(request->options, &exits, &error) && check_checkpoint(container, &error) &&
+                   checkpoint_save(sandbox, container, request->path, !exits, &error);
   /* It has not run on since. */
   if (saved && exits) sandbox_stop(sandbox, 0);
   answer(job, saved, &error);
@@ -490,11 +498,18 @@ static gboolean update_in_guest(Sandbox *sandbox, const Container *container, Oc
   return agent != NULL && agent_call_update_container(agent, &call, AGENT_CALL_TIMEOUT_MS, error);
 }
 
+static OciResources *read_resources(const Google__Protobuf__Any *any, GError **error) {
+  if (any == NULL || !g_str_has_suffix(any->type_url, "/LinuxResources")) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "update: the resources are not OCI LinuxResources");
+    return NULL;
+  }
+  const char *json = any->value.len > 0 ? (const char *)any->value.data : "";
+  return oci_resources_parse(json, any->value.len, "resources", error);
+}
+
 static gboolean update(Sandbox *sandbox, Container *container, const Containerd__Task__V2__UpdateTaskRequest *request,
                        GError **error) {
-  const char *json = request->resources != NULL ? (const char *)request->resources->value.data : NULL;
-  g_autoptr(OciResources) resources = oci_resources_parse(
-      json != NULL ? json : "", json != NULL ? request->resources->value.len : 0, "resources", error);
+  g_autoptr(OciResources) resources = read_resources(request->resources, error);
   if (resources == NULL) return FALSE;
   VmDemand before = resize_exchange_demand(sandbox, container, NULL), after = change_demand(before, resources);
   resize_exchange_demand(sandbox, container, &after);

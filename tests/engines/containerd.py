@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """containerd by hand, with directories, socket and settings of its own; it can be killed and started again."""
 import glob
+import json
 import os
 import shutil
 import subprocess
@@ -98,6 +99,16 @@ class Containerd:
 
     def bundle(self, container):
         return os.path.join(self.state, "io.containerd.runtime.v2.task", self.namespace, container)
+
+    def pids_of(self, container):
+        """Of what serves a container: the owner, QEMU, and virtiofsd (its parent first)."""
+        with open(os.path.join(self.bundle(container), "shim.pid"), encoding="utf-8") as file:
+            found = {"owner": int(file.read())}
+        with open(os.path.join(self.bundle(container), "address"), encoding="utf-8") as file:
+            directory = os.path.dirname(file.read().replace("unix://", ""))
+        with open(os.path.join(directory, "state.json"), encoding="utf-8") as file:
+            state = json.load(file)
+        return dict(found, qemu=state["qemu_pid"], virtiofsd=state["virtiofsd_pid"])
 
     def remove_all(self):
         for container in self.ctr("containers", "ls", "-q").stdout.split():

@@ -137,22 +137,28 @@ class ContainerdKataTest(unittest.TestCase):
         wait_for(lambda: re.search(r"k +\d+ +STOPPED", self.ok("task", "ls")), "the container's end")
         self.remove("k", 7)
 
-    def pids_of(self, container):
-        """Of what serves a container: the owner, QEMU, and virtiofsd (its parent first)."""
-        with open(os.path.join(self.daemon.bundle(container), "shim.pid"), encoding="utf-8") as file:
-            found = {"owner": int(file.read())}
-        with open(os.path.join(self.daemon.bundle(container), "address"), encoding="utf-8") as file:
-            directory = os.path.dirname(file.read().replace("unix://", ""))
-        with open(os.path.join(directory, "state.json"), encoding="utf-8") as file:
-            state = json.load(file)
-        return dict(found, qemu=state["qemu_pid"], virtiofsd=state["virtiofsd_pid"])
+    def test_another_owner(self):
+        """One that takes over while containerd is away goes on telling it what happens."""
+        self.ok(*self.box("-d"), "k", "/bin/sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done")
+        self.daemon.kill()
+        os.kill(self.daemon.pids_of("k")["owner"], signal.SIGKILL)
+        inside = self.world.run("--root", self.daemon.root, "exec", "k", "/bin/echo", "in")
+        self.assertEqual(inside.stdout, "in\n", inside.stderr)
+        self.daemon.start()
+        events = Events(self.daemon)
+        self.addCleanup(events.close)
+        self.assertEqual(self.ok("task", "exec", "--exec-id", "e1", "k", "/bin/echo", "in"), "in\n")
+        self.ok("task", "kill", "k")
+        wait_for(lambda: "/tasks/exit" in [line.split()[0] for line in events.topics("k") if '"id":"k"' in line], "its end")
+        events.close()
+        self.remove("k", 7)
 
     def test_killed_parts(self):
         """Whatever is killed, containerd learns of the end, cleans up, and nothing is left."""
         for part in ("owner", "qemu", "virtiofsd"):
             with self.subTest(part):
                 self.ok(*self.box("-d"), part, "/bin/sleep", "1000")
-                os.kill(self.pids_of(part)[part], signal.SIGKILL)
+                os.kill(self.daemon.pids_of(part)[part], signal.SIGKILL)
                 # Of one whose owner has gone containerd forgets the task at once.
                 wait_for(lambda: not re.search(f"{part} .*RUNNING", self.ok("task", "ls")), f"the end by {part}")
                 self.ctr("task", "rm", part)
@@ -176,6 +182,9 @@ class ContainerdKataTest(unittest.TestCase):
                                                                "ALREADY_EXISTS"),
                  ("Create", {1: "../x", 2: "/tmp"}, "INVALID_ARGUMENT"),
                  ("Create", {1: "x", 2: "/no/such/bundle"}, "NOT_FOUND"),
+                 ("Create", {1: "x", 2: self.world.bundle("true"), 10: {1: "some.Options", 2: b""}}, "INVALID_ARGUMENT"),
+                 ("Create", {1: "x", 2: self.world.bundle("true"), 10: {1: "runtimeoptions.v1.Options", 2: b"\x0a\xff"}},
+                  "INVALID_ARGUMENT"),
                  ("Exec", {1: "w", 2: "e", 7: {1: "of/no/type", 2: "x"}}, "INVALID_ARGUMENT"),
                  ("Exec", {1: "w", 2: "e"}, "INVALID_ARGUMENT"),
                  ("Exec", {1: "w", 2: "e", 7: {1: PROCESS, 2: "no json"}}, "INVALID_ARGUMENT"),
@@ -183,6 +192,8 @@ class ContainerdKataTest(unittest.TestCase):
                  ("Resume", {1: "w"}, "FAILED_PRECONDITION"), ("Pause", {1: "none"}, "NOT_FOUND"),
                  ("Kill", {1: "w", 2: "none", 3: 9}, "NOT_FOUND"), ("Wait", {1: "none"}, "NOT_FOUND"),
                  ("Update", {1: "w", 2: {1: RESOURCES, 2: "no json"}}, "INVALID_ARGUMENT"),
+                 ("Update", {1: "w", 2: {1: "of/no/type", 2: "{}"}}, "INVALID_ARGUMENT"), ("Update", {1: "w"}, "INVALID_ARGUMENT"),
+                 ("Checkpoint", {1: "w", 2: "/tmp/x", 3: {1: "some.Options"}}, "INVALID_ARGUMENT"),
                  ("Checkpoint", {1: "w", 2: "/tmp/x"}, "UNIMPLEMENTED"), ("Stats", {1: "none"}, "NOT_FOUND"),
                  ("NoSuchMethod", {}, "UNIMPLEMENTED")]
         for version in (2, 3):
@@ -206,7 +217,7 @@ class ContainerdKataTest(unittest.TestCase):
         self.assertEqual(ttrpc.decode(state[10][0])[1], [2**64 - 62135596800])
         status, connected = task("Connect", {1: "none"})
         self.assertEqual((status, connected.get(2)), ("OK", None))
-        self.assertEqual(connected[1], [self.pids_of("w")["owner"]])
+        self.assertEqual(connected[1], [self.daemon.pids_of("w")["owner"]])
         self.assertEqual(task("Shutdown", {1: "w"})[0], "OK")  # there is a container, so nothing happens
         self.assertEqual(task("CloseIO", {1: "w", 3: 1})[0], "OK")
         self.assertEqual(task("ResizePty", {1: "w", 3: 80, 4: 25})[0], "OK")
