@@ -29,6 +29,7 @@ agent_libagent_la_SOURCES = \
 	agent/net-down.c agent/net-down.h \
 	agent/net-interface.c agent/net-interface.h \
 	agent/net-link.c agent/net-link.h \
+	agent/net-localhost.c agent/net-localhost.h \
 	agent/net-neighbor.c agent/net-neighbor.h \
 	agent/net-report.c agent/net-report.h \
 	agent/net-route.c agent/net-route.h \

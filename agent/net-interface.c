@@ -7,6 +7,7 @@
 #include "agent/device.h"
 #include "agent/net-down.h"
 #include "agent/net-link.h"
+#include "agent/net-localhost.h"
 #include "common/error.h"
 #include "common/fds.h"
 
@@ -202,14 +203,6 @@ static gboolean remove_addresses(const Change *change, GError **error) {
   return TRUE;
 }
 
-static gboolean open_localhost(const char *name, GError **error) {
-  g_autofree char *path = g_strdup_printf("/proc/sys/net/ipv4/conf/%s/route_localnet", name);
-  autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd >= 0 && fd_write_all(fd, "1", 1)) return TRUE;
-  error_set_errno(error, errno, "cannot write '%s'", path);
-  return FALSE;
-}
-
 gboolean net_interface_apply(const NetInterface *wanted, Netlink *netlink, int index, GError **error) {
   g_autoptr(GPtrArray) links = net_links_read_all(netlink, error);
   if (!links) return FALSE;
@@ -225,5 +218,6 @@ gboolean net_interface_apply(const NetInterface *wanted, Netlink *netlink, int i
          (wanted->mtu == 0 || wanted->mtu == link->mtu ||
           net_link_set_mtu(netlink, index, change.name, wanted->mtu, error)) &&
          net_link_set_flags(netlink, index, change.name, flags, flags, error) && remove_addresses(&change, error) &&
-         add_addresses(&change, error) && (!wanted->is_localhost || open_localhost(change.name, error));
+         add_addresses(&change, error) &&
+         (!wanted->is_localhost || net_localhost_open(netlink, change.name, index, error));
 }

@@ -8,7 +8,7 @@
 #include "agent/netlink.h"
 #include "proto/types.pb-c.h"
 
-/* The type our owner gives the card that leads to the ports of the guest's own 127.0.0.1. */
+/* The type our owner gives the card that leads to the ports of the guest's own 127.0.0.1 and ::1. */
 #define NET_TYPE_LOCALHOST "kata-localhost"
 
 /* Addresses one interface may be given. */
@@ -20,7 +20,7 @@ typedef struct {
   NetHardware hardware; /* length 0: the one it has */
   guint32 mtu;          /* 0: the one it has */
   gboolean is_noarp;
-  gboolean is_localhost; /* the guest's 127.0.0.1 may be reached through it */
+  gboolean is_localhost; /* net-localhost.h */
   GArray *addresses;     /* NetPrefix */
 } NetInterface;
 

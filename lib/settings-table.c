@@ -208,8 +208,8 @@ const SettingKey setting_keys[] = {
      .type = SETTING_BOOLEAN,
      .preset = "true",
      .doc =
-         "Connections to 127.0.0.1 in a guest's network namespace reach the guest, as port forwarders need; false: the "
-         "guest has no interface for them, and the namespace's loopback device is left alone."},
+         "Connections to 127.0.0.1 and ::1 in a guest's network namespace reach the guest, as port forwarders need; "
+         "false: the guest has no interface for them, and the namespace's loopback device is left alone."},
     {.section = RUNTIME,
      .key = "create_container_timeout",
      .type = SETTING_NUMBER,

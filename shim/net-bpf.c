@@ -6,29 +6,71 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/fds.h"
 
-#define LOOPBACK 0x7f000001u
-/* Offsets into a frame, RFC 791. */
-#define SOURCE_AT (ETH_HLEN + 12)
-#define DESTINATION_AT (ETH_HLEN + 16)
+/* An IPv4 address has one word, an IPv6 address four. */
+#define WORDS_MAX 4u
+
+/* Offsets into a frame, RFC 791 and RFC 8200, and what the peer's address takes the place of. */
+typedef struct {
+  guint16 ether_type;
+  gint32 source_at, destination_at, protocol_at;
+  gint32 payload_at; /* behind a header without options */
+  guint words;
+  guint32 loopback[WORDS_MAX], peer[WORDS_MAX];
+  guint8 icmp, echo_reply;
+} Family;
+
+static const Family ipv4 = {
+    .ether_type = ETH_P_IP,
+    .source_at = ETH_HLEN + 12,
+    .destination_at = ETH_HLEN + 16,
+    .protocol_at = ETH_HLEN + 9,
+    .payload_at = ETH_HLEN + 20,
+    .words = 1,
+    .loopback = {INADDR_LOOPBACK},
+    .peer = {NET_BPF_PEER},
+    .icmp = IPPROTO_ICMP,
+    .echo_reply = ICMP_ECHOREPLY,
+};
+static const Family ipv6 = {
+    .ether_type = ETH_P_IPV6,
+    .source_at = ETH_HLEN + 8,
+    .destination_at = ETH_HLEN + 24,
+    .protocol_at = ETH_HLEN + 6,
+    .payload_at = ETH_HLEN + 40,
+    .words = 4,
+    .loopback = {0, 0, 0, 1},
+    .peer = NET_BPF_PEER6_WORDS,
+    .icmp = IPPROTO_ICMPV6,
+    .echo_reply = ICMP6_ECHO_REPLY,
+};
+
+/* Of IPv4 only. */
 #define FRAGMENT_AT (ETH_HLEN + 6)
-#define PROTOCOL_AT (ETH_HLEN + 9)
-/* Behind a header without options. */
-#define PORT_AT (ETH_HLEN + 22)
 #define PLAIN_HEADER 0x45u
 #define FRAGMENT_MASK 0x3fff
+/* Behind the header of IP. */
+#define DNS_PORT_AT 2
+#define TCP_FLAGS_AT 13
 #define DNS_PORT 53u
-#define PROGRAM_MAX 64
+/* Pairs of ports between which UDP goes; a pair whose place has been taken by a newer one must ask again. */
+#define PAIRS 1024u
+#define PROGRAM_MAX 128
 #define LOG_BYTES 4096
 
-/* Jumps to the end, which only says what becomes of the frame, are filled in when the end is known. */
+/* Jumps of 32 bits to the end, which only says what becomes of the frame, are filled in when the end is known. */
+#define TO_END (-1)
 typedef struct {
   struct bpf_insn code[PROGRAM_MAX];
   guint length;
@@ -50,34 +92,128 @@ static void copy(Program *program, guint8 to, guint8 from) {
 
 static void end_unless(Program *program, guint8 reg, guint32 number) {
   /* In 32 bits, since an address' upper bit must not be taken for a sign. */
-  add(program, BPF_JMP32 | BPF_JNE | BPF_K, reg, 0, -1, (gint32)number);
+  add(program, BPF_JMP32 | BPF_JNE | BPF_K, reg, 0, TO_END, (gint32)number);
 }
 
-/* Frames of IP only; register 6 holds the frame from now on. */
-static void begin(Program *program) {
+/* Frames of that kind only; register 6 holds the frame from now on. */
+static void begin(Program *program, const Family *family) {
   copy(program, BPF_REG_6, BPF_REG_1);
   add(program, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_6, offsetof(struct __sk_buff, protocol), 0);
-  end_unless(program, BPF_REG_0, htons(ETH_P_IP));
+  end_unless(program, BPF_REG_0, htons(family->ether_type));
 }
 
-static void end_unless_word(Program *program, gint32 at, guint32 number) {
-  add(program, BPF_LD | BPF_ABS | BPF_W, 0, 0, 0, at);
-  end_unless(program, BPF_REG_0, number);
+/* Into register 0, of the host's order. A frame that ends before is let pass at once, without a change; so addresses
+ * are asked for first, and the kernel drops what has less than a header of IP or an address that is not its own. */
+static void take(Program *program, guint8 size, gint32 at) { add(program, BPF_LD | BPF_ABS | size, 0, 0, 0, at); }
+
+static void end_unless_words(Program *program, gint32 at, const guint32 *words, guint count) {
+  for (guint i = 0; i < count; i++) {
+    take(program, BPF_W, at + (gint32)(i * sizeof *words));
+    end_unless(program, BPF_REG_0, words[i]);
+  }
 }
 
-/* Whole packets of UDP or TCP to port 53. */
-static void end_unless_dns(Program *program) {
-  add(program, BPF_LD | BPF_ABS | BPF_B, 0, 0, 0, ETH_HLEN);
+static void end_unless_word(Program *program, gint32 at, guint32 number) { end_unless_words(program, at, &number, 1); }
+
+/* Whole packets without options. */
+static void end_unless_plain(Program *program, const Family *family) {
+  if (family != &ipv4) return; /* of IPv6 fragments and options would be the protocol */
+  take(program, BPF_B, ETH_HLEN);
   end_unless(program, BPF_REG_0, PLAIN_HEADER);
-  add(program, BPF_LD | BPF_ABS | BPF_H, 0, 0, 0, FRAGMENT_AT);
+  take(program, BPF_H, FRAGMENT_AT);
   add(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_0, 0, 0, FRAGMENT_MASK);
   end_unless(program, BPF_REG_0, 0);
-  add(program, BPF_LD | BPF_ABS | BPF_B, 0, 0, 0, PROTOCOL_AT);
+}
+
+/* Of UDP or TCP to port 53. */
+static void end_unless_dns(Program *program) {
+  end_unless_plain(program, &ipv4);
+  take(program, BPF_B, ipv4.protocol_at);
   add(program, BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_0, 0, 1, IPPROTO_UDP);
   end_unless(program, BPF_REG_0, IPPROTO_TCP);
-  add(program, BPF_LD | BPF_ABS | BPF_H, 0, 0, 0, PORT_AT);
+  take(program, BPF_H, ipv4.payload_at + DNS_PORT_AT);
   end_unless(program, BPF_REG_0, DNS_PORT);
 }
+
+/* Begins a part that only runs if the register holds the number; returns what end_part() wants. */
+static guint begin_part(Program *program, guint8 reg, guint32 number) {
+  add(program, BPF_JMP32 | BPF_JEQ | BPF_K, reg, 0, 1, (gint32)number);
+  add(program, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+  return program->length - 1;
+}
+
+static void end_part(Program *program, guint jump) { program->code[jump].off = (gint16)(program->length - jump - 1); }
+
+/* ---- the table of ports between which UDP goes ---- */
+
+static int make_table(GError **error) {
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.map_type = BPF_MAP_TYPE_ARRAY;
+  attributes.key_size = attributes.value_size = sizeof(guint32);
+  attributes.max_entries = PAIRS;
+  int fd = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &attributes, sizeof attributes);
+  if (fd < 0) error_set_errno(error, errno, "cannot make a table in the kernel (bpf(2))");
+  return fd; /* close-on-exec from birth */
+}
+
+/* Leaves the ports in register 7, the namespace's in its upper half, and where their place is in register 0. */
+static void find_pair(Program *program, const Family *family, int table, gboolean is_inward) {
+  take(program, BPF_W, family->payload_at);
+  add(program, BPF_ALU | BPF_MOV | BPF_X, BPF_REG_7, BPF_REG_0, 0, 0);
+  add(program, BPF_ALU | BPF_MOV | BPF_X, BPF_REG_8, BPF_REG_0, 0, 0);
+  add(program, BPF_ALU | BPF_RSH | BPF_K, BPF_REG_8, 0, 0, 16);
+  if (is_inward) {
+    add(program, BPF_ALU | BPF_LSH | BPF_K, BPF_REG_7, 0, 0, 16);
+    add(program, BPF_ALU | BPF_OR | BPF_X, BPF_REG_7, BPF_REG_8, 0, 0);
+  }
+  /* The sum of the two is the same for both directions. */
+  add(program, BPF_ALU | BPF_ADD | BPF_X, BPF_REG_8, BPF_REG_0, 0, 0);
+  add(program, BPF_ALU | BPF_AND | BPF_K, BPF_REG_8, 0, 0, PAIRS - 1);
+  add(program, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_8, -4, 0);
+  add(program, BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, table);
+  add(program, 0, 0, 0, 0, 0); /* the upper half of that number */
+  copy(program, BPF_REG_2, BPF_REG_10);
+  add(program, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4);
+  add(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
+  /* Never, but the kernel wants it asked. */
+  add(program, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 2, 0);
+  set(program, BPF_REG_0, TC_ACT_SHOT);
+  add(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+static void note_pair(Program *program, const Family *family, int table) {
+  take(program, BPF_B, family->protocol_at);
+  guint part = begin_part(program, BPF_REG_0, IPPROTO_UDP);
+  find_pair(program, family, table, FALSE);
+  add(program, BPF_STX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_7, 0, 0);
+  end_part(program, part);
+}
+
+static void end_unless_answer(Program *program, const Family *family, int table) {
+  end_unless_plain(program, family);
+  take(program, BPF_B, family->protocol_at);
+  copy(program, BPF_REG_9, BPF_REG_0);
+  add(program, BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_9, 0, 2, IPPROTO_TCP);
+  add(program, BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_9, 0, 1, IPPROTO_UDP);
+  end_unless(program, BPF_REG_9, family->icmp);
+  guint part = begin_part(program, BPF_REG_9, IPPROTO_TCP);
+  take(program, BPF_B, family->payload_at + TCP_FLAGS_AT);
+  add(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_0, 0, 0, TH_SYN | TH_ACK);
+  add(program, BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_0, 0, TO_END, TH_SYN);
+  end_part(program, part);
+  part = begin_part(program, BPF_REG_9, IPPROTO_UDP);
+  find_pair(program, family, table, TRUE);
+  add(program, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_0, 0, 0);
+  add(program, BPF_JMP32 | BPF_JNE | BPF_X, BPF_REG_0, BPF_REG_7, TO_END, 0);
+  end_part(program, part);
+  part = begin_part(program, BPF_REG_9, family->icmp);
+  take(program, BPF_B, family->payload_at);
+  end_unless(program, BPF_REG_0, family->echo_reply);
+  end_part(program, part);
+}
+
+/* ---- changing a frame, and where it goes ---- */
 
 static void store(Program *program, gint32 at, const guint8 *bytes, gint32 size) {
   guint8 padded[8] = {0};
@@ -94,10 +230,14 @@ static void store(Program *program, gint32 at, const guint8 *bytes, gint32 size)
   add(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_store_bytes);
 }
 
-static void store_address(Program *program, gint32 at, guint32 address) {
-  guint32 bytes = htonl(address);
-  store(program, at, (const guint8 *)&bytes, sizeof bytes);
+static void store_words(Program *program, gint32 at, const guint32 *words, guint count) {
+  for (guint i = 0; i < count; i++) {
+    guint32 bytes = htonl(words[i]);
+    store(program, at + (gint32)(i * sizeof bytes), (const guint8 *)&bytes, sizeof bytes);
+  }
 }
+
+static void store_address(Program *program, gint32 at, guint32 address) { store_words(program, at, &address, 1); }
 
 /* The end: the frame goes to interface index; otherwise: what becomes of those that jumped there. */
 static void finish(Program *program, guint index, gint32 flags, gint32 otherwise) {
@@ -106,7 +246,7 @@ static void finish(Program *program, guint index, gint32 flags, gint32 otherwise
   add(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect);
   add(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
   for (guint i = 0; i < program->length; i++)
-    if (program->code[i].code == (BPF_JMP32 | BPF_JNE | BPF_K))
+    if (BPF_CLASS(program->code[i].code) == BPF_JMP32 && program->code[i].off == TO_END)
       program->code[i].off = (gint16)(program->length - i - 1);
   set(program, BPF_REG_0, otherwise);
   add(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
@@ -132,35 +272,55 @@ static int load(const Program *program, GError **error) {
   return -1;
 }
 
-int net_bpf_load_outward(guint tap, const guint8 mac[6], GError **error) {
+static int load_outward(const Family *family, guint tap, const guint8 mac[6], int table, GError **error) {
   Program program = {.length = 0};
-  begin(&program);
-  end_unless_word(&program, DESTINATION_AT, LOOPBACK);
-  end_unless_word(&program, SOURCE_AT, LOOPBACK); /* not what 127.0.0.11 answers */
-  store_address(&program, SOURCE_AT, NET_BPF_PEER);
+  begin(&program, family);
+  end_unless_words(&program, family->destination_at, family->loopback, family->words);
+  end_unless_words(&program, family->source_at, family->loopback, family->words); /* not what 127.0.0.11 answers */
+  note_pair(&program, family, table);
+  store_words(&program, family->source_at, family->peer, family->words);
   store(&program, 0, mac, ETH_ALEN);
-  finish(&program, tap, 0, TC_ACT_OK);
+  finish(&program, tap, 0, TC_ACT_UNSPEC);
   return load(&program, error);
 }
 
-int net_bpf_load_inward(guint loopback, GError **error) {
+static int load_inward(const Family *family, guint loopback, int table, GError **error) {
   static const guint8 loopback_mac[ETH_ALEN];
   Program program = {.length = 0};
-  begin(&program);
-  end_unless_word(&program, DESTINATION_AT, NET_BPF_PEER);
-  end_unless_word(&program, SOURCE_AT, LOOPBACK);
-  store_address(&program, DESTINATION_AT, LOOPBACK);
+  begin(&program, family);
+  end_unless_words(&program, family->destination_at, family->peer, family->words);
+  end_unless_words(&program, family->source_at, family->loopback, family->words);
+  end_unless_answer(&program, family, table);
+  store_words(&program, family->destination_at, family->loopback, family->words);
   store(&program, 0, loopback_mac, ETH_ALEN);
-  finish(&program, loopback, BPF_F_INGRESS, TC_ACT_SHOT);
+  finish(&program, loopback, BPF_F_INGRESS, family == &ipv4 ? TC_ACT_SHOT : TC_ACT_UNSPEC);
   return load(&program, error);
+}
+
+void net_bpf_pair_clear(NetBpfPair *pair) {
+  fd_clear(&pair->outward);
+  fd_clear(&pair->inward);
+}
+
+gboolean net_bpf_load_localhost(int family, guint tap, guint loopback, const guint8 mac[6], NetBpfPair *ret,
+                                GError **error) {
+  const Family *kind = family == AF_INET6 ? &ipv6 : &ipv4;
+  autofd int table = make_table(error); /* the programs hold it from then on */
+  if (table < 0) return FALSE;
+  g_auto(NetBpfPair) pair = {-1, -1};
+  pair.outward = load_outward(kind, tap, mac, table, error);
+  pair.inward = pair.outward >= 0 ? load_inward(kind, loopback, table, error) : -1;
+  if (pair.inward < 0) return FALSE;
+  *ret = (NetBpfPair){fd_steal(&pair.outward), fd_steal(&pair.inward)};
+  return TRUE;
 }
 
 int net_bpf_load_dns_outward(guint tap, const guint8 mac[6], GError **error) {
   Program program = {.length = 0};
-  begin(&program);
-  end_unless_word(&program, DESTINATION_AT, NET_BPF_DNS_CLIENT);
-  end_unless_word(&program, SOURCE_AT, NET_BPF_DNS);
-  store_address(&program, DESTINATION_AT, NET_BPF_GUEST);
+  begin(&program, &ipv4);
+  end_unless_word(&program, ipv4.destination_at, NET_BPF_DNS_CLIENT);
+  end_unless_word(&program, ipv4.source_at, NET_BPF_DNS);
+  store_address(&program, ipv4.destination_at, NET_BPF_GUEST);
   store(&program, 0, mac, ETH_ALEN);
   finish(&program, tap, 0, TC_ACT_UNSPEC);
   return load(&program, error);
@@ -169,11 +329,11 @@ int net_bpf_load_dns_outward(guint tap, const guint8 mac[6], GError **error) {
 int net_bpf_load_dns_inward(guint loopback, GError **error) {
   static const guint8 loopback_mac[ETH_ALEN];
   Program program = {.length = 0};
-  begin(&program);
-  end_unless_word(&program, SOURCE_AT, NET_BPF_GUEST);
-  end_unless_word(&program, DESTINATION_AT, NET_BPF_DNS);
+  begin(&program, &ipv4);
+  end_unless_word(&program, ipv4.source_at, NET_BPF_GUEST);
+  end_unless_word(&program, ipv4.destination_at, NET_BPF_DNS);
   end_unless_dns(&program);
-  store_address(&program, SOURCE_AT, NET_BPF_DNS_CLIENT);
+  store_address(&program, ipv4.source_at, NET_BPF_DNS_CLIENT);
   store(&program, 0, loopback_mac, ETH_ALEN);
   finish(&program, loopback, BPF_F_INGRESS, TC_ACT_UNSPEC);
   return load(&program, error);

@@ -171,18 +171,21 @@ gboolean net_tell_neighbours(TtrpcClient *agent, const Net *net, const GPtrArray
   return send_neighbours(agent, known, error);
 }
 
-/* ---- the card for 127.0.0.1 ---- */
+/* ---- the card for 127.0.0.1 and ::1 ---- */
 
 gboolean net_tell_localhost(TtrpcClient *agent, GError **error) {
-  NetAddress own = {.family = AF_INET, .text = (char *)NET_BPF_GUEST_TEXT, .prefix = 30};
-  NetNeighbour peer = {.family = AF_INET,
-                       .address = (char *)NET_BPF_PEER_TEXT,
-                       .device = (char *)NET_LOCALHOST_NAME,
-                       .mac = (char *)NET_LOCALHOST_TAP_MAC,
-                       .state = NUD_PERMANENT};
+  NetAddress own[] = {{.family = AF_INET, .text = (char *)NET_BPF_GUEST_TEXT, .prefix = 30},
+                      {.family = AF_INET6, .text = (char *)NET_BPF_GUEST6_TEXT, .prefix = 64}};
+  NetNeighbour peers[] = {{.family = AF_INET, .address = (char *)NET_BPF_PEER_TEXT},
+                          {.family = AF_INET6, .address = (char *)NET_BPF_PEER6_TEXT}};
   g_autoptr(GPtrArray) addresses = g_ptr_array_new(), neighbours = g_ptr_array_new();
-  g_ptr_array_add(addresses, &own);
-  g_ptr_array_add(neighbours, &peer);
+  for (guint i = 0; i < G_N_ELEMENTS(own); i++) g_ptr_array_add(addresses, &own[i]);
+  for (guint i = 0; i < G_N_ELEMENTS(peers); i++) {
+    peers[i].device = (char *)NET_LOCALHOST_NAME;
+    peers[i].mac = (char *)NET_LOCALHOST_TAP_MAC;
+    peers[i].state = NUD_PERMANENT;
+    g_ptr_array_add(neighbours, &peers[i]);
+  }
   NetInterface card = {.name = (char *)NET_LOCALHOST_NAME,
                        .kind = (char *)NET_LOCALHOST_TYPE,
                        .mac = (char *)NET_LOCALHOST_MAC,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -32,11 +33,18 @@ static gboolean set(const char *path, gboolean value, GError **error) {
 
 static const guint8 card_mac[] = {0x02, 0x6b, 0x61, 0x74, 0x00, 0x01}; /* NET_LOCALHOST_MAC */
 
-static gboolean attach(Netlink *netlink, guint loopback, guint tap, GError **error) {
-  autofd int outward = net_bpf_load_outward(tap, card_mac, error);
-  autofd int inward = outward >= 0 ? net_bpf_load_inward(loopback, error) : -1;
-  return inward >= 0 && net_tc_attach(netlink, tap, NET_TC_IN, NET_TC_SECOND, inward, error) &&
-         net_tc_attach(netlink, loopback, NET_TC_OUT, NET_TC_SECOND, outward, error);
+/* Inward first: until then the frames of the tap would be the namespace's. */
+static gboolean attach(Netlink *netlink, int family, NetTcOrder order, guint loopback, guint tap, GError **error) {
+  g_auto(NetBpfPair) programs = {-1, -1};
+  return net_bpf_load_localhost(family, tap, loopback, card_mac, &programs, error) &&
+         net_tc_attach(netlink, tap, NET_TC_IN, order, programs.inward, error) &&
+         net_tc_attach(netlink, loopback, NET_TC_OUT, order, programs.outward, error);
+}
+
+/* What is not for IPv6 is asked for IPv4, which drops the rest of what comes in. */
+static gboolean attach_both(Netlink *netlink, guint loopback, guint tap, GError **error) {
+  return attach(netlink, AF_INET, NET_TC_THIRD, loopback, tap, error) &&
+         attach(netlink, AF_INET6, NET_TC_SECOND, loopback, tap, error);
 }
 
 void net_localhost_look(Netlink *netlink, NetLocalhostBefore *ret) {
@@ -51,7 +59,7 @@ gboolean net_localhost_join(Netlink *netlink, const NetLocalhostBefore *before, 
     error_set_errno(error, errno, "cannot find '%s'", tap == 0 ? NET_LOCALHOST_TAP : "lo");
     return FALSE;
   }
-  if (set(ROUTE_LOCALNET, TRUE, error) && set(ACCEPT_LOCAL, TRUE, error) && attach(netlink, loopback, tap, error))
+  if (set(ROUTE_LOCALNET, TRUE, error) && set(ACCEPT_LOCAL, TRUE, error) && attach_both(netlink, loopback, tap, error))
     return TRUE;
   net_localhost_part(netlink, before);
   return FALSE;
@@ -67,8 +75,8 @@ gboolean net_localhost_join_dns(Netlink *netlink, GError **error) {
 
 void net_localhost_part(Netlink *netlink, const NetLocalhostBefore *before) {
   guint loopback = if_nametoindex("lo"), tap = if_nametoindex(NET_LOCALHOST_TAP);
-  if (loopback != 0) net_tc_detach(netlink, loopback, NET_TC_OUT, NET_TC_FIRST);
-  if (loopback != 0) net_tc_detach(netlink, loopback, NET_TC_OUT, NET_TC_SECOND);
+  for (NetTcOrder order = NET_TC_FIRST; loopback != 0 && order <= NET_TC_THIRD; order++)
+    net_tc_detach(netlink, loopback, NET_TC_OUT, order);
   if (loopback != 0 && !before->has_clsact) net_tc_clear(netlink, loopback);
   if (tap != 0) net_tc_clear(netlink, tap);
   set(ROUTE_LOCALNET, before->route_localnet, NULL);

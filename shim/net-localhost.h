@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Ports of 127.0.0.1 in the network namespace that lead into the guest, as they would lead to a container in it: what
- * forwards ports to a pod (CRI, kubectl port-forward) connects to those. A card of the guest's own carries them; what
- * leaves the loopback device for 127.0.0.1 goes there, with another source, and what comes back arrives at the loopback
- * device. Only the two are redirected: 127.0.0.11 (Docker's name server) and the like stay.
+ * Ports of 127.0.0.1 and ::1 in the network namespace that lead into the guest, as they would lead to a container in
+ * it: what forwards ports to a pod (CRI, kubectl port-forward) connects to those. A card of the guest's own carries
+ * them; what leaves the loopback device for these addresses goes there, with another source, and the answers arrive at
+ * the loopback device; the guest cannot open a connection to the namespace. Only these two addresses are redirected:
+ * 127.0.0.11 (Docker's name server) and the like stay.
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 #define NET_LOCALHOST_TAP_MAC "fe:6b:61:74:00:01"
 /* In the guest. */
 #define NET_LOCALHOST_NAME "kata-lo"
-/* The agent lets 127.0.0.1 be reached through an interface of this type; upstream's looks at no type. */
+/* The agent lets 127.0.0.1 and ::1 be reached through an interface of this type; upstream's looks at no type. */
 #define NET_LOCALHOST_TYPE "kata-localhost"
 
 /* What the loopback device of a namespace had before. */

@@ -13,8 +13,8 @@ typedef enum { NET_TC_IN, NET_TC_OUT } NetTcSide;
 /* Whether the interface has a clsact discipline, somebody else's or ours. */
 gboolean net_tc_has_clsact(Netlink *netlink, guint index);
 
-/* Which of our programs; the first is asked first, and the second about what that leaves open (TC_ACT_UNSPEC). */
-typedef enum { NET_TC_FIRST = 0x6b60, NET_TC_SECOND = 0x6b61 } NetTcOrder;
+/* Which of our programs; each is asked about what those before leave open (TC_ACT_UNSPEC). */
+typedef enum { NET_TC_FIRST = 0x6b60, NET_TC_SECOND, NET_TC_THIRD } NetTcOrder;
 
 /* A program (bpf(2), direct action) decides about every frame that comes in, or goes out, at the interface. A clsact
  * discipline that is there stays, with what others have attached to it. */

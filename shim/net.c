@@ -206,7 +206,7 @@ void net_join_localhost(Netlink *netlink, const Net *net) {
   g_autoptr(GError) error = NULL;
   silence_tap(NET_LOCALHOST_TAP);
   if (!net_localhost_join(netlink, &net->before, &error))
-    g_warning("ports of the network namespace's 127.0.0.1 do not lead to the guest: %s", error->message);
+    g_warning("ports of the network namespace's 127.0.0.1 and ::1 do not lead to the guest: %s", error->message);
 }
 
 static void part_all(Netlink *netlink, Net *net) {

@@ -5,6 +5,7 @@ import ctypes
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -228,6 +229,17 @@ def fill_rootfs(rootfs):
         link = os.path.join(rootfs, "bin", name)
         if name != "busybox" and not os.path.lexists(link):
             os.symlink("busybox", link)
+
+
+def add_program(rootfs, path, environment):
+    """The program as /bin/NAME, with the libraries it names where it looks for them."""
+    shutil.copy(path, os.path.join(rootfs, "bin", os.path.basename(path)))
+    for library in re.findall(r"(/\S+) \(0x", subprocess.check_output(["ldd", path], env=environment, text=True)):
+        # What the build tree has goes to where the loader looks without being told.
+        at = library if library.startswith(("/lib", "/usr/lib")) else f"/usr/lib/{os.path.basename(library)}"
+        target = os.path.join(rootfs, at.lstrip("/"))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copy(library, target)
 
 
 class Assertions(unittest.TestCase):

@@ -49,6 +49,10 @@ tests_cli_fake_systemd_LDADD = $(GIO_LIBS)
 check_PROGRAMS += tests/cli/vsock-talk
 tests_cli_vsock_talk_SOURCES = tests/cli/vsock-talk.c
 
+# Asks from an address of the guest's, or of its network namespace's.
+check_PROGRAMS += tests/cli/socket-talk
+tests_cli_socket_talk_SOURCES = tests/cli/socket-talk.c
+
 # The first program of guests whose agent is to be killed; without libraries, as the guest has none but the agent's.
 if !SANITIZERS
 check_PROGRAMS += tests/vm/die-at

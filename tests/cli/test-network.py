@@ -14,6 +14,31 @@ import xml.etree.ElementTree
 import kata_cli
 from network import MANY_BYTES, RECEIVER, SENDER, NetworkTest, require_ip, sh
 
+SOCKET_TALK = os.path.join(kata_cli.BUILD, "tests/cli/socket-talk")
+# A program for the pod's namespace: it tells of whoever asks it.
+SECRETS = """
+import select, socket
+sockets = []
+for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        sockets.append(socket.socket(family, kind))
+        sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sockets[-1].bind((address, 6000))
+        if kind == socket.SOCK_STREAM:
+            sockets[-1].listen()
+print("listening", flush=True)
+while True:
+    for ready in select.select(sockets, [], [])[0]:
+        if ready.type == socket.SOCK_STREAM:
+            peer, address = ready.accept()
+            peer.sendall(b"secret\\n")
+        else:
+            address = ready.recvfrom(100)[1]
+            ready.sendto(b"secret\\n", address)
+        print(address, flush=True)
+"""
+
+
 class Connections(NetworkTest):
     """One guest with interfaces of each kind."""
 
@@ -105,28 +130,55 @@ class Connections(NetworkTest):
         self.assertIn(out, self.guest("sha256sum", "/tmp/data"))
         self.assertEqual(len(out), 64)
 
+    def listen(self, address):
+        self.ok("exec", "-d", "c1", "httpd", "-f", "-p", f"{address}:8080", "-h", "/tmp")
+        kata_cli.wait_for(lambda: ":8080 " in self.guest("netstat", "-tln"), "the guest to listen")
+
+    def fetch(self, address):
+        return self.wires.in_pod("busybox", "wget", "-q", "-O", "-", f"http://{address}:8080/page")
+
     def check_localhost(self):
-        """Ports of the namespace's 127.0.0.1, as a port forwarder sees them, lead to the guest's."""
+        """Ports of the namespace's 127.0.0.1 and ::1, as a port forwarder sees them, lead to the guest's."""
         text = os.urandom(1 << 20).hex().encode()
-        for address in ("127.0.0.1", "0.0.0.0"):
-            with open(os.path.join(self.world.state("c1")["rootfs"], "tmp/page"), "wb") as file:
-                file.write(text)
-            self.ok("exec", "-d", "c1", "httpd", "-f", "-p", f"{address}:8080", "-h", "/tmp")
-            kata_cli.wait_for(lambda: ":8080 " in self.guest("netstat", "-tln"), "the guest to listen")
+        with open(os.path.join(self.world.state("c1")["rootfs"], "tmp/page"), "wb") as file:
+            file.write(text)
+        for address, own in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::1]", "[::1]"), ("[::]", "[::1]")):
+            self.listen(address)
             for _ in range(2):
-                page = self.wires.in_pod("busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/page")
-                self.assertEqual(hashlib.sha256(page).digest(), hashlib.sha256(text).digest())
+                self.assertEqual(hashlib.sha256(self.fetch(own)).digest(), hashlib.sha256(text).digest())
+            if address == "[::]":
+                self.assertEqual(self.fetch("127.0.0.1"), text)
             self.guest("killall", "httpd")
         # Nobody listens: refused, and nothing but those of this address goes to the guest.
-        for address in ("127.0.0.1", "127.0.0.11"):
+        for address in ("127.0.0.1", "127.0.0.11", "::1"):
             with self.assertRaisesRegex(AssertionError, "refused"):
                 self.wires.in_pod("python3", "-c", SENDER, address, stdin=b"")
+        for address in ("127.0.0.1", "::1"):
+            self.wires.in_pod("busybox", "ping", "-c", "1", "-w", "30", address)
+            self.ok("exec", "-d", "c1", "socket-talk", "answer", address, "7000")
+            kata_cli.wait_for(lambda: ":7000 " in self.guest("netstat", "-uln"), "the guest to listen")
+            self.assertEqual(self.wires.in_pod(SOCKET_TALK, "udp", address, address, "7000"), b"answer\n")
         # From outside the guest's 127.0.0.1 stays out of reach.
         self.assertEqual(self.guest("cat", "/proc/sys/net/ipv4/conf/eth0/route_localnet").strip(), "0")
+
+    def check_no_way_in(self):
+        """What listens at the namespace's own 127.0.0.1 and ::1 is not for the guest."""
+        secrets = subprocess.Popen(["ip", "netns", "exec", self.wires.pod, "python3", "-c", SECRETS], stdout=subprocess.PIPE)
+        try:
+            self.assertEqual(secrets.stdout.readline(), b"listening\n")
+            # From the addresses, and to those, that the guest answers with and to.
+            for own, peer in (("127.0.0.1", "169.254.213.2"), ("::1", "fd6b:6174:6100::401e:2")):
+                for kind, step in (("tcp", "send"), ("udp", "receive")):
+                    self.assertRegex(self.guest("socket-talk", kind, own, peer, "6000"), f"^nothing, by {step}: ")
+        finally:
+            secrets.kill()
+            said = secrets.communicate()[0]
+        self.assertEqual(said, b"")
 
     def test_connections(self):
         self.make_interfaces()
         self.start()
+        kata_cli.add_program(self.world.state("c1")["rootfs"], SOCKET_TALK, self.world.env)
         # The host's process for the container, and the machine, are in the container's namespace.
         state = self.world.state("c1")
         pod = os.stat(f"/run/netns/{self.wires.pod}").st_ino
@@ -136,6 +188,7 @@ class Connections(NetworkTest):
         self.check_settings()
         self.check_pings()
         self.check_localhost()
+        self.check_no_way_in()
         for net in self.nets.values():
             self.send_into(f"10.{net}.0.2")
             self.send_out(f"10.{net}.0.1")

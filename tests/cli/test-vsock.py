@@ -4,24 +4,12 @@
 container, reaches the agent through the guest's loopback (context id 1, vsock(7))."""
 import json
 import os
-import re
 import shutil
 import subprocess
 
 import kata_cli
 
 AGENT = "vsock://1:1024"
-
-
-def add_program(rootfs, path, environment):
-    """The program as /bin/NAME, with the libraries it names where it looks for them."""
-    shutil.copy(path, os.path.join(rootfs, "bin", os.path.basename(path)))
-    for library in re.findall(r"(/\S+) \(0x", subprocess.check_output(["ldd", path], env=environment, text=True)):
-        # What the build tree has goes to where the loader looks without being told.
-        at = library if library.startswith(("/lib", "/usr/lib")) else f"/usr/lib/{os.path.basename(library)}"
-        target = os.path.join(rootfs, at.lstrip("/"))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copy(library, target)
 
 
 class Vsock(kata_cli.CliTest):
@@ -34,7 +22,7 @@ class Vsock(kata_cli.CliTest):
 
     def test_agent(self):
         bundle = self.world.bundle("sleep", "1000")
-        add_program(os.path.join(bundle, "rootfs"), kata_cli.KATACTL, self.world.env)
+        kata_cli.add_program(os.path.join(bundle, "rootfs"), kata_cli.KATACTL, self.world.env)
         self.ok("run", "-d", "--bundle", bundle, "c1")
         self.assertEqual(json.loads(self.call(AGENT, "Health.Check").stdout), {"status": "SERVING"})
         details = json.loads(self.call(AGENT, "AgentService.GetGuestDetails").stdout)["agentDetails"]
@@ -80,7 +68,7 @@ class Ports(kata_cli.CliTest):
 
     def test_ports(self):
         bundle = self.world.bundle("sleep", "1000")
-        add_program(os.path.join(bundle, "rootfs"), os.path.join(kata_cli.BUILD, "tests/cli/vsock-talk"), self.world.env)
+        kata_cli.add_program(os.path.join(bundle, "rootfs"), os.path.join(kata_cli.BUILD, "tests/cli/vsock-talk"), self.world.env)
         self.ok("run", "-d", "--bundle", bundle, "c1")
         with self.subTest("the log goes to who connects"):
             heard = os.path.join(bundle, "heard")

@@ -181,12 +181,12 @@ static gboolean join_here(gpointer data, GError **error) {
   g_autoptr(Netlink) netlink = netlink_open(error);
   guint eth = if_nametoindex("eth0"), tap = if_nametoindex("tap0_kata");
   static const guint8 mac[6] = {2, 0, 0, 0, 0, 1};
-  autofd int outward = net_bpf_load_outward(tap, mac, error);
-  autofd int inward = outward >= 0 ? net_bpf_load_inward(if_nametoindex("lo"), error) : -1;
+  g_auto(NetBpfPair) programs = {-1, -1};
+  if (!net_bpf_load_localhost(AF_INET, tap, if_nametoindex("lo"), mac, &programs, error)) return FALSE;
   /* Twice: what is there is replaced. */
   for (guint i = 0; i < 2; i++)
-    if (inward < 0 || !net_tc_redirect(netlink, eth, tap, error) || !net_tc_redirect(netlink, tap, eth, error) ||
-        !net_tc_attach(netlink, if_nametoindex("lo"), NET_TC_OUT, NET_TC_SECOND, outward, error))
+    if (!net_tc_redirect(netlink, eth, tap, error) || !net_tc_redirect(netlink, tap, eth, error) ||
+        !net_tc_attach(netlink, if_nametoindex("lo"), NET_TC_OUT, NET_TC_SECOND, programs.outward, error))
       return FALSE;
   return TRUE;
 }
