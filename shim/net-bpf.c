@@ -64,6 +64,9 @@ static const Family ipv6 = {
 #define DNS_PORT_AT 2
 #define TCP_FLAGS_AT 13
 #define DNS_PORT 53u
+/* RFC 826 */
+#define ARP_OPERATION_AT (ETH_HLEN + 6)
+#define ARP_REPLY 2u
 /* Pairs of ports between which UDP goes; a pair whose place has been taken by a newer one must ask again. */
 #define PAIRS 1024u
 #define PROGRAM_MAX 128
@@ -239,17 +242,22 @@ static void store_words(Program *program, gint32 at, const guint32 *words, guint
 
 static void store_address(Program *program, gint32 at, guint32 address) { store_words(program, at, &address, 1); }
 
-/* The end: the frame goes to interface index; otherwise: what becomes of those that jumped there. */
-static void finish(Program *program, guint index, gint32 flags, gint32 otherwise) {
-  set(program, BPF_REG_1, (gint32)index);
-  set(program, BPF_REG_2, flags);
-  add(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect);
-  add(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+/* otherwise: what becomes of frames that jumped to the end. */
+static void close_ends(Program *program, gint32 otherwise) {
   for (guint i = 0; i < program->length; i++)
     if (BPF_CLASS(program->code[i].code) == BPF_JMP32 && program->code[i].off == TO_END)
       program->code[i].off = (gint16)(program->length - i - 1);
   set(program, BPF_REG_0, otherwise);
   add(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+/* The end: the frame goes to interface index. */
+static void finish(Program *program, guint index, gint32 flags, gint32 otherwise) {
+  set(program, BPF_REG_1, (gint32)index);
+  set(program, BPF_REG_2, flags);
+  add(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect);
+  add(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+  close_ends(program, otherwise);
 }
 
 static int load(const Program *program, GError **error) {
@@ -336,5 +344,80 @@ int net_bpf_load_dns_inward(guint loopback, GError **error) {
   store_address(&program, ipv4.source_at, NET_BPF_DNS_CLIENT);
   store(&program, 0, loopback_mac, ETH_ALEN);
   finish(&program, loopback, BPF_F_INGRESS, TC_ACT_UNSPEC);
+  return load(&program, error);
+}
+
+/* ---- what the namespace's own processes have asked outside ---- */
+
+/* Both get it, since it tells of machines on the wire that both may want to reach. */
+static void add_arp(Program *program, guint tap) {
+  guint part = begin_part(program, BPF_REG_7, htons(ETH_P_ARP));
+  take(program, BPF_H, ARP_OPERATION_AT);
+  end_unless(program, BPF_REG_0, ARP_REPLY);
+  copy(program, BPF_REG_1, BPF_REG_6);
+  set(program, BPF_REG_2, (gint32)tap);
+  set(program, BPF_REG_3, 0);
+  add(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_clone_redirect);
+  set(program, BPF_REG_0, TC_ACT_OK);
+  add(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+  end_part(program, part);
+}
+
+/* Copies part of the frame to the stack. */
+static void load_bytes(Program *program, gint32 from, gint32 to, gint32 size) {
+  copy(program, BPF_REG_1, BPF_REG_6);
+  set(program, BPF_REG_2, from);
+  copy(program, BPF_REG_3, BPF_REG_10);
+  add(program, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, to);
+  set(program, BPF_REG_4, size);
+  add(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes);
+}
+
+/* Register 8: the state of the namespace's socket that the frame is for; ends if there is none. */
+static void find_socket(Program *program, gint32 function) {
+  struct bpf_sock_tuple tuple;
+  const gint32 at = -16; /* on the stack; what is compared of it comes in a frame in the same order */
+  load_bytes(program, ipv4.source_at, at, offsetof(struct bpf_sock_tuple, ipv4.sport));
+  load_bytes(program, ipv4.payload_at, at + (gint32)offsetof(struct bpf_sock_tuple, ipv4.sport),
+             sizeof tuple.ipv4.sport + sizeof tuple.ipv4.dport);
+  copy(program, BPF_REG_1, BPF_REG_6);
+  copy(program, BPF_REG_2, BPF_REG_10);
+  add(program, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, at);
+  set(program, BPF_REG_3, sizeof tuple.ipv4);
+  set(program, BPF_REG_4, BPF_F_CURRENT_NETNS);
+  set(program, BPF_REG_5, 0);
+  add(program, BPF_JMP | BPF_CALL, 0, 0, 0, function);
+  add(program, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 2, 0);
+  set(program, BPF_REG_0, TC_ACT_UNSPEC);
+  add(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+  add(program, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_8, BPF_REG_0, offsetof(struct bpf_sock, state), 0);
+  copy(program, BPF_REG_1, BPF_REG_0);
+  add(program, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_sk_release);
+}
+
+int net_bpf_load_outside(guint tap, GError **error) {
+  Program program = {.length = 0};
+  copy(&program, BPF_REG_6, BPF_REG_1);
+  add(&program, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_7, BPF_REG_6, offsetof(struct __sk_buff, protocol), 0);
+  add_arp(&program, tap);
+  end_unless(&program, BPF_REG_7, htons(ETH_P_IP));
+  end_unless_plain(&program, &ipv4);
+  take(&program, BPF_B, ipv4.protocol_at);
+  copy(&program, BPF_REG_9, BPF_REG_0);
+  add(&program, BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_9, 0, 1, IPPROTO_UDP);
+  end_unless(&program, BPF_REG_9, IPPROTO_TCP);
+  take(&program, BPF_H, ipv4.payload_at);
+  end_unless(&program, BPF_REG_0, DNS_PORT);
+  guint part = begin_part(&program, BPF_REG_9, IPPROTO_UDP);
+  find_socket(&program, BPF_FUNC_sk_lookup_udp);
+  end_unless(&program, BPF_REG_8, BPF_TCP_ESTABLISHED); /* connect(2) leaves it so */
+  set(&program, BPF_REG_0, TC_ACT_OK);
+  add(&program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+  end_part(&program, part);
+  find_socket(&program, BPF_FUNC_sk_lookup_tcp);
+  add(&program, BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_8, 0, TO_END, BPF_TCP_LISTEN);
+  set(&program, BPF_REG_0, TC_ACT_OK);
+  add(&program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+  close_ends(&program, TC_ACT_UNSPEC);
   return load(&program, error);
 }

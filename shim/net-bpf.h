@@ -30,6 +30,11 @@ gboolean net_bpf_load_localhost(int family, guint tap, guint loopback, const gui
 int net_bpf_load_dns_outward(guint tap, const guint8 mac[6], GError **error);
 int net_bpf_load_dns_inward(guint loopback, GError **error);
 
+/* For frames that come in at an interface that is joined to a tap. Its namespace's own processes get answers from
+ * servers of names there (IPv4, UDP and TCP from port 53 to a socket that is connected to it), not the guest, and both
+ * get what ARP answers; all other frames are left to programs that are asked later. A descriptor, or -1. */
+int net_bpf_load_outside(guint tap, GError **error);
+
 /* 169.254.213.2: its two halves add up to what those of 127.0.0.1 do, so that no checksum of IP, TCP or UDP changes
  * when one takes the other's place. The guest's card has the address before it. */
 #define NET_BPF_PEER 0xa9fed502u

@@ -14,7 +14,8 @@
 
 /* tc(8): the ingress discipline's handle is ffff:0, its filters' parent the same. */
 #define INGRESS_HANDLE TC_H_MAKE(TC_H_INGRESS, 0)
-#define PRIORITY 1u
+/* After programs of ours (NetTcOrder). */
+#define PRIORITY 0x6b70u
 
 /* kind NULL: any. */
 static struct nlmsghdr *qdisc_request(char *buffer, guint16 type, guint16 flags, guint index, const char *kind) {

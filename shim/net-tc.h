@@ -17,7 +17,8 @@ gboolean net_tc_has_clsact(Netlink *netlink, guint index);
 typedef enum { NET_TC_FIRST = 0x6b60, NET_TC_SECOND, NET_TC_THIRD } NetTcOrder;
 
 /* A program (bpf(2), direct action) decides about every frame that comes in, or goes out, at the interface. A clsact
- * discipline that is there stays, with what others have attached to it. */
+ * discipline that is there stays, with what others have attached to it; so does that of net_tc_redirect(), which
+ * decides about what is left open. */
 gboolean net_tc_attach(Netlink *netlink, guint index, NetTcSide side, NetTcOrder order, int program, GError **error);
 
 /* Takes only such a program away. */

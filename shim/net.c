@@ -12,6 +12,7 @@
 
 #include "common/error.h"
 #include "common/fds.h"
+#include "shim/net-bpf.h"
 #include "shim/net-localhost.h"
 #include "shim/net-private.h"
 #include "shim/net-tc.h"
@@ -186,6 +187,13 @@ static gboolean limit(Netlink *netlink, const Net *net, guint tap, guint index, 
          (net->tx_limit == 0 || net_tc_limit(netlink, index, net->tx_limit, error));
 }
 
+/* What Docker's name server asks outside, it asks out of the namespace. */
+static gboolean join_outside(Netlink *netlink, const NetLink *link, GError **error) {
+  guint tap = if_nametoindex(link->tap);
+  autofd int program = net_bpf_load_outside(tap, error);
+  return program >= 0 && net_tc_attach(netlink, link->index, NET_TC_IN, NET_TC_FIRST, program, error);
+}
+
 gboolean net_join_link(Netlink *netlink, const Net *net, const NetLink *link, GError **error) {
   guint tap = if_nametoindex(link->tap);
   if (tap == 0) {
@@ -195,7 +203,7 @@ gboolean net_join_link(Netlink *netlink, const Net *net, const NetLink *link, GE
   silence_tap(link->tap);
   set_allmulti(netlink, link->index, TRUE);
   if (limit(netlink, net, tap, link->index, error) && net_tc_redirect(netlink, tap, link->index, error) &&
-      net_tc_redirect(netlink, link->index, tap, error))
+      net_tc_redirect(netlink, link->index, tap, error) && (!net->has_dns || join_outside(netlink, link, error)))
     return TRUE;
   g_prefix_error(error, "cannot join interface '%s' and the guest: ", link->name);
   return FALSE;
@@ -230,8 +238,14 @@ static gboolean connect_here(gpointer data, GError **error) {
 gboolean net_connect(Net *net, GError **error) { return net_namespace_run(net->netns, connect_here, net, error); }
 
 static gboolean join_dns_here(gpointer data, GError **error) {
+  const Net *net = data;
   g_autoptr(Netlink) netlink = netlink_open(error);
-  return netlink != NULL && net_localhost_join_dns(netlink, error);
+  gboolean done = netlink != NULL && net_localhost_join_dns(netlink, error);
+  for (guint i = 0; i < net->links->len && done; i++) {
+    const NetLink *link = net->links->pdata[i];
+    done = link->is_stuck || join_outside(netlink, link, error);
+  }
+  return done;
 }
 
 gboolean net_serve_dns(Net *net, const char *resolv_conf) {
@@ -239,7 +253,7 @@ gboolean net_serve_dns(Net *net, const char *resolv_conf) {
   gboolean is_wanted = net->has_dns || (resolv_conf != NULL && net_dns_is_named(resolv_conf));
   if (!is_wanted || !net->has_localhost || !net->connected || net->dns != NULL) return FALSE;
   net->dns = net_dns_new(net->netns, &error);
-  gboolean done = net->dns != NULL && net_namespace_run(net->netns, join_dns_here, NULL, &error);
+  gboolean done = net->dns != NULL && net_namespace_run(net->netns, join_dns_here, net, &error);
   if (!done) g_warning("the name server at " NET_DNS_TEXT " does not answer the guest: %s", error->message);
   if (!done) g_clear_pointer(&net->dns, net_dns_free);
   g_mutex_lock(&net->lock);

@@ -16,8 +16,37 @@ FROM {IMAGE}
 RUN ping -c 1 -w 30 172.29.1.1 && echo built >/built
 """
 
-# RFC 1035: "web" in A, behind its length, as TCP wants it.
+# RFC 1035: "web" in A, behind its length, as TCP wants it; and "far.example".
 QUESTION = r"\0\025\022\064\001\0\0\001\0\0\0\0\0\0\003web\0\0\001\0\001"
+FAR_QUESTION = r"\0\035\022\064\001\0\0\001\0\0\0\0\0\0\003far\007example\0\0\001\0\001"
+
+
+# What is outside: a name server, which knows one name and no other.
+OUTSIDE = "198.51.100.53"
+NAME_SERVER = """
+import socketserver, struct, sys, threading
+def answer(question):
+    name, at = [], 12
+    while question[at]:
+        name.append(question[at + 1:at + 1 + question[at]].decode())
+        at += 1 + question[at]
+    known = name == ["far", "example"]
+    has = known and question[at + 1:at + 3] == b"\\0\\1"
+    head = question[:2] + struct.pack(">HHHHH", 0x8580 if known else 0x8583, 1, has, 0, 0)
+    return head + question[12:at + 5] + (b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\0\\0\\4" + bytes((203, 0, 113, 7)) if has else b"")
+class Udp(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request[1].sendto(answer(self.request[0]), self.client_address)
+class Tcp(socketserver.StreamRequestHandler):
+    def handle(self):
+        size = self.rfile.read(2)
+        said = answer(self.rfile.read(struct.unpack(">H", size)[0]))
+        self.wfile.write(struct.pack(">H", len(said)) + said)
+servers = [socketserver.ThreadingUDPServer((sys.argv[1], 53), Udp), socketserver.ThreadingTCPServer((sys.argv[1], 53), Tcp)]
+for server in servers:
+    threading.Thread(target=server.serve_forever).start()
+print("ready", flush=True)
+"""
 
 
 class DockerNetworks(unittest.TestCase):
@@ -27,16 +56,34 @@ class DockerNetworks(unittest.TestCase):
         subprocess.run(["ip", "netns", "add", self.network], check=True)
         subprocess.run(["ip", "-n", self.network, "link", "set", "lo", "up"], check=True)
         self.enter = ["nsenter", f"--net=/run/netns/{self.network}"]
+        self.make_outside()
         self.world = EngineWorld()
         self.addCleanup(self.world.close)
         self.start_daemon()
         self.ok("import", self.world.image_tar, IMAGE)
 
+    def make_outside(self):
+        """Another namespace on a wire, with a name server."""
+        outside = f"kata-outside-{os.getpid()}"
+        self.addCleanup(subprocess.run, ["ip", "netns", "del", outside], check=False)
+        for line in (f"netns add {outside}", f"-n {self.network} link add wire0 type veth peer name wire1 netns {outside}",
+                     f"-n {self.network} addr add 198.51.100.1/24 dev wire0", f"-n {self.network} link set wire0 up",
+                     f"-n {outside} addr add {OUTSIDE}/24 dev wire1", f"-n {outside} link set wire1 up",
+                     f"-n {self.network} route add default via {OUTSIDE}"):
+            subprocess.run(["ip", *line.split()], check=True)
+        server = subprocess.Popen(["ip", "netns", "exec", outside, "python3", "-c", NAME_SERVER, OUTSIDE],
+                                  stdout=subprocess.PIPE)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        self.assertEqual(server.stdout.readline(), b"ready\n")
+
     def start_daemon(self):
         world = self.world
         settings = json.loads(engines.documented("daemon.json", world.runtime("kata")))
         settings.update({"default-runtime": "kata", "data-root": world.path("d/data"), "exec-root": world.path("d/exec"),
-                         "bip": "172.29.1.1/24", "default-address-pools": [{"base": "172.29.128.0/17", "size": 24}],
+                         "dns": [OUTSIDE], "bip": "172.29.1.1/24",
+                         "default-address-pools": [{"base": "172.29.128.0/17", "size": 24}],
                          "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 1024}}})
         os.mkdir(world.path("d"))
         with open(world.path("daemon.json"), "w", encoding="utf-8") as file:
@@ -113,11 +160,23 @@ class DockerNetworks(unittest.TestCase):
         self.assertEqual(answers.count("".join(f"{int(part):02x}" for part in address.split("."))), 4, answers)
         self.assertEqual(answers.count(f"Address: {address}"), 4, answers)
         self.only_names("asker")
+        self.names_outside("asker")
         self.kill_owner("asker")
         self.assertIn(f"Address: {address}", self.inside("asker", "nslookup -type=a web"))
         wait_for(lambda: "127.0.0.11" in self.inside("web", "cat /etc/resolv.conf"), "docker to name its server", 60)
         self.inside("web", "i=0; until ping -c 1 asker; do i=$((i+1)); [ $i -lt 60 ] || exit 1; sleep 1; done")
         self.ok("rm", "-f", "asker")
+
+    def names_outside(self, container):
+        """What Docker's server does not know itself it asks the daemon's, out of the container's namespace."""
+        for _ in range(2):
+            self.assertIn("Address: 203.0.113.7", self.inside(container, "nslookup -type=a far.example"))
+        answer = self.inside(container, f"printf '{FAR_QUESTION}' | nc -w 60 127.0.0.11 53 | hexdump -ve '1/1 \"%02x\"'")
+        self.assertTrue(answer.endswith("cb007107"), answer)
+        refused = self.docker("exec", container, "nslookup", "-type=a", "near.example")
+        self.assertIn("NXDOMAIN", refused.stdout + refused.stderr)
+        # The guest asks there itself as well, from the same address.
+        self.assertIn("Address: 203.0.113.7", self.inside(container, f"nslookup -type=a far.example {OUTSIDE}"))
 
     def kill_owner(self, container):
         sandbox = self.ok("inspect", "--format", "{{.Id}}", container)

@@ -183,9 +183,12 @@ static gboolean join_here(gpointer data, GError **error) {
   static const guint8 mac[6] = {2, 0, 0, 0, 0, 1};
   g_auto(NetBpfPair) programs = {-1, -1};
   if (!net_bpf_load_localhost(AF_INET, tap, if_nametoindex("lo"), mac, &programs, error)) return FALSE;
+  autofd int outside = net_bpf_load_outside(tap, error);
   /* Twice: what is there is replaced. */
   for (guint i = 0; i < 2; i++)
-    if (!net_tc_redirect(netlink, eth, tap, error) || !net_tc_redirect(netlink, tap, eth, error) ||
+    if (outside < 0 || !net_tc_redirect(netlink, eth, tap, error) ||
+        !net_tc_attach(netlink, eth, NET_TC_IN, NET_TC_FIRST, outside, error) ||
+        !net_tc_redirect(netlink, tap, eth, error) ||
         !net_tc_attach(netlink, if_nametoindex("lo"), NET_TC_OUT, NET_TC_SECOND, programs.outward, error))
       return FALSE;
   return TRUE;
