@@ -72,6 +72,22 @@ kata_container *app_open_container(App *app, const char *id, GError **error) {
   return NULL;
 }
 
+kata_sandbox *app_open_sandbox_of(App *app, const char *id, GError **error) {
+  if (!id_check(id, "container", error)) return NULL;
+  kata_error *err = NULL;
+  g_autoptr(kata_container) container = kata_container_open(app->context, id, 0, NULL);
+  const char *sandbox_id = container != NULL ? kata_container_get_sandbox_id(container) : id;
+  kata_sandbox *sandbox = kata_sandbox_open(app->context, sandbox_id, 0, &err);
+  if (sandbox != NULL) return sandbox;
+  if (kata_error_get_code(err) == KATA_ERR_NOT_FOUND) {
+    kata_error_free(err);
+    g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "no container or sandbox '%s': it does not exist", id);
+  } else {
+    app_take_error(err, error);
+  }
+  return NULL;
+}
+
 int app_get_status(kata_container *container, GError **error) {
   kata_error *err = NULL;
   int status = kata_container_get_status(container, &err);

@@ -48,5 +48,8 @@ void app_report(const GError *error);
 /* A container by its id, with runc's text when there is none. */
 kata_container *app_open_container(App *app, const char *id, GError **error);
 
+/* The sandbox of this id, or the one that holds the container of this id. */
+kata_sandbox *app_open_sandbox_of(App *app, const char *id, GError **error);
+
 /* A kata_container_status, or -1. */
 int app_get_status(kata_container *container, GError **error);

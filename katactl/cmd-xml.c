@@ -13,18 +13,11 @@ const Option xml_options[] = {
 
 static char *get_running(App *app, const char *id, GError **error) {
   kata_error *err = NULL;
-  g_autoptr(kata_container) container = kata_container_open(app->context, id, 0, NULL);
-  const char *sandbox_id = container != NULL ? kata_container_get_sandbox_id(container) : id;
-  g_autoptr(kata_sandbox) sandbox = kata_sandbox_open(app->context, sandbox_id, 0, &err);
-  char *xml = sandbox != NULL ? kata_sandbox_get_domain_xml(sandbox, 0, &err) : NULL;
-  if (xml != NULL) return xml;
-  if (sandbox == NULL && kata_error_get_code(err) == KATA_ERR_NOT_FOUND) {
-    kata_error_free(err);
-    g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "no container or sandbox '%s': it does not exist", id);
-  } else {
-    app_take_error(err, error);
-  }
-  return NULL;
+  g_autoptr(kata_sandbox) sandbox = app_open_sandbox_of(app, id, error);
+  if (sandbox == NULL) return NULL;
+  char *xml = kata_sandbox_get_domain_xml(sandbox, 0, &err);
+  if (xml == NULL) app_take_error(err, error);
+  return xml;
 }
 
 static char *build_for_bundle(App *app, const char *id, GError **error) {

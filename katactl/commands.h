@@ -26,6 +26,7 @@ extern const Option xml_options[];
 
 int cmd_agent_call(App *app, char **operands, GError **error);
 int cmd_agent_methods(App *app, char **operands, GError **error);
+int cmd_boot_chart(App *app, char **operands, GError **error);
 int cmd_check(App *app, char **operands, GError **error);
 int cmd_checkpoint(App *app, char **operands, GError **error);
 int cmd_config_check(App *app, char **operands, GError **error);

@@ -4,6 +4,7 @@
 import json
 import os
 import subprocess
+import xml.etree.ElementTree
 
 import kata_cli
 
@@ -125,6 +126,13 @@ class Steps(kata_cli.CliTest):
         self.assertIn(f"c1          {pid}", self.ok("list"))
         self.assertEqual(self.ok("list", "-q"), "c1\n")
         self.assertIn("<domain", self.ok("xml", "c1"))
+        # The picture has a bar for each step, and the steps fill the time they took together.
+        chart = xml.etree.ElementTree.fromstring(self.ok("boot-chart", "c1"))
+        bars = {bar[0].text.split(":")[0]: bar for bar in chart.iter("{http://www.w3.org/2000/svg}rect") if len(bar)}
+        self.assertLessEqual({"libvirt", "kernel", "agent", "container", "start"}, bars.keys())
+        kernel, agent = (float(bars[name].get("x")) for name in ("kernel", "agent"))
+        self.assertAlmostEqual(kernel + float(bars["kernel"].get("width")), agent, delta=1)
+        self.assertLess(agent, float(bars["start"].get("x")))
 
         self.ok("kill", "c1", "0")
         self.ok("kill", "c1", "TERM")

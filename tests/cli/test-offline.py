@@ -13,8 +13,8 @@ import xml.etree.ElementTree
 
 import kata_cli
 
-COMMANDS = ["check", "checkpoint", "config check", "create", "delete", "env", "events", "exec", "features", "kill", "list",
-            "pause", "ps", "restore", "resume", "run", "spec", "start", "state", "update", "version", "xml"]
+COMMANDS = ["boot-chart", "check", "checkpoint", "config check", "create", "delete", "env", "events", "exec", "features",
+            "kill", "list", "pause", "ps", "restore", "resume", "run", "spec", "start", "state", "update", "version", "xml"]
 BAD_IDS = ["", ".", "..", "a/b", "../x", "a b", "ü", "a\nb", "x" * 129, "y" * 4096]
 
 
@@ -231,6 +231,7 @@ class WithoutContainers(kata_cli.CliTest):
             self.fails('"container does not exist"', *args)
         self.fails('"exec failed: container does not exist"', "exec", "c", "ls", status=255)
         self.fails("does not exist", "xml", "c")
+        self.fails("no container or sandbox 'c'", "boot-chart", "c")
         self.assertEqual(self.ok("delete", "--force", "c"), "")
         self.assertEqual(self.ok("delete", "-f", "c"), "")
 

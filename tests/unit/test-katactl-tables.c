@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/oci.h"
+#include "katactl/boot-chart.h"
 #include "katactl/default-spec.h"
 #include "katactl/duration.h"
 #include "katactl/process-table.h"
@@ -222,6 +223,28 @@ static void test_first_config(void **state) {
   }
 }
 
+/* 600 units are 1.2 s; what has not ended, or ended before it began, is not there. */
+static void test_boot_chart(void **state) {
+  g_autoptr(json_object) steps = json_tokener_parse(
+      "[{\"name\": \"one\", \"begin_us\": 0, \"end_us\": 300000},"
+      " {\"name\": \"<two>\", \"begin_us\": 300000, \"end_us\": 1200000},"
+      " {\"name\": \"open\", \"begin_us\": 1200000, \"end_us\": 0},"
+      " {\"name\": \"wrong\", \"begin_us\": 7, \"end_us\": 6}, {\"begin_us\": 1, \"end_us\": 2}]");
+  g_autofree char *svg = boot_chart_draw("start of \"a&b\"", steps);
+  assert_non_null(strstr(svg, "start of &quot;a&amp;b&quot;: 1.200 s"));
+  assert_non_null(strstr(svg, "x=\"120.00\" width=\"150.00\"><title>one: 0.300 s</title>"));
+  assert_non_null(strstr(svg, "x=\"270.00\" width=\"450.00\"><title>&lt;two&gt;: 0.900 s</title>"));
+  assert_null(strstr(svg, "open"));
+  assert_null(strstr(svg, "wrong"));
+  /* A mark each 0.2 s: no more than eight spans. */
+  assert_non_null(strstr(svg, ">0.200 s<"));
+  assert_non_null(strstr(svg, ">1.200 s<"));
+  assert_null(strstr(svg, ">0.100 s<"));
+  g_autoptr(json_object) none = json_object_new_array();
+  g_autofree char *empty = boot_chart_draw("nothing", none);
+  assert_true(g_str_has_suffix(empty, "</svg>\n"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_chosen_columns),
@@ -234,6 +257,7 @@ int main(void) {
       cmocka_unit_test(test_limits),
       cmocka_unit_test(test_durations),
       cmocka_unit_test(test_first_config),
+      cmocka_unit_test(test_boot_chart),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
