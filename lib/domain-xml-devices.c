@@ -6,7 +6,7 @@
  * port in front of each, and every port costs the guest's start (port and bridge: 1 %). Slots 0x00 (host bridge) and
  * 0x1f (ICH9) of the root bus are the machine's.
  */
-enum { SLOT_SHARE = 0x02 };
+enum { SLOT_SHARE = 0x02, SLOT_BALLOON = 0x09 };
 /* Behind the bridge. The agent's is there so that there is one: see VM_CONFIG_BRIDGE_SLOT. */
 enum { SLOT_AGENT = 0x01 };
 G_STATIC_ASSERT(VM_CONFIG_PORT_FIRST_SLOT + VM_CONFIG_PORTS_MAX / VM_CONFIG_PORTS_PER_SLOT <= VM_CONFIG_BRIDGE_SLOT);
@@ -35,9 +35,16 @@ static void write_bridge(XmlWriter *xml) {
 }
 
 /* What libvirt adds on its own if it is not told otherwise. */
-static void write_absent(XmlWriter *xml) {
+static void write_absent(XmlWriter *xml, const VmConfig *config) {
   xml_leaf(xml, "controller", "type", "usb", "model", "none", NULL);
-  xml_leaf(xml, "memballoon", "model", "none", NULL);
+  if (!config->reclaim) xml_leaf(xml, "memballoon", "model", "none", NULL);
+}
+
+/* Nobody blows it up: it is there for the guest to say which pages it has no use for. */
+static void write_balloon(XmlWriter *xml) {
+  xml_open(xml, "memballoon", "model", MODERN, "autodeflate", "off", "freePageReporting", "on", NULL);
+  write_address(xml, SLOT_BALLOON);
+  xml_close(xml);
 }
 
 static void write_console(XmlWriter *xml, const VmConfig *config) {
@@ -111,13 +118,14 @@ static void write_port_for_plugging(XmlWriter *xml, guint port) {
 void domain_xml_write_devices(XmlWriter *xml, const VmConfig *config) {
   xml_open(xml, "devices", NULL);
   xml_text(xml, "emulator", config->emulator);
-  write_absent(xml);
+  write_absent(xml, config);
   write_bridge(xml);
   write_console(xml, config);
   if (config->channel == CHANNEL_SERIAL)
     write_port(xml, config);
   else
     write_vsock(xml, config);
+  if (config->reclaim) write_balloon(xml);
   if (config->virtiofs_socket != NULL && !config->plug_late) domain_xml_write_share(xml, config);
   for (guint i = 0; i < config->nics->len && !config->plug_late; i++) domain_xml_write_nic(xml, config->nics->pdata[i]);
   guint ports = config->ports + (config->plug_late ? 1 : 0);

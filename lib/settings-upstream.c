@@ -29,7 +29,6 @@ static const UpstreamKey upstream_keys[] = {
     {QEMU, "enable_mem_prealloc", NULL, "memory is given as the guest uses it"},
     {QEMU, "enable_hugepages", NULL, "memory is given in ordinary pages"},
     {QEMU, "hugepage_type", NULL, "memory is given in ordinary pages"},
-    {QEMU, "reclaim_guest_freed_memory", NULL, "there is no balloon"},
     {QEMU, "enable_guest_swap", NULL, "guests have no swap"},
     {QEMU, "default_bridges", NULL, "there are as many bridges as needed"},
     {QEMU, "overhead_vcpus", NULL, "the allowance is built in"},

@@ -123,6 +123,7 @@ static void take_settings(VmConfig *config, const kata_settings *settings) {
   config->vcpus = count_vcpus(settings);
   config->max_vcpus = MAX(config->vcpus, (guint)settings_get_int(settings, QEMU, "default_maxvcpus"));
   config->memory_mib = (guint64)settings_get_int(settings, QEMU, "default_memory");
+  config->reclaim = settings_get_bool(settings, QEMU, "reclaim_guest_freed_memory");
   config->ports = (guint)settings_get_int(settings, QEMU, "pcie_root_port");
 }
 

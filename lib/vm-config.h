@@ -36,6 +36,7 @@ typedef struct {
   char *console_log;     /* file the serial console is written to */
   char *virtiofs_socket; /* NULL: no shared directory */
   GPtrArray *nics;       /* VmNic */
+  gboolean reclaim;      /* the guest tells which memory it does not use, and QEMU gives it back to the host */
   guint ports;           /* where something can be plugged in later, at most VM_CONFIG_PORTS_MAX */
   gboolean plug_late;    /* the share and the cards are plugged in once it runs: vm_config_plug_late() */
 } VmConfig;

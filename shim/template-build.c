@@ -18,6 +18,9 @@
 
 /* What a guest that has just answered still does. */
 #define SETTLE_US (300 * 1000)
+/* The kernel tells of its free pages two seconds after there are some (PAGE_REPORTING_DELAY of mm/page_reporting.c);
+ * what it has told of is not in the file, and so not in the memory of those that start from it. */
+#define SETTLE_RECLAIM_US (3 * G_USEC_PER_SEC)
 /* Sizes and kernels that somebody uses at the same time; some 30 MiB each. */
 #define TEMPLATES_MAX 8u
 
@@ -99,7 +102,7 @@ static gboolean boot(Sandbox *sandbox, VmConfig *config, GError **error) {
   }
   if (!vm_start(sandbox->vm, xml, error) || !launch_connect_agent(sandbox, FALSE, (int)seconds * 1000, error))
     return FALSE;
-  g_usleep(SETTLE_US);
+  g_usleep(config->reclaim ? SETTLE_RECLAIM_US : SETTLE_US);
   launch_undo_agent(sandbox);
   return TRUE;
 }

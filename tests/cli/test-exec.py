@@ -4,6 +4,7 @@
 import glob
 import json
 import os
+import re
 import subprocess
 
 import kata_cli
@@ -71,6 +72,22 @@ class Exec(kata_cli.OneContainerTest):
         self.fails("cannot allocate tty if runc will detach without setting console socket", "exec", "-d", "-t", "c1",
                    "sh", status=255)
         self.assertEqual(self.world.state("c1")["status"], "running")
+
+    def guest_memory(self):
+        """MiB of the host's memory that the guest has."""
+        qemu, = [pid for pid, line in self.world.processes() if "qemu-system" in line.split()[0]]
+        with open(f"/proc/{qemu}/smaps", encoding="ascii", errors="replace") as file:
+            found = re.search(r"/memfd:.*\n(?:.*\n)*?Rss: +(\d+)", file.read())
+        return int(found[1]) / 1024
+
+    def test_memory_that_was_freed_goes_back(self):
+        before = self.guest_memory()
+        self.ok("exec", "c1", "dd", "if=/dev/zero", "of=/dev/fill", "bs=1M", "count=100", "status=none")
+        filled = self.guest_memory()
+        self.assertGreater(filled, 100)
+        self.ok("exec", "c1", "rm", "/dev/fill")
+        # The kernel tells of it after two seconds.
+        kata_cli.wait_for(lambda: self.guest_memory() < min(filled - 80, before + 30), "the memory to go back", 60)
 
     def test_detached(self):
         """Its pid is a child of the nearest subreaper, ends with its status and passes signals on."""
