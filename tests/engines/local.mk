@@ -7,6 +7,7 @@ ENGINE_TESTS = \
 	tests/engines/test-containerd-kata.py \
 	tests/engines/test-containerd.py \
 	tests/engines/test-cri.py \
+	tests/engines/test-cri-killed.py \
 	tests/engines/test-docker.py \
 	tests/engines/test-docker-networks.py \
 	tests/engines/test-killed.py \
