@@ -11,10 +11,11 @@ tests_bench_measure_agent_SOURCES = tests/bench/measure-agent.c $(AGENT_HARNESS)
 tests_bench_measure_agent_LDADD = $(TEST_LIBS)
 tests_bench_measure_agent_DEPENDENCIES = agent/kata-agent common/libcommon.la
 endif
-EXTRA_DIST += tests/bench/bench.py tests/bench/bench-containerd.py tests/bench/bench-podman.py
+EXTRA_DIST += tests/bench/bench.py tests/bench/bench-containerd.py tests/bench/bench-podman.py tests/bench/bench-pods.py
 
 .PHONY: bench
 bench: all tests/bench/measure-run tests/bench/measure-client tests/bench/measure-agent
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench-podman.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench-containerd.py
+	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' /usr/bin/python3 $(srcdir)/tests/bench/bench-pods.py

@@ -73,6 +73,7 @@ class Cri(Containerd):
                                          "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}
         with open(world.path("net.d/10-kata.conflist"), "w", encoding="utf-8") as file:
             json.dump(NETWORK, file)
+        self.patience = 180  # seconds that a call may take
         self.channel = grpc.insecure_channel("unix://" + world.path("containerd.sock"))
         super().__init__(world, CONFIG.format(image=IMAGE, plugins=PLUGINS, base=world.base, kata=kata))
         self.namespace = "k8s.io"
@@ -97,7 +98,7 @@ class Cri(Containerd):
         function = self.channel.unary_unary(f"/{service}/{method}", request_serializer=ttrpc.encode,
                                             response_deserializer=ttrpc.decode)
         try:
-            return function(message, timeout=180)
+            return function(message, timeout=self.patience)
         except grpc.RpcError as error:
             raise Failed(f"{method}: {error.details()}") from None
 
