@@ -4,7 +4,7 @@ PROTO_FILES = \
 	proto/types.proto proto/health.proto proto/oci.proto proto/agent.proto \
 	proto/shim-types.proto proto/shim-task.proto proto/shim-task-v3.proto proto/shim-sandbox.proto \
 	proto/shim-options.proto proto/shim-events.proto proto/shim-publish.proto proto/shim-bootstrap.proto \
-	proto/shim-runc-options.proto proto/shim-info.proto proto/cgroups-v1.proto proto/cgroups-v2.proto proto/kata-guest.proto proto/kata-v1.proto proto/kata-state.proto
+	proto/shim-runc-options.proto proto/shim-info.proto proto/cri-sandbox.proto proto/cgroups-v1.proto proto/cgroups-v2.proto proto/kata-guest.proto proto/kata-v1.proto proto/kata-state.proto
 PROTO_C = $(PROTO_FILES:.proto=.pb-c.c)
 PROTO_H = $(PROTO_FILES:.proto=.pb-c.h)
 
@@ -18,7 +18,7 @@ nodist_proto_libproto_la_SOURCES = \
 	proto/types.pb-c.c proto/health.pb-c.c proto/oci.pb-c.c proto/agent.pb-c.c \
 	proto/shim-types.pb-c.c proto/shim-task.pb-c.c proto/shim-task-v3.pb-c.c proto/shim-sandbox.pb-c.c \
 	proto/shim-options.pb-c.c proto/shim-events.pb-c.c proto/shim-publish.pb-c.c proto/shim-bootstrap.pb-c.c \
-	proto/shim-runc-options.pb-c.c proto/shim-info.pb-c.c proto/cgroups-v1.pb-c.c proto/cgroups-v2.pb-c.c proto/kata-guest.pb-c.c proto/kata-v1.pb-c.c \
+	proto/shim-runc-options.pb-c.c proto/shim-info.pb-c.c proto/cri-sandbox.pb-c.c proto/cgroups-v1.pb-c.c proto/cgroups-v2.pb-c.c proto/kata-guest.pb-c.c proto/kata-v1.pb-c.c \
 	proto/kata-state.pb-c.c
 # Generated code is not held to our warnings.
 proto_libproto_la_CFLAGS = -std=gnu11 $(SMALL_CFLAGS) $(PROTOBUF_CFLAGS) $(SAN_CFLAGS)

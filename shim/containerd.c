@@ -21,8 +21,14 @@
 
 /* ---- the sandbox ---- */
 
+gboolean containerd_has_document(const char *bundle) {
+  g_autofree char *path = g_build_filename(bundle, "config.json", NULL);
+  return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
 char *containerd_find_sandbox(const char *bundle, const char *id, gboolean *ret_must_exist, GError **error) {
   *ret_must_exist = FALSE;
+  if (!containerd_has_document(bundle)) return g_strdup(id);
   g_autoptr(OciSpec) spec = oci_spec_load(bundle, error);
   PodPlace place;
   if (spec == NULL || !pod_read_place(spec, &place, error)) return NULL;

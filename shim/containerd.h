@@ -9,6 +9,9 @@
  * its own. *ret_must_exist: others have made it. */
 char *containerd_find_sandbox(const char *bundle, const char *id, gboolean *ret_must_exist, GError **error);
 
+/* Whether there is a config.json: a sandbox by containerd's sandbox service has none. */
+gboolean containerd_has_document(const char *bundle);
+
 /* The files from which containerd finds the owner again, and others its process. */
 gboolean containerd_note_owner(const char *bundle, const char *address, pid_t owner, GError **error);
 

@@ -341,6 +341,7 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   Grpc__Storage *storages[] = {&shm, &share};
   Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
   request.sandbox_id = sandbox->id;
+  if (sandbox->hostname != NULL) request.hostname = sandbox->hostname;
   request.storages = storages;
   request.n_storages = shares_files(sandbox) ? 2 : 1;
   g_autoptr(GPtrArray) modules = kernel_modules(sandbox->settings);

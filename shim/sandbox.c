@@ -112,6 +112,7 @@ void sandbox_free(Sandbox *sandbox) {
   g_strfreev(sandbox->cgroups);
   g_free(sandbox->scope);
   g_strfreev(sandbox->dns);
+  g_free(sandbox->hostname);
   kata_settings_unref(sandbox->settings);
   g_cond_clear(&sandbox->changed);
   g_mutex_clear(&sandbox->lock);

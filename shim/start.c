@@ -194,7 +194,7 @@ static gboolean announce(const Start *start, const char *dir, pid_t owner, GErro
 /* ---- start ---- */
 
 static gboolean apply_annotations(const Start *start, kata_settings *settings, GError **error) {
-  if (start->bundle == NULL) return TRUE;
+  if (start->bundle == NULL || !containerd_has_document(start->bundle)) return TRUE;
   g_autoptr(OciSpec) spec = oci_spec_load(start->bundle, error);
   return spec != NULL && annotations_apply(settings, spec, error);
 }

@@ -27,7 +27,7 @@ CLI_TESTS = \
 	tests/cli/test-vsock.py \
 	tests/cli/test-network.py tests/cli/test-network-hotplug.py \
 	tests/cli/test-pod.py \
-	tests/cli/test-crio-calls.py
+	tests/cli/test-crio-calls.py tests/cli/test-sandbox-calls.py
 dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/kata_cli.py tests/cli/network.py tests/cli/storage.py

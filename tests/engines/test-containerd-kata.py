@@ -336,8 +336,6 @@ class ContainerdKataTest(unittest.TestCase):
         self.assertEqual((unknown.returncode, unknown.stdout), (1, b""))
         self.assertIn(b"'some.Options'", unknown.stderr)
         self.assertNotIn(b"code=", unknown.stderr)  # libkata's, not its user's
-        missing = shim("-id", "x", "start", input=b"", cwd=self.world.base)
-        self.assertIn(b"config.json", missing.stderr)
         options = ttrpc.encode({1: "runtimeoptions.v1.Options", 2: ttrpc.encode({2: "/no/such.conf"})})
         missing = shim("-id", "x", "start", input=options, cwd=bundle)
         self.assertIn(b"/no/such.conf", missing.stderr)
