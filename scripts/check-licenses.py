@@ -8,8 +8,9 @@ import sys
 OURS, EXAMPLES = "LGPL-2.1-or-later", "0BSD"
 # Beside or behind "#!", a title or "<?xml".
 WITHIN_LINES = 3
-# The licence itself, and what is input, output or a mark for programs and has no comments.
-WITHOUT = re.compile(r"LICENSE|NEWS|tests/fuzz/corpus/.*|tests/golden/.*\.xml|.*\.(json|xz|typed|png|pyc)")
+# The licence itself, what is input, output or a mark for programs and has no comments, and what debian/copyright names.
+WITHOUT = re.compile(r"LICENSE|NEWS|debian/(?!rules|tests/run|.*\.post).*|tests/fuzz/corpus/.*|tests/golden/.*\.xml|"
+                     r".*\.(json|xz|typed|png|pyc)")
 # What autotools and builds leave in the source directory: .gitignore.
 MADE = re.compile(r"(build|build-.*|_build|_inst|autom4te\.cache|aclocal\.m4|configure~?|config\.h\.in~?|Makefile\.in|m4)"
                   r"(/.*)?|"

@@ -2,7 +2,8 @@
 # TEST_LIBS: what a unit test of internal functions links.
 TEST_LIBS = common/libcommon.la $(CMOCKA_LIBS) $(GLIB_LIBS) $(JSON_LIBS) $(PROTOBUF_LIBS)
 
-SOURCE_CHECKS = scripts/check-layers.py scripts/check-agent-table.py scripts/check-licenses.py scripts/check-parity.py
+SOURCE_CHECKS = scripts/check-layers.py scripts/check-agent-table.py scripts/check-licenses.py scripts/check-parity.py \
+	scripts/check-versions.py
 dist_check_SCRIPTS += $(SOURCE_CHECKS) tests/fail-on-report.sh
 TESTS += $(SOURCE_CHECKS)
 
@@ -32,6 +33,7 @@ include tests/bindings/local.mk
 include tests/oci/local.mk
 include tests/engines/local.mk
 include tests/fuzz/local.mk
+include tests/packages/local.mk
 
 # ---- the tests that need no guest, in harder conditions ----
 LIGHT_TESTS = $(filter tests/unit/% tests/golden/% tests/fuzz/%, $(TESTS))
@@ -52,7 +54,10 @@ SANITIZED_CLI_TESTS = test-lifecycle.py test-exec.py
 SANITIZERS_TESTS = $(filter-out $(NOT_UNDER_SANITIZERS), $(LIGHT_TESTS)) \
 	$(filter $(SANITIZED_AGENT_TESTS:%=tests/agent/%) $(SANITIZED_CLI_TESTS:%=tests/cli/%), $(TESTS))
 
-.PHONY: check-valgrind check-soak check-sanitizers
+.PHONY: check-light check-valgrind check-soak check-sanitizers
+check-light: $(BUILT_SOURCES)
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter-out $(NOT_UNDER_SANITIZERS), $(LIGHT_TESTS))' TEST_SUITE_LOG=test-suite-light.log
+
 check-valgrind: $(BUILT_SOURCES)
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VALGRIND_TESTS)' TEST_SUITE_LOG=test-suite-valgrind.log \
 	  LOG_COMPILER='$(TEST_LIMIT) $(LIBTOOL) --quiet --mode=execute valgrind' \
