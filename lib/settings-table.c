@@ -207,14 +207,14 @@ const SettingKey setting_keys[] = {
      .type = SETTING_BOOLEAN,
      .preset = "true",
      .doc = "A guest gets, beside its default size, the limits of its first container or pod when it starts, and stays "
-            "so; false: it starts at its default size, and CPUs and memory are plugged in when containers need more."},
+            "so; false: it starts at its default size, and CPUs and memory are plugged in when containers need more: "
+            "as their limits say, those of huge pages too, and as their cpusets say where none has a CPU quota."},
     {.section = RUNTIME,
      .key = "forward_localhost",
      .type = SETTING_BOOLEAN,
      .preset = "true",
-     .doc =
-         "Connections to 127.0.0.1 and ::1 in a guest's network namespace reach the guest, as port forwarders need; "
-         "false: the guest has no interface for them, and the namespace's loopback device is left alone."},
+     .doc = "Connections to 127.0.0.1 and ::1 in a guest's network namespace reach the guest, as port forwarders need; "
+            "false: the guest has no interface for them, and the namespace's loopback device is left alone."},
     {.section = RUNTIME,
      .key = "create_container_timeout",
      .type = SETTING_NUMBER,

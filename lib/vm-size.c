@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "lib/vm-size.h"
 
+#include <string.h>
+
 #define SHARES_PER_CPU 1024
 #define MIB (1u << 20)
 /* Nobody means this much: version 1 cgroups write "no limit" as a number near it. */
@@ -17,11 +19,45 @@ VmDemand vm_demand_of_limits(gint64 quota, guint64 period, guint64 shares, gint6
   return demand;
 }
 
+/* Of a list such as "0-2,5"; what is no such list is not counted, and others refuse it. */
+static guint count_cpus(const char *list) {
+  g_auto(GStrv) parts = g_strsplit(list, ",", -1);
+  guint64 count = 0;
+  for (char **part = parts; *part != NULL; part++) {
+    guint64 first = 0, last = 0;
+    char *dash = strchr(g_strstrip(*part), '-');
+    if (dash != NULL) *dash = '\0';
+    if (**part == '\0' || !g_ascii_string_to_unsigned(*part, 10, 0, (guint64)CPUS_ABSURD, &first, NULL) ||
+        !g_ascii_string_to_unsigned(dash != NULL ? dash + 1 : *part, 10, first, (guint64)CPUS_ABSURD, &last, NULL))
+      continue;
+    count += last - first + 1;
+  }
+  return (guint)MIN(count, (guint64)CPUS_ABSURD);
+}
+
 VmDemand vm_demand_of_resources(const OciResources *resources) {
   const Grpc__LinuxCPU *cpu = resources != NULL ? resources->cpu : NULL;
   const Grpc__LinuxMemory *memory = resources != NULL ? resources->memory : NULL;
-  return vm_demand_of_limits(cpu != NULL ? cpu->quota : 0, cpu != NULL ? cpu->period : 0, cpu != NULL ? cpu->shares : 0,
-                             memory != NULL ? memory->limit : 0);
+  VmDemand demand = vm_demand_of_limits(cpu != NULL ? cpu->quota : 0, cpu != NULL ? cpu->period : 0,
+                                        cpu != NULL ? cpu->shares : 0, memory != NULL ? memory->limit : 0);
+  if (cpu != NULL) demand.named_cpus = count_cpus(cpu->cpus);
+  for (size_t i = 0; resources != NULL && i < resources->n_hugepagelimits; i++) {
+    guint64 limit = resources->hugepagelimits[i]->limit;
+    if (limit < MEMORY_ABSURD) demand.huge_page_mib += limit / MIB;
+  }
+  return demand;
+}
+
+VmDemand vm_demand_extra(const VmDemand *demands, gsize n_demands) {
+  VmDemand extra = {0};
+  gboolean has_time = FALSE;
+  for (gsize i = 0; i < n_demands; i++) {
+    has_time |= demands[i].vcpus > 0;
+    extra.vcpus = MIN(extra.vcpus + demands[i].named_cpus, CPUS_ABSURD);
+    extra.memory_mib = MIN(extra.memory_mib + demands[i].huge_page_mib, MEMORY_ABSURD / MIB);
+  }
+  if (has_time) extra.vcpus = 0;
+  return extra;
 }
 
 static gint64 get_number(const OciSpec *spec, const char *name, gboolean *any) {

@@ -11,6 +11,9 @@ typedef struct {
   double vcpus;       /* 0: it does not say */
   guint64 memory_mib; /* 0: it does not say */
   guint64 shares;     /* its weight where CPU time is short, on the host; 0: it does not say */
+  /* What only a machine that can grow follows, see vm_demand_extra(). */
+  guint named_cpus;      /* of its cpuset */
+  guint64 huge_page_mib; /* its limits of huge pages together */
 } VmDemand;
 
 typedef struct {
@@ -31,6 +34,10 @@ gboolean vm_demand_of_annotations(const OciSpec *spec, VmDemand *ret);
 
 /* What a container's document asks for, or the pod's that it begins. */
 VmDemand vm_demand_of_spec(const OciSpec *spec);
+
+/* What upstream counts on top of demands while a machine runs: limits of huge pages, and where none of them has CPU time
+ * of its own, the CPUs that cpusets name. */
+VmDemand vm_demand_extra(const VmDemand *demands, gsize n_demands);
 
 /* base and all demands together: CPUs rounded up, at least one. limit: at most this much; a 0 in it: no limit. */
 VmSize vm_size_sum(const VmSize *base, const VmDemand *demands, gsize n_demands, const VmSize *limit);

@@ -156,6 +156,8 @@ Kata__V1__ContainerState *container_to_state(Container *container) {
   state->milli_vcpus = (guint64)(container->demand.vcpus * 1000);
   state->memory_mib = container->demand.memory_mib;
   state->cpu_shares = container->demand.shares;
+  state->named_cpus = container->demand.named_cpus;
+  state->huge_page_mib = container->demand.huge_page_mib;
   guint n_cgroups = container->cgroups != NULL ? g_strv_length(container->cgroups) : 0;
   state->cgroups = calloc(n_cgroups + 1, sizeof *state->cgroups);
   for (guint i = 0; i < n_cgroups; i++) state->cgroups[state->n_cgroups++] = strdup(container->cgroups[i]);
@@ -188,7 +190,8 @@ Container *container_restore(const Kata__V1__ContainerState *state, Publisher *p
   container->paused = strcmp(state->info->status, "paused") == 0;
   container->bound = state->bound;
   if (*state->guest_id != '\0') container_set_guest_id(container, state->guest_id);
-  container->demand = (VmDemand){(double)state->milli_vcpus / 1000, state->memory_mib, state->cpu_shares};
+  container->demand = (VmDemand){(double)state->milli_vcpus / 1000, state->memory_mib, state->cpu_shares,
+                                 state->named_cpus, state->huge_page_mib};
   if (state->n_cgroups > 0) container->cgroups = g_new0(char *, state->n_cgroups + 1);
   for (size_t i = 0; i < state->n_cgroups; i++) container->cgroups[i] = g_strdup(state->cgroups[i]);
   for (size_t i = 0; i < state->n_execs; i++)

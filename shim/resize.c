@@ -32,8 +32,11 @@ VmDemand resize_exchange_demand(Sandbox *sandbox, Container *container, const Vm
   return before;
 }
 
-static VmSize sum(Sandbox *sandbox, const GArray *demands) {
+/* Takes down one more demand. */
+static VmSize sum(Sandbox *sandbox, GArray *demands) {
   VmSize limit = vm_config_get_limit(sandbox->settings);
+  VmDemand extra = vm_demand_extra((const VmDemand *)(const void *)demands->data, demands->len);
+  g_array_append_val(demands, extra);
   return vm_size_sum(&sandbox->base_size, (const VmDemand *)(const void *)demands->data, demands->len, &limit);
 }
 

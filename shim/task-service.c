@@ -478,6 +478,8 @@ static VmDemand change_demand(VmDemand demand, const OciResources *resources) {
     demand.vcpus = period > 0 ? named.vcpus : vm_demand_of_limits(quota, CGROUP_CPU_PERIOD_US, 0, 0).vcpus;
   if (resources->memory != NULL && resources->memory->limit != 0) demand.memory_mib = named.memory_mib;
   if (named.shares != 0) demand.shares = named.shares;
+  if (named.named_cpus != 0) demand.named_cpus = named.named_cpus;
+  if (resources->n_hugepagelimits > 0) demand.huge_page_mib = named.huge_page_mib;
   return demand;
 }
 

@@ -121,9 +121,17 @@ class Dynamic(kata_cli.CliTest):
         self.assertEqual(size - int(self.saved()["base_memory_mib"]), 256)
         self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=limited(192 << 20)), "c2")
         self.assertEqual(int(self.saved()["memory_mib"]), size)
-        # Together they ask for 320 MiB; memory comes in blocks of 128.
-        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=limited(128 << 20)), "c3")
-        self.assertEqual(int(self.saved()["memory_mib"]), size + 128)
+        self.assertEqual(int(self.saved()["vcpus"]), 1)
+
+        def change(document):
+            limited(128 << 20)(document)
+            document["linux"]["resources"]["hugepageLimits"] = [{"pageSize": "2MB", "limit": 96 << 20}]
+            document["linux"]["resources"]["cpu"] = {"cpus": "0"}
+        # Together they ask for 416 MiB, huge pages among them; memory comes in blocks of 128. Nobody has a quota: the
+        # CPUs that are named count.
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=change), "c3")
+        self.assertEqual(int(self.saved()["memory_mib"]), size + 256)
+        self.assertEqual(int(self.saved()["vcpus"]), min(2, os.cpu_count()))
         for name in ("c3", "c2", "c1"):
             self.ok("delete", "--force", name)
 

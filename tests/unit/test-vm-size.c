@@ -96,12 +96,38 @@ static void test_documents(void **state) {
   assert_false(vm_demand_of_annotations(bad, &demand));
 }
 
+static void check_extra(const VmDemand *demands, gsize n_demands, double vcpus, guint64 memory_mib) {
+  VmDemand extra = vm_demand_extra(demands, n_demands);
+  assert_true(extra.vcpus == vcpus);
+  assert_int_equal(extra.memory_mib, memory_mib);
+}
+
+static guint count_named(const char *list) {
+  g_autofree char *members = g_strdup_printf("\"linux\": {\"resources\": {\"cpu\": {\"cpus\": \"%s\"}}}", list);
+  g_autoptr(OciSpec) spec = parse(members);
+  return vm_demand_of_resources(spec->linux->resources).named_cpus;
+}
+
+static void test_extra(void **state) {
+  assert_int_equal(count_named(""), 0);
+  assert_int_equal(count_named("0"), 1);
+  assert_int_equal(count_named("0-2,5, 7-8"), 6);
+  assert_int_equal(count_named("5-1,x,-3,4-,1-2-3"), 0);
+  assert_int_equal(count_named("0-18446744073709551615"), 0);
+  g_autoptr(OciSpec) spec = parse(
+      "\"linux\": {\"resources\": {\"cpu\": {\"cpus\": \"0-1\"}, \"hugepageLimits\": ["
+      "{\"pageSize\": \"2MB\", \"limit\": 4194304}, {\"pageSize\": \"1GB\", \"limit\": 9223372036854771712}]}}");
+  VmDemand demands[] = {vm_demand_of_resources(spec->linux->resources), {.named_cpus = 3, .huge_page_mib = 10}};
+  check_extra(demands, 0, 0, 0);
+  check_extra(demands, 2, 5, 14);
+  demands[1].vcpus = 0.5; /* who has CPU time of its own shows what it needs */
+  check_extra(demands, 2, 0, 14);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_limits),
-      cmocka_unit_test(test_sums),
-      cmocka_unit_test(test_bounds),
-      cmocka_unit_test(test_documents),
+      cmocka_unit_test(test_limits),    cmocka_unit_test(test_sums),  cmocka_unit_test(test_bounds),
+      cmocka_unit_test(test_documents), cmocka_unit_test(test_extra),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
