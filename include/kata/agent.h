@@ -35,13 +35,13 @@ kata_agent *kata_agent_ref(kata_agent *agent);
 void kata_agent_unref(kata_agent *agent);
 
 /**
- * kata_agent_call: one call.
+ * kata_agent_call: one call. Request and reply hold at most 4 MiB each on the wire (containerd's ttRPC,
+ * messageLengthMax).
  * @method: "AgentService.CreateContainer", "Health.Check" and so on; the method's name alone will do.
  * @request_json: the request in protobuf's JSON mapping (names in lowerCamelCase or as in the .proto files, bytes as
  * base64, 64-bit numbers as numbers or strings, enums by name); NULL: empty.
  * @timeout_ms: in milliseconds, also told to the agent; 0: no limit.
  * @flags: 0.
- * Request and reply hold at most 4 MiB each on the wire (containerd's ttRPC, messageLengthMax).
  * @ret_reply_json: the reply in the same mapping (lowerCamelCase, 64-bit numbers as strings), to be released with
  * kata_free(); may be NULL.
  * Returns: 0 or -1.
@@ -83,10 +83,10 @@ const char *kata_agent_method_get_reply_type(const kata_agent_method *method);
 char *kata_agent_describe_message(const char *type, uint32_t flags, kata_error **err);
 
 /**
- * kata_agent_make_template: a message with all its members at their defaults, to be filled in by hand.
+ * kata_agent_make_template: a message with all its members at their defaults, to be filled in by hand. Lists and maps
+ * have one entry, of a oneof the first member is there.
  * @type: as for kata_agent_describe_message().
  * @flags: 0.
- * Lists and maps have one entry, of a oneof the first member is there.
  * Returns: JSON to be released with kata_free(), or NULL. Errors: KATA_ERR_NOT_FOUND. Since: 0.1
  */
 char *kata_agent_make_template(const char *type, uint32_t flags, kata_error **err);

@@ -81,6 +81,7 @@ kata_container *kata_container_restore(kata_sandbox *sandbox, const char *id, co
 
 /**
  * kata_container_open: a handle to a container that exists below the context's root.
+ * @id: the container's.
  * @flags: 0.
  * Returns: a handle to be released with kata_container_unref(), or NULL.
  * Errors: KATA_ERR_NOT_FOUND; what a dead sandbox left of it is removed then. Since: 0.1

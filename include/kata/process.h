@@ -55,6 +55,7 @@ kata_process *kata_container_exec(struct kata_container *container, const char *
 
 /**
  * kata_process_open: a handle to a process that kata_container_exec() registered, from any program.
+ * @exec_id: the process's.
  * @flags: 0.
  * Returns: a handle to be released with kata_process_unref(), or NULL. Whether the process is still known, the first
  * call on the handle tells. Errors: KATA_ERR_INVALID_ARGUMENT. Since: 0.1

@@ -51,6 +51,7 @@ kata_sandbox *kata_sandbox_create(kata_context *ctx, const char *id, const kata_
 /**
  * kata_sandbox_open: a handle to a sandbox that exists. If its owner was killed and its virtual
  * machine still runs, a new owner takes it over; so does every other call that finds no owner.
+ * @id: the sandbox's.
  * @flags: 0.
  * Returns: a handle to be released with kata_sandbox_unref(), or NULL.
  * Errors: KATA_ERR_NOT_FOUND, also when its virtual machine has ended together with its owner: then what was left

@@ -35,8 +35,7 @@ void kata_settings_unref(kata_settings *settings);
 
 /**
  * kata_settings_load_file: takes over what a file says; keys it does not name keep their value. Keys of upstream's that
- * have no effect here are no error: kata_settings_describe() tells them.
- * Drop-ins beside the file are not read.
+ * have no effect here are no error: kata_settings_describe() tells them. Drop-ins beside the file are not read.
  * @path: the file, of at most 1 MiB.
  * @flags: 0.
  * Returns: 0, or -1 and nothing has changed.
@@ -79,6 +78,7 @@ int kata_settings_set(kata_settings *settings, const char *section, const char *
 
 /**
  * kata_settings_get: one key's value, written as in kata.conf.
+ * @section, @key: as for kata_settings_set().
  * Returns: text to be released with kata_free(), or NULL. Errors: KATA_ERR_CONFIG for an unknown key. Since: 0.1
  */
 char *kata_settings_get(const kata_settings *settings, const char *section, const char *key, kata_error **err);
