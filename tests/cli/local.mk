@@ -3,7 +3,7 @@
 CLI_TESTS = \
 	tests/cli/test-offline.py \
 	tests/cli/test-settings.py \
-	tests/cli/test-completion.py \
+	tests/cli/test-completion.py tests/cli/test-docs.py \
 	tests/cli/test-lifecycle.py \
 	tests/cli/test-exec.py \
 	tests/cli/test-hooks.py \
