@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 if HAVE_CMOCKA
-LIB_TESTS = tests/unit/test-agent-client tests/unit/test-settings tests/unit/test-vm-config tests/unit/test-vm-size tests/unit/test-owner-client tests/unit/test-api
+LIB_TESTS = tests/unit/test-agent-client tests/unit/test-settings tests/unit/test-vm-config tests/unit/test-vm-size tests/unit/test-owner-client tests/unit/test-api tests/unit/test-arguments
 check_PROGRAMS += $(LIB_TESTS) tests/unit/fake-owner
 TESTS += $(LIB_TESTS)
 
@@ -19,4 +19,6 @@ tests_unit_fake_owner_SOURCES = tests/unit/fake-owner.c
 tests_unit_fake_owner_LDADD = $(LIB_TEST_LIBS)
 tests_unit_test_api_SOURCES = tests/unit/test-api.c
 tests_unit_test_api_LDADD = lib/libkata.la $(CMOCKA_LIBS)
+tests_unit_test_arguments_SOURCES = tests/unit/test-arguments.c
+tests_unit_test_arguments_LDADD = lib/libkata.la $(CMOCKA_LIBS)
 endif

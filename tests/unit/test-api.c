@@ -112,6 +112,10 @@ static void releasing_nothing_is_allowed(void **state) {
   assert_null(kata_container_get_id(NULL));
   assert_null(kata_container_get_sandbox_id(NULL));
   assert_null(kata_process_get_id(NULL));
+  assert_null(kata_agent_method_get_name(NULL));
+  assert_null(kata_agent_method_get_request_type(NULL));
+  assert_null(kata_agent_method_get_reply_type(NULL));
+  assert_int_equal(kata_has_feature(NULL), 0);
 }
 
 /* call: uses err; must fail with INVALID_ARGUMENT, with err and without. */
@@ -184,6 +188,13 @@ static void a_null_handle_is_an_error(void **state) {
   assert_refused(-1, kata_sandbox_resume(NULL, 0, err));
   assert_refused(-1, kata_sandbox_resize(NULL, 1, 0, 0, err));
   assert_refused(NULL, kata_sandbox_get_stats(NULL, 0, err));
+  assert_refused(-1, kata_sandbox_add_interface(NULL, "{}", 0, err));
+  assert_refused(-1, kata_sandbox_remove_interface(NULL, "{}", 0, err));
+  assert_refused(NULL, kata_sandbox_list_interfaces(NULL, 0, err));
+  assert_refused(NULL, kata_sandbox_list_routes(NULL, 0, err));
+  assert_refused(NULL, kata_sandbox_update_routes(NULL, "[]", 0, err));
+  assert_refused(-1, kata_container_checkpoint(NULL, "/tmp", 0, err));
+  assert_refused(NULL, kata_container_restore(NULL, "id", "/bundle", "/tmp", NULL, 0, err));
   assert_refused(-1, kata_sandbox_attach_console(NULL, 1, 0, err));
   assert_refused(NULL, kata_events_open(NULL, 0, 0, err));
   assert_refused(NULL, kata_events_next(NULL, 0, 0, err));
