@@ -293,6 +293,31 @@ static void test_160_network(void) {
   FAILS(KATA_ERR_NOT_FOUND, "eth9", kata_sandbox_remove_interface(sandbox, "{\"device\": \"eth9\"}", 0, &err) == 0);
 }
 
+static void test_170_cold(void) {
+  kata_sandbox *cold = NULL;
+  char *text = NULL;
+  OK((cold = kata_sandbox_create(ctx, new_id("cold"), NULL, 0, &err)) != NULL);
+  CHECK(kata_sandbox_get_status(cold, NULL) == KATA_SANDBOX_CREATED);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_get_domain_xml(cold, 0, &err) != NULL);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_pause(cold, 0, &err) == 0);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_resume(cold, 0, &err) == 0);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_resize(cold, 2, 0, 0, &err) == 0);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_get_stats(cold, 0, &err) != NULL);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_call_agent(cold, "Health.Check", NULL, 0, 0, &text, &err) == 0);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_add_interface(cold, "{\"device\": \"eth9\"}", 0, &err) == 0);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_list_interfaces(cold, 0, &err) != NULL);
+  FAILS(KATA_ERR_INVALID_STATE, "", kata_sandbox_list_routes(cold, 0, &err) != NULL);
+  FAILS(KATA_ERR_NOT_FOUND, "", kata_sandbox_attach_console(cold, 1, 0, &err) == 0);
+  FAILS(KATA_ERR_NOT_FOUND, "/nowhere", kata_sandbox_set_netns(cold, "/nowhere", 0, &err) == 0);
+  CHECK(text == NULL);
+  OK(kata_sandbox_delete(cold, 0, &err) == 0);
+  FAILS(KATA_ERR_NOT_FOUND, new_id("cold"), kata_sandbox_start(cold, 0, &err) == 0);
+  FAILS(KATA_ERR_NOT_FOUND, new_id("cold"), kata_sandbox_stop(cold, 0, 0, &err) == 0);
+  FAILS(KATA_ERR_NOT_FOUND, new_id("cold"), kata_sandbox_wait(cold, 0, 0, &err) == 0);
+  FAILS(KATA_ERR_NOT_FOUND, new_id("cold"), kata_sandbox_delete(cold, 0, &err) == 0);
+  kata_sandbox_unref(cold);
+}
+
 /* ---- containers ---- */
 
 static void test_200_streams(void) {
@@ -538,20 +563,86 @@ static void test_410_fork(void) {
   CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+/* ---- checkpoints ---- */
+
+static const char *saved_by_us(void) {
+  static char path[3 * TEXT_MAX];
+  snprintf(path, sizeof path, "%s/%s", getenv("KATA_TEST_BUNDLES"), new_id("saved"));
+  return path;
+}
+
+static void test_420_no_checkpoint(void) {
+  FAILS(KATA_ERR_UNSUPPORTED, "shared_fs", kata_container_checkpoint(shared, saved_by_us(), 0, &err) == 0);
+  CHECK(kata_container_get_status(shared, NULL) == KATA_CONTAINER_RUNNING);
+  kata_sandbox *cold = NULL;
+  OK((cold = kata_sandbox_create(ctx, new_id("restored"), NULL, 0, &err)) != NULL);
+  FAILS(KATA_ERR_NOT_FOUND, "/nowhere",
+        kata_container_restore(cold, new_id("restored"), bundle("disk"), "/nowhere", NULL, 0, &err) != NULL);
+  kata_sandbox_delete(cold, KATA_SANDBOX_DELETE_FORCE, NULL);
+  kata_sandbox_unref(cold);
+}
+
+static void test_430_checkpoint(void) {
+  kata_settings *settings = kata_settings_new(0, NULL);
+  kata_sandbox *restored = NULL;
+  kata_container *container = NULL;
+  OK(kata_settings_set(settings, "hypervisor.qemu", "shared_fs", "\"none\"", &err) == 0);
+  OK((restored = kata_sandbox_create(ctx, new_id("restored"), settings, 0, &err)) != NULL);
+  OK((container = kata_container_restore(restored, new_id("restored"), bundle("disk"), getenv("KATA_TEST_CHECKPOINT"),
+                                         NULL, 0, &err)) != NULL);
+  OK(kata_container_start(container, 0, &err) == 0);
+  CHECK(kata_container_get_status(container, NULL) == KATA_CONTAINER_RUNNING);
+  CHECK(has(kata_container_get_processes(container, 0, NULL), "\"sleep\""));
+  OK(kata_container_checkpoint(container, saved_by_us(), KATA_CHECKPOINT_LEAVE_RUNNING, &err) == 0);
+  CHECK(access(saved_by_us(), F_OK) == 0);
+  CHECK(kata_container_get_status(container, NULL) == KATA_CONTAINER_RUNNING);
+  finish(container);
+  OK(kata_sandbox_delete(restored, KATA_SANDBOX_DELETE_FORCE, &err) == 0);
+  kata_sandbox_unref(restored);
+  kata_settings_unref(settings);
+}
+
 #define TEST(number, name) \
   { #number, test_##number##_##name }
 static const struct {
   const char *number;
   void (*run)(void);
 } tests[] = {
-    TEST(010, version),        TEST(020, errors),     TEST(030, settings),        TEST(040, domain_xml),
-    TEST(050, agent_protocol), TEST(060, host_check), TEST(070, agent_addresses), TEST(080, unknown_ids),
-    TEST(100, sandbox),        TEST(110, owner),      TEST(120, agent),           TEST(130, pause),
-    TEST(140, size),           TEST(150, console),    TEST(160, network),         TEST(200, streams),
-    TEST(210, life),           TEST(220, kill),       TEST(230, delete),          TEST(240, timeout),
-    TEST(250, pause),          TEST(260, update),     TEST(270, stats),           TEST(280, events),
-    TEST(290, watch),          TEST(300, exec),       TEST(310, exec_input),      TEST(320, exec_missing),
-    TEST(330, exec_kill),      TEST(340, terminal),   TEST(400, threads),         TEST(410, fork),
+    TEST(010, version),
+    TEST(020, errors),
+    TEST(030, settings),
+    TEST(040, domain_xml),
+    TEST(050, agent_protocol),
+    TEST(060, host_check),
+    TEST(070, agent_addresses),
+    TEST(080, unknown_ids),
+    TEST(100, sandbox),
+    TEST(110, owner),
+    TEST(120, agent),
+    TEST(130, pause),
+    TEST(140, size),
+    TEST(150, console),
+    TEST(160, network),
+    TEST(170, cold),
+    TEST(200, streams),
+    TEST(210, life),
+    TEST(220, kill),
+    TEST(230, delete),
+    TEST(240, timeout),
+    TEST(250, pause),
+    TEST(260, update),
+    TEST(270, stats),
+    TEST(280, events),
+    TEST(290, watch),
+    TEST(300, exec),
+    TEST(310, exec_input),
+    TEST(320, exec_missing),
+    TEST(330, exec_kill),
+    TEST(340, terminal),
+    TEST(400, threads),
+    TEST(410, fork),
+    TEST(420, no_checkpoint),
+    TEST(430, checkpoint),
 };
 
 int main(void) {

@@ -158,6 +158,21 @@ class InGuest(unittest.TestCase):
         with self.assertRaises(kata.NotFound):
             self.sandbox.remove_interface({"device": "eth9"})
 
+    def test_170_cold(self):
+        with self.ctx.create_sandbox(new_id("cold")) as cold:
+            self.assertEqual(cold.status, kata.SandboxStatus.CREATED)
+            for call in (cold.domain_xml, cold.pause, cold.resume, cold.stats, cold.interfaces, cold.routes,
+                         lambda: cold.resize(vcpus=2), lambda: cold.call_agent("Health.Check"),
+                         lambda: cold.add_interface({"device": "eth9"})):
+                self.assertRaises(kata.InvalidState, call)
+            self.assertRaises(kata.NotFound, cold.console)
+            with self.assertRaisesRegex(kata.NotFound, "/nowhere"):
+                cold.set_netns("/nowhere")
+            cold.delete()
+            for call in (cold.start, cold.stop, cold.wait, cold.delete):
+                with self.assertRaisesRegex(kata.NotFound, new_id("cold")):
+                    call()
+
     def test_200_streams(self):
         done = self.sandbox.run(bundle("talk"), input=b"from python\n", timeout=PATIENCE)
         self.assertEqual(done, (9, b"got from python\n", b"oops\n"))
@@ -316,6 +331,26 @@ class InGuest(unittest.TestCase):
         if pid == 0:
             os._exit(0 if self.sandbox.status == kata.SandboxStatus.RUNNING and self.shared.run(["true"])[0] == 0 else 1)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+    def test_420_no_checkpoint(self):
+        with self.assertRaisesRegex(kata.Unsupported, "shared_fs"):
+            self.shared.checkpoint(bundle(new_id("saved")))
+        self.assertEqual(self.shared.status, kata.ContainerStatus.RUNNING)
+        with self.ctx.create_sandbox(new_id("restored")) as cold, self.assertRaisesRegex(kata.NotFound, "/nowhere"):
+            cold.restore_container(new_id("restored"), bundle("disk"), "/nowhere")
+
+    def test_430_checkpoint(self):
+        saved = bundle(new_id("saved"))
+        with kata.Settings({"hypervisor.qemu": {"shared_fs": "none"}}) as settings, \
+                self.ctx.create_sandbox(new_id("restored"), settings) as restored, \
+                restored.restore_container(new_id("restored"), bundle("disk"),
+                                           os.environ["KATA_TEST_CHECKPOINT"]) as container:
+            container.start()
+            self.assertEqual(container.status, kata.ContainerStatus.RUNNING)
+            self.assertEqual([process["command"] for process in container.processes()], ["sleep"])
+            container.checkpoint(saved, leave_running=True)
+            self.assertTrue(os.path.exists(saved))
+            self.assertEqual(container.status, kata.ContainerStatus.RUNNING)
 
 
 class Result(unittest.TextTestResult):

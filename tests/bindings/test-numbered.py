@@ -11,11 +11,13 @@ import unittest
 TOP = os.path.abspath(os.environ.get("top_srcdir", "."))
 sys.path.insert(0, os.path.join(TOP, "tests/cli"))
 import kata_cli  # pylint: disable=wrong-import-position
+import storage  # pylint: disable=wrong-import-position
 
 HERE = os.path.join(TOP, "tests/bindings")
 SUCCESS = r"^(?:ok |--- PASS: Test)(\d{3})"
 TALK = "read line; echo got $line; echo oops >&2; exit 9"
 SLEEP = "exec sleep 100000"
+GROWING = [("runtime", "static_sandbox_resource_mgmt", "false")]
 
 
 def numbers_of_list():
@@ -26,17 +28,33 @@ def numbers_of_list():
 class Numbered(kata_cli.Assertions):
     @classmethod
     def setUpClass(cls):
-        world = cls.world = kata_cli.World([("runtime", "static_sandbox_resource_mgmt", "false")])
+        world = cls.world = kata_cli.World(GROWING)
         cls.addClassCleanup(world.close)
         bundles = world.path("bundles")
         os.mkdir(bundles)
         for name, script in (("talk", TALK), ("sleep", SLEEP), ("terminal", "stty size")):
             os.rename(world.bundle("sh", "-c", script, terminal=name == "terminal"), os.path.join(bundles, name))
-        world.env.update(KATA_TEST_BUNDLES=bundles, KATA_TEST_ID="one",
+        world.env.update(KATA_TEST_BUNDLES=bundles, KATA_TEST_ID="one", KATA_TEST_CHECKPOINT=cls.save_one(bundles),
                          KATA_LIBRARY=os.path.join(kata_cli.BUILD, "lib/.libs/libkata.so.0"),
                          PYTHONPATH=os.path.join(TOP, "bindings/python"))
         done = world.run_attached("run", "--detach", "--bundle", world.bundle("sleep", "100000"), "one")
         assert done.returncode == 0, done.stderr
+
+    @classmethod
+    def save_one(cls, bundles):
+        """A checkpoint of a container whose guest has no shared directory; its bundle is "disk"."""
+        other = kata_cli.World(GROWING + storage.NO_SHARE)
+        cls.addClassCleanup(other.close)
+        image = storage.make_image(other, "root.ext4")
+        os.rename(other.bundle("sleep", "100000", rootfs=False, change=storage.use_root(image)),
+                  os.path.join(bundles, "disk"))
+        saved = other.path("saved")
+        for args in (("run", "--detach", "--bundle", os.path.join(bundles, "disk"), "saved"),
+                     ("checkpoint", "--image-path", saved, "saved")):
+            done = other.run_attached(*args)
+            assert done.returncode == 0, done.stderr
+        other.assert_nothing_left()
+        return saved
 
     @classmethod
     def tearDownClass(cls):

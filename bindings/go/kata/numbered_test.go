@@ -335,6 +335,37 @@ func Test160Network(t *testing.T) {
 	fails(t, g.sandbox.RemoveInterface(g.ctx, kata.Interface{Device: "eth9"}), kata.ErrNotFound, "eth9")
 }
 
+func Test170Cold(t *testing.T) {
+	g := begin(t)
+	cold, err := g.client.CreateSandbox(g.ctx, newID("cold"), nil, 0)
+	ok(t, err)
+	defer cold.Close()
+	status, err := cold.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.SandboxCreated)
+	for _, call := range []func() error{
+		func() error { _, err := cold.DomainXML(g.ctx); return err },
+		func() error { return cold.Pause(g.ctx) },
+		func() error { return cold.Resume(g.ctx) },
+		func() error { return cold.Resize(g.ctx, 2, 0) },
+		func() error { _, err := cold.Stats(g.ctx); return err },
+		func() error { _, err := cold.CallAgent(g.ctx, "Health.Check", nil); return err },
+		func() error { return cold.AddInterface(g.ctx, kata.Interface{Device: "eth9"}) },
+		func() error { _, err := cold.Interfaces(g.ctx); return err },
+		func() error { _, err := cold.Routes(g.ctx); return err },
+	} {
+		fails(t, call(), kata.ErrInvalidState, "")
+	}
+	_, err = cold.Console(g.ctx)
+	fails(t, err, kata.ErrNotFound, "")
+	fails(t, cold.SetNetns(g.ctx, "/nowhere"), kata.ErrNotFound, "/nowhere")
+	ok(t, cold.Delete(g.ctx, false))
+	fails(t, cold.Start(g.ctx), kata.ErrNotFound, newID("cold"))
+	fails(t, cold.Stop(g.ctx, 0), kata.ErrNotFound, newID("cold"))
+	fails(t, cold.Wait(g.ctx), kata.ErrNotFound, newID("cold"))
+	fails(t, cold.Delete(g.ctx, false), kata.ErrNotFound, newID("cold"))
+}
+
 func Test200Streams(t *testing.T) {
 	g := begin(t)
 	var out, errs bytes.Buffer
@@ -621,4 +652,46 @@ func Test410Fork(t *testing.T) {
 	status, err := g.sandbox.Status(g.ctx)
 	ok(t, err)
 	same(t, status, kata.SandboxRunning)
+}
+
+func Test420NoCheckpoint(t *testing.T) {
+	g := begin(t)
+	fails(t, g.shared.Checkpoint(g.ctx, bundle(newID("saved"))), kata.ErrUnsupported, "shared_fs")
+	status, err := g.shared.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.ContainerRunning)
+	cold, err := g.client.CreateSandbox(g.ctx, newID("restored"), nil, 0)
+	ok(t, err)
+	defer cold.Close()
+	_, err = cold.RestoreContainer(g.ctx, newID("restored"), bundle("disk"), "/nowhere", kata.IO{})
+	fails(t, err, kata.ErrNotFound, "/nowhere")
+	_ = cold.Delete(g.ctx, true)
+}
+
+func Test430Checkpoint(t *testing.T) {
+	g := begin(t)
+	settings, err := kata.NewSettings()
+	ok(t, err)
+	defer settings.Close()
+	ok(t, settings.Set("hypervisor.qemu", "shared_fs", "none"))
+	restored, err := g.client.CreateSandbox(g.ctx, newID("restored"), settings, 0)
+	ok(t, err)
+	defer restored.Close()
+	defer func() { ok(t, restored.Delete(context.Background(), true)) }()
+	container, err := restored.RestoreContainer(g.ctx, newID("restored"), bundle("disk"), os.Getenv("KATA_TEST_CHECKPOINT"),
+		kata.IO{})
+	ok(t, err)
+	defer container.Close()
+	ok(t, container.Start(g.ctx))
+	processes, err := container.Processes(g.ctx)
+	ok(t, err)
+	same(t, len(processes), 1)
+	same(t, processes[0].Command, "sleep")
+	saved := bundle(newID("saved"))
+	ok(t, container.CheckpointRunning(g.ctx, saved))
+	_, err = os.Stat(saved)
+	ok(t, err)
+	status, err := container.Status(g.ctx)
+	ok(t, err)
+	same(t, status, kata.ContainerRunning)
 }
