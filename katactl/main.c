@@ -12,6 +12,7 @@
 #include "common/error.h"
 
 #define PROGRAM "katactl"
+#define NAME_WIDTH 22 /* above the longest name of a command */
 
 static const Option no_options[] = {OPTIONS_END};
 
@@ -103,8 +104,9 @@ static void print_help(void) {
       "Usage: %s [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n\n"
       "Runs OCI containers, each in a virtual machine of its own.\n\nCommands:\n",
       PROGRAM);
-  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) printf("   %-13s %s\n", commands[i].name, commands[i].help);
-  printf("   %-13s %s\n\nGlobal options:\n", "help", "show this text, or that of a command");
+  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
+    printf("   %-*s %s\n", NAME_WIDTH, commands[i].name, commands[i].help);
+  printf("   %-*s %s\n\nGlobal options:\n", NAME_WIDTH, "help", "show this text, or that of a command");
   options_print(global_options, stdout);
 }
 
@@ -142,7 +144,7 @@ static gboolean print_group_help(const char *group) {
   if (!is_group(group)) return FALSE;
   printf("Usage: %s %s COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n", PROGRAM, group);
   for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
-    if (is_below(&commands[i], group)) printf("   %-13s %s\n", commands[i].name, commands[i].help);
+    if (is_below(&commands[i], group)) printf("   %-*s %s\n", NAME_WIDTH, commands[i].name, commands[i].help);
   return TRUE;
 }
 

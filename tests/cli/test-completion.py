@@ -40,8 +40,7 @@ class Completion(kata_cli.CliTest):
     def commands(self):
         """Command -> its options, as its help has them."""
         text = self.ok("help").split("Commands:\n")[1].split("\n\n")[0]
-        names = [name for line in text.splitlines() for name in [line[3:16].strip() if line[16] == " " else
-                                                                 " ".join(line.split()[:2])]]
+        names = re.findall(r"(?m)^   (\S+(?: \S+)?)  +\S", text)
         return {name: re.findall(r"(?m)^   (--[a-z0-9-]+)", self.ok("help", *name.split())) for name in names
                 if name != "help"}
 
