@@ -98,7 +98,43 @@ def check_python(calls, constants):
     return problems
 
 
+def check_python_words():
+    """What is public says what it is for, what it takes and what it returns."""
+    problems = []
+    for path in sorted(glob.glob(os.path.join(TOP, "bindings/python/kata/[a-z]*.py"))):
+        with open(path, encoding="utf-8") as file:
+            tree = ast.parse(file.read())
+        exported = {element.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+                    for element in node.value.elts}
+        for node in tree.body:
+            if getattr(node, "name", "") not in exported:
+                continue
+            members = [member for member in getattr(node, "body", []) if isinstance(member, ast.FunctionDef)
+                       and not member.name.startswith("_")] if isinstance(node, ast.ClassDef) else []
+            for one in [node] + members:
+                name = f"{os.path.basename(path)}: {node.name}{'' if one is node else '.' + one.name}"
+                if ast.get_docstring(one) is None:
+                    problems.append(f"{name} has no docstring")
+                if isinstance(one, ast.FunctionDef):
+                    arguments = one.args.args[1 if one in members else 0:] + one.args.kwonlyargs
+                    if one.returns is None or any(argument.annotation is None for argument in arguments):
+                        problems.append(f"{name} has no type hints")
+    return problems
+
+
 # ---- Go ----
+
+def check_go_words():
+    """go doc has a sentence for whatever has a capital letter."""
+    problems = []
+    for path in sorted(glob.glob(os.path.join(TOP, "bindings/go/kata/*.go"))):
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        problems += [f"{os.path.basename(path)}: {line}: has no comment" for above, line in zip([""] + lines, lines)
+                     if re.match(r"(func (\(\w+ \*?[A-Z]\w*\) )?|type |var |const )[A-Z]", line)
+                     and not above.startswith("//") and not path.endswith("_test.go")]
+    return problems
+
 
 def check_go(calls, constants):
     source = read("bindings/go/kata/*.go")
@@ -110,7 +146,7 @@ def check_go(calls, constants):
 
 def main():
     calls, constants = public_calls(), public_constants()
-    problems = check_python(calls, constants) + check_go(calls, constants)
+    problems = check_python(calls, constants) + check_python_words() + check_go(calls, constants) + check_go_words()
     print("\n".join(problems) if problems else f"{len(calls)} calls, {len(constants)} constants")
     return 1 if problems or len(calls) < 70 or len(constants) < 25 else 0
 

@@ -76,14 +76,17 @@ class Container(Handle, Streamed):
 
     @property
     def id(self) -> str:
+        """Its id, unique below the context's root."""
         return self._get("kata_container_get_id")
 
     @property
     def sandbox_id(self) -> str:
+        """The id of the sandbox it is in."""
         return self._get("kata_container_get_sandbox_id")
 
     @property
     def status(self) -> ContainerStatus:
+        """Where it is in its life."""
         return ContainerStatus(self._call("kata_container_get_status"))
 
     # ---- its first process ----

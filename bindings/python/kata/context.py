@@ -42,10 +42,12 @@ class Context(Handle):
 
     @property
     def root(self) -> str:
+        """The directory below which sandboxes are kept."""
         return self._get("kata_context_get_root")
 
     @property
     def config_file(self) -> str:
+        """The settings file; drop-ins are in the conf.d beside it."""
         return self._get("kata_context_get_config_file")
 
     def check_host(self) -> List[Dict[str, Any]]:

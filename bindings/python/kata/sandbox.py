@@ -59,10 +59,12 @@ class Sandbox(Handle):
 
     @property
     def id(self) -> str:
+        """Its id, unique below the context's root."""
         return self._get("kata_sandbox_get_id")
 
     @property
     def status(self) -> SandboxStatus:
+        """Where it is in its life."""
         return SandboxStatus(self._call("kata_sandbox_get_status"))
 
     def set_netns(self, path: StrPath) -> None:
