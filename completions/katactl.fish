@@ -121,6 +121,7 @@ complete -c katactl -n '__katactl_at direct-volume' -a stats -d 'show how full a
 complete -c katactl -n '__katactl_at direct-volume stats' -l volume-path -r -F -d 'where the volume is published on the host'
 complete -c katactl -n '__katactl_at direct-volume stats' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at env' -l json -d 'as JSON'
+complete -c katactl -n '__katactl_at env' -l bundle -s b -r -F -d 'with what the annotations of this bundle set'
 complete -c katactl -n '__katactl_at env' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at events' -l interval -x -d 'time between two statistics (default: 5s)'
 complete -c katactl -n '__katactl_at events' -l stats -d 'one line of statistics, and no more'

@@ -4,8 +4,12 @@
 #include "state-json.h"
 
 static gboolean as_json;
+static const char *bundle;
 
-const Option env_options[] = {{"json", 0, OPTION_FLAG, &as_json, NULL, "as JSON"}, OPTIONS_END};
+const Option env_options[] = {
+    {"json", 0, OPTION_FLAG, &as_json, NULL, "as JSON"},
+    {"bundle", 'b', OPTION_TEXT, &bundle, "DIR", "with what the annotations of this bundle set"},
+    OPTIONS_END};
 
 static json_object *get(json_object *object, const char *key) {
   json_object *value = NULL;
@@ -16,7 +20,9 @@ static json_object *get(json_object *object, const char *key) {
 static json_object *describe_settings(App *app, GError **error) {
   kata_error *err = NULL;
   g_autoptr(kata_settings) settings = kata_context_load_settings(app->context, 0, &err);
-  autokatafree char *text = settings != NULL ? kata_settings_describe(settings, 0, &err) : NULL;
+  gboolean is_whole =
+      settings != NULL && (bundle == NULL || kata_settings_load_annotations(settings, bundle, 0, &err) == 0);
+  autokatafree char *text = is_whole ? kata_settings_describe(settings, 0, &err) : NULL;
   if (text == NULL) {
     app_take_error(err, error);
     return NULL;

@@ -73,7 +73,7 @@ static gboolean check_program(const kata_settings *allowed, const char *key, con
 }
 
 static gboolean set_key(kata_settings *settings, const kata_settings *allowed, const char *section, const char *key,
-                        const char *text, GError **error) {
+                        const char *text, const char *source, GError **error) {
   /* Upstream's name for it in annotations is not that in the file. */
   if (strcmp(key, "default_max_vcpus") == 0) key = "default_maxvcpus";
   int place = setting_find(section, key);
@@ -92,15 +92,16 @@ static gboolean set_key(kata_settings *settings, const kata_settings *allowed, c
   if (strcmp(key, "kernel_params") == 0)
     text = joined = g_strjoin(" ", settings_get_string(settings, section, key), text, NULL);
   g_autofree char *value = to_file_value(&setting_keys[place], text);
-  return settings_set(settings, section, key, value, error);
+  return settings_set_from(settings, section, key, value, source, error);
 }
 
 static gboolean apply(kata_settings *settings, const kata_settings *allowed, const char *name, const char *text,
                       GError **error) {
   const char *rest = name + strlen(PREFIX);
+  g_autofree char *source = g_strconcat("annotation ", name, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(groups); i++)
     if (g_str_has_prefix(rest, groups[i].word))
-      return set_key(settings, allowed, groups[i].section, rest + strlen(groups[i].word), text, error);
+      return set_key(settings, allowed, groups[i].section, rest + strlen(groups[i].word), text, source, error);
   g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG, "after '" PREFIX "' comes hypervisor., runtime. or agent.");
   return FALSE;
 }

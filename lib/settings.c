@@ -14,7 +14,7 @@ struct kata_settings {
   gatomicrefcount refs;
   SettingValue *values; /* one for each key of the table */
   gboolean *named;      /* which a file or a caller has named */
-  char **sources;       /* where that was: "FILE:LINE", or NULL for a caller */
+  char **sources;       /* where that was: "FILE:LINE", "annotation NAME", or NULL for a caller */
   GPtrArray *ignored;   /* of IgnoredSetting: what files say that has no effect here */
 };
 
@@ -112,8 +112,8 @@ static int find_key(const char *section, const char *key, GError **error) {
   return -1;
 }
 
-static gboolean set_from(kata_settings *settings, const char *section, const char *key, const char *value,
-                         const char *source, GError **error) {
+gboolean settings_set_from(kata_settings *settings, const char *section, const char *key, const char *value,
+                           const char *source, GError **error) {
   int place = find_key(section, key, error);
   if (place < 0 || !setting_value_parse(&setting_keys[place], value, &settings->values[place], error)) return FALSE;
   settings->named[place] = TRUE;
@@ -123,7 +123,7 @@ static gboolean set_from(kata_settings *settings, const char *section, const cha
 
 gboolean settings_set(kata_settings *settings, const char *section, const char *key, const char *value,
                       GError **error) {
-  return set_from(settings, section, key, value, NULL, error);
+  return settings_set_from(settings, section, key, value, NULL, error);
 }
 
 const char *settings_get_source(const kata_settings *settings, const char *section, const char *key) {
@@ -165,7 +165,7 @@ static gboolean set_from_file(const char *section, const char *key, const char *
   g_autofree char *source = g_strdup_printf("%s:%u", loading->where, line);
   const UpstreamKey *upstream = setting_find(section, key) < 0 ? upstream_key_find(section, key) : NULL;
   if (upstream != NULL) return take_upstream_key(loading->settings, upstream, section, key, value, source, error);
-  return set_from(loading->settings, section, key, value, source, error);
+  return settings_set_from(loading->settings, section, key, value, source, error);
 }
 
 gboolean settings_load_text(kata_settings *settings, const char *text, gsize length, const char *where,

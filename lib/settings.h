@@ -17,8 +17,11 @@ kata_settings *settings_copy(const kata_settings *settings);
 /* Takes over from's values: all, or only those that a file or a caller has named. */
 void settings_merge(kata_settings *to, const kata_settings *from, gboolean only_named);
 gboolean settings_set(kata_settings *settings, const char *section, const char *key, const char *value, GError **error);
+/* source: what settings_get_source() tells of it; NULL: the caller. */
+gboolean settings_set_from(kata_settings *settings, const char *section, const char *key, const char *value,
+                           const char *source, GError **error);
 char *settings_get(const kata_settings *settings, const char *section, const char *key, GError **error);
-/* Where a known key's value is from: "default", "FILE:LINE", "caller". */
+/* Where a known key's value is from: "default", "FILE:LINE", "annotation NAME", "caller". */
 const char *settings_get_source(const kata_settings *settings, const char *section, const char *key);
 /* What upstream knows and has no effect here. */
 typedef struct {

@@ -94,9 +94,9 @@ char *kata_settings_to_text(const kata_settings *settings);
  * kata_settings_describe: every setting there is, with its value and where that is from.
  * @flags: 0.
  * Returns: JSON, an object with "settings", an array of {"section", "key", "value", "default", "source", "allowed",
- * "meaning"}: source: "default", "FILE:LINE", or "caller" for kata_settings_set(); allowed: what the key takes, in
- * words; and with "ignored", an array of {"section", "key", "source", "why"}: keys of upstream's that files name and
- * that have no effect here. Members may be added. To be released with kata_free(). NULL on error.
+ * "meaning"}: source: "default", "FILE:LINE", "annotation NAME", or "caller" for kata_settings_set(); allowed: what the
+ * key takes, in words; and with "ignored", an array of {"section", "key", "source", "why"}: keys of upstream's that
+ * files name and that have no effect here. Members may be added. To be released with kata_free(). NULL on error.
  * Errors: KATA_ERR_INVALID_ARGUMENT. Since: 0.1
  */
 char *kata_settings_describe(const kata_settings *settings, uint32_t flags, kata_error **err);

@@ -147,6 +147,22 @@ class Env(kata_cli.CliTest):
         self.assertIn(f"default_vcpus = 3  # {drop_in}:3\n", text)
         self.assertIn("[runtime]\nenable_debug = false  # default\n", text)
 
+    def test_annotations_are_a_source(self):
+        name = "io.katacontainers.config.hypervisor.default_vcpus"
+        write(self.world.path("conf.d/10.conf"), '[hypervisor.qemu]\nenable_annotations = ["default_vcpus"]\n')
+
+        def annotate(**annotations):
+            return self.world.bundle("true", rootfs=False, change=lambda document: document.update(annotations=annotations))
+
+        bundle = annotate(**{name: "2"})
+        self.assertIn(f"default_vcpus = 2  # annotation {name}\n", self.ok("env", "--bundle", bundle))
+        settings = {one["key"]: one for one in json.loads(self.ok("env", "--json", "-b", bundle))["settings"]}
+        self.assertEqual((settings["default_vcpus"]["value"], settings["default_vcpus"]["source"]), (2, f"annotation {name}"))
+        self.assertIn("default_vcpus = 1  # default\n", self.ok("env"))
+        self.fails("default_memory", "env", "--bundle",
+                   annotate(**{"io.katacontainers.config.hypervisor.default_memory": "512"}))
+        self.fails("cannot open bundle", "env", "--bundle", self.world.path("none"))
+
     def test_versions_guest_and_host(self):
         kernel, initrd = self.world.path("vmlinuz"), self.world.path("none.img")
         write_kernel(kernel)

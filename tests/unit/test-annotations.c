@@ -40,6 +40,8 @@ static void test_set(void **state) {
   g_autoptr(GError) error = NULL;
   if (!annotations_apply(settings, spec, &error)) fail_msg("%s", error->message);
   assert_int_equal(settings_get_int(settings, "hypervisor.qemu", "default_memory"), 512);
+  assert_string_equal(settings_get_source(settings, "hypervisor.qemu", "default_memory"),
+                      "annotation io.katacontainers.config.hypervisor.default_memory");
   assert_int_equal(settings_get_int(settings, "hypervisor.qemu", "default_maxvcpus"), 3);
   assert_string_equal(settings_get_string(settings, "hypervisor.qemu", "kernel_params"), "a=1 b=\"2\"");
   const char *const *modules = settings_get_strv(settings, "agent.kata", "kernel_modules");
