@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Every public call, flag, status and error code is there in each language's binding, or is listed here with the reason
-why not."""
+why not; each example is there in each language, too."""
 import ast
 import glob
 import os
@@ -15,6 +15,7 @@ COUNTED = {f"kata_{kind}_ref": "the binding counts the holders of an object itse
            for kind in ("agent", "container", "events", "context", "process", "sandbox", "settings")}
 NOT_IN_PYTHON = {**COUNTED}
 NOT_IN_GO = {**COUNTED}
+EXAMPLE_LINES = 120
 
 
 def read(*patterns):
@@ -144,9 +145,21 @@ def check_go(calls, constants):
                        if name != "KATA_ERR_NONE" and not re.search(rf"\bC\.{name}\b", source)]
 
 
+def check_examples():
+    """Each example in each language, short enough to be read at once."""
+    problems = []
+    topics = sorted(os.path.basename(path)[:-2] for path in glob.glob(os.path.join(TOP, "examples/*.c")))
+    for topic in topics:
+        for path in (f"examples/{topic}.c", f"examples/{topic.replace('-', '_')}.py", f"examples/go/{topic}/main.go"):
+            lines = read(path).count("\n")
+            if not 0 < lines < EXAMPLE_LINES:
+                problems.append(f"{path} has {lines} lines; there must be one, of less than {EXAMPLE_LINES}")
+    return problems if len(topics) >= 7 else problems + [f"only {len(topics)} examples"]
+
+
 def main():
     calls, constants = public_calls(), public_constants()
-    problems = check_python(calls, constants) + check_python_words() + check_go(calls, constants) + check_go_words()
+    problems = check_python(calls, constants) + check_python_words() + check_go(calls, constants) + check_go_words() + check_examples()
     print("\n".join(problems) if problems else f"{len(calls)} calls, {len(constants)} constants")
     return 1 if problems or len(calls) < 70 or len(constants) < 25 else 0
 
