@@ -191,6 +191,13 @@ void net_follow_look(Sandbox *sandbox) {
   g_mutex_unlock(&self->lock);
 }
 
+void net_follow_now(Sandbox *sandbox) {
+  NetFollow *self = sandbox->follow;
+  g_mutex_lock(&self->changing);
+  if (sandbox->net != NULL && !is_ending(self)) follow(sandbox);
+  g_mutex_unlock(&self->changing);
+}
+
 static gboolean on_notice(gint fd, GIOCondition condition, gpointer user_data) {
   Sandbox *sandbox = user_data;
   NetFollow *self = sandbox->follow;

@@ -18,6 +18,9 @@ void net_follow_start(Sandbox *sandbox);
 /* Looks once more, after a time in which the guest could not be told. */
 void net_follow_look(Sandbox *sandbox);
 
+/* The same at once, and waits for what is under way: the guest has what the namespace has when this returns. */
+void net_follow_now(Sandbox *sandbox);
+
 /* No change is begun any more. */
 void net_follow_end(Sandbox *sandbox);
 /* Waits for one that is under way, which ends when machine and agent do. */

@@ -20,6 +20,7 @@
 #include "shim/guest-spec.h"
 #include "shim/limits.h"
 #include "shim/metrics.h"
+#include "shim/net-follow.h"
 #include "shim/orphan.h"
 #include "shim/resize.h"
 #include "shim/service.h"
@@ -127,6 +128,8 @@ static gboolean start_init(Sandbox *sandbox, Container *container, pid_t peer, G
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
   timeline_begin(sandbox->timeline, "start");
+  /* Buildah and "ctr run --cni" wire a container between its creation and its start. */
+  net_follow_now(sandbox);
   process_begin_start(container->init);
   gboolean started = let_run(container, agent, error);
   timeline_end(sandbox->timeline, "start");
