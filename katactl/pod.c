@@ -28,9 +28,23 @@ static char *find_connected(App *app, const OciSpec *spec) {
   return NULL;
 }
 
+/* It writes CRI-O's words into the containers of its pods; where the pod has no container of its own ("podman pod
+ * create
+ * --infra=false") they name the pod, and its containers share nothing unless they are told to. */
+static gboolean is_podmans(const OciSpec *spec) {
+  return g_strcmp0(oci_spec_get_annotation(spec, "io.container.manager"), "libpod") == 0;
+}
+
 char *pod_find_sandbox(App *app, const OciSpec *spec, GError **error) {
   PodPlace place;
   if (!pod_read_place(spec, &place, error)) return NULL;
-  if (place.role == POD_CONTAINER) return resolve(app, place.sandbox_id, place.id_key, error);
+  if (place.role == POD_CONTAINER) {
+    g_autoptr(GError) unknown = NULL;
+    char *id = resolve(app, place.sandbox_id, place.id_key, &unknown);
+    if (id != NULL) return id;
+    if (is_podmans(spec)) return find_connected(app, spec);
+    g_propagate_error(error, g_steal_pointer(&unknown));
+    return NULL;
+  }
   return place.role == POD_SANDBOX ? NULL : find_connected(app, spec);
 }

@@ -77,8 +77,13 @@ class Podman(PodTest):
         self.ok("delete", "--force", "infra")
         self.ok("delete", "--force", "infra")
         self.assertEqual(self.inside("one", "echo", "alive"), "alive")
+        # A container of Podman's whose pod has none of its own ("--infra=false") names the pod, which is no sandbox.
+        alone = {"io.container.manager": "libpod", f"{CRIO}.ContainerType": "container", f"{CRIO}.SandboxID": "the-pod"}
+        self.run_container("beside", annotations=alone, paths=self.namespaces_of("one", "network"))
+        self.assertEqual(self.count_machines(), 1)
+        self.ok("delete", "--force", "beside")
         # Made again, it gets a guest of its own, as it gets a network namespace of its own; so do those that join it then.
-        self.run_container("infra", hostname="again")
+        self.run_container("infra", hostname="again", annotations=alone)
         self.run_container("five", annotations=joins, paths=self.namespaces_of("infra", "network", "uts"))
         self.assertEqual((self.inside("five", "hostname"), self.inside("one", "hostname")), ("again", "pod-name"))
         self.assertEqual(self.count_machines(), 2)
