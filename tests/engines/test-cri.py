@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Pods by containerd's CRI plugin, called as a kubelet calls it; the handler "kata" beside "runc"."""
+"""Pods by containerd's CRI plugin, called as a kubelet calls it; the handlers "kata", and "katactl" in runc's place,
+beside "runc"."""
 import json
 import os
 import re
@@ -28,7 +29,8 @@ class CriTest(unittest.TestCase):
     def setUpClass(cls):
         cls.world = EngineWorld()
         cls.addClassCleanup(cls.world.close)
-        cls.daemon = Cri(cls.world, engines.documented("Add to `config.toml", None, "docs/kubernetes.md"))
+        cls.daemon = Cri(cls.world, engines.documented("Add to `config.toml", None, "docs/kubernetes.md") +
+                         engines.documented("config.toml", cls.world.runtime("kata")))
         cls.addClassCleanup(cls.end)
         cls.daemon.import_image()
         cls.make_volumes()
@@ -198,6 +200,42 @@ class CriTest(unittest.TestCase):
         self.assertIn("1000000", self.sh(beside, "cat /proc/1/cmdline"))
         self.sh(beside, "kill -9 $(ps | awk '/[1]23456/ { print $1 }')")
         self.assertEqual(self.daemon.wait_ended(shown)[1], 137)
+
+    def test_by_the_runc_shim(self):
+        """katactl in runc's place, as docs/engines.md has it: containers that come and go in the one guest of their pod."""
+        daemon = self.daemon
+        before = self.count_machines()
+        pod = daemon.run_pod("by-runc", handler="katactl", sysctls={"net.core.somaxconn": "333"}, ports=[{1: 0, 2: 80, 3: 8072}])
+        self.addCleanup(self.assert_none_of, daemon.made)
+        self.addCleanup(daemon.remove_pod, pod)
+        web = self.run_box(pod, "web", "/bin/sh", "-c", "echo page >/tmp/page; exec httpd -f -p 80 -h /tmp")
+        other = self.run_box(pod, "other", *SLEEPER, resources={4: 96 * MIB})
+        self.assertEqual(self.count_machines(), before + 1)
+        self.assertEqual(self.sh(other, "until wget -q -O - 127.0.0.1/page; do sleep 0.1; done; hostname; "
+                                 "cat /proc/sys/net/core/somaxconn /sys/fs/cgroup/memory.max"), f"page\nby-runc\n333\n{96 * MIB}\n")
+        show = "for n in uts ipc net pid mnt; do readlink /proc/self/ns/$n; done"
+        mine, others = self.sh(web, show).split(), self.sh(other, show).split()
+        self.assertEqual(mine[:3], others[:3])
+        self.assertFalse(set(mine[3:]) & set(others[3:]))
+        for place in (daemon.pod_address(pod), "10.71.0.1:8072"):
+            self.assertEqual(daemon.in_network("busybox", "wget", "-q", "-O", "-", f"http://{place}/page").stdout, "page\n", place)
+        self.assertEqual(daemon.execute(other, "/bin/sh", "-c", "echo said; exit 5")[:2], (5, "said\n"))
+        daemon.stop_container(web, 0)
+        daemon.remove_container(web)
+        for number in range(2):
+            late = self.run_box(pod, "late", "/bin/sh", "-c", f"exit {number}", attempt=number)
+            self.assertEqual(daemon.wait_ended(late)[:2], (cri.EXITED, number))
+            daemon.remove_container(late)
+        daemon.stop_container(other, 60)
+        self.assertEqual(daemon.status(other)[:2], (cri.EXITED, 7))
+
+    def count_machines(self):
+        return len([line for _, line in self.world.processes() if "qemu-system" in line.split()[0]])
+
+    def assert_none_of(self, ids):
+        """Of these in the directory that containerd gives katactl, which others may use as well."""
+        wait_for(lambda: not [path for path in engines.sandboxes_below(f"/run/containerd/runc/{self.daemon.namespace}")
+                              if os.path.basename(path) in ids], "everything of the pod to go", 20)
 
     def test_volumes(self):
         """emptyDir in memory and on disk, hostPath, a sub-path, a projected volume that changes, the termination log."""

@@ -81,7 +81,8 @@ class DockerNetworks(unittest.TestCase):
     def start_daemon(self):
         world = self.world
         settings = json.loads(engines.documented("daemon.json", world.runtime("kata")))
-        settings.update({"default-runtime": "kata", "data-root": world.path("d/data"), "exec-root": world.path("d/exec"),
+        del settings["runtimes"]  # the other way that is documented: the daemon's option
+        settings.update({"data-root": world.path("d/data"), "exec-root": world.path("d/exec"),
                          "dns": [OUTSIDE], "bip": "172.29.1.1/24",
                          "default-address-pools": [{"base": "172.29.128.0/17", "size": 24}],
                          "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 1024}}})
@@ -89,7 +90,8 @@ class DockerNetworks(unittest.TestCase):
         with open(world.path("daemon.json"), "w", encoding="utf-8") as file:
             json.dump(settings, file)
         with open(world.path("dockerd.log"), "w", encoding="utf-8") as log:
-            daemon = subprocess.Popen([*self.enter, "dockerd", "--config-file", world.path("daemon.json"), "--host",
+            daemon = subprocess.Popen([*self.enter, "dockerd", "--config-file", world.path("daemon.json"),
+                                       "--add-runtime", f"kata={world.runtime('kata')}", "--default-runtime", "kata", "--host",
                                        f"unix://{world.path('d/sock')}", "--pidfile", world.path("d/pid")],
                                       env=world.engine_env, stdout=log, stderr=log)
         self.addCleanup(self.stop_daemon, daemon)
