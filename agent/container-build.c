@@ -12,6 +12,7 @@
 #include "agent/device-spec.h"
 #include "agent/mount.h"
 #include "agent/spec.h"
+#include "agent/storage-modes.h"
 #include "agent/task.h"
 #include "agent/user.h"
 #include "common/error.h"
@@ -80,6 +81,7 @@ static OciSpec *make_spec(Container *container, const Grpc__CreateContainerReque
 static gboolean write_config(Container *container, OciSpec *spec, GError **error) {
   device_spec_apply(container->devices, spec);
   guest_hooks_add(container->sandbox->guest_hooks, spec);
+  storage_modes_apply(container->sandbox->storages, spec);
   container->has_start_hooks = spec->hooks && spec->hooks->n_poststart > 0;
   container->has_stop_hooks = spec->hooks && spec->hooks->n_poststop > 0;
   g_autofree char *text = oci_spec_to_json(spec);

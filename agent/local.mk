@@ -52,7 +52,7 @@ agent_libagent_la_SOURCES = \
 	agent/shared-mount.c agent/shared-mount.h \
 	agent/spec.c agent/spec.h agent/spec-resources.c agent/spec-resources.h \
 	agent/stats.c agent/stats.h \
-	agent/storage-block.c agent/storage-group.c agent/storage-memory.c agent/storage-overlay.c \
+	agent/storage-block.c agent/storage-group.c agent/storage-memory.c agent/storage-modes.c agent/storage-modes.h agent/storage-overlay.c \
 	agent/storage-place.c agent/storage-private.h agent/storage-sync.c \
 	agent/storage-watch.c agent/storage-watch.h agent/storage.c agent/storage.h \
 	agent/stream.c agent/stream.h \

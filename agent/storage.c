@@ -493,6 +493,19 @@ gboolean storage_table_update(const StorageTable *table, const Grpc__Storage *st
   return FALSE;
 }
 
+const Grpc__Storage *storage_table_find(const StorageTable *table, const char *path) {
+  g_autofree char *normal = g_canonicalize_filename(path, "/");
+  g_autofree char *key = storage_key(normal, NULL);
+  while (key && strcmp(key, ".") != 0) {
+    const Entry *entry = g_hash_table_lookup(table->entries, key);
+    if (entry && entry->state == ENTRY_MOUNTED) return entry->storage;
+    char *parent = g_path_get_dirname(key);
+    g_free(key);
+    key = parent;
+  }
+  return NULL;
+}
+
 void storage_table_keep(StorageTable *table, const GPtrArray *keys) {
   for (guint i = 0; i < keys->len; i++) {
     Entry *entry = g_hash_table_lookup(table->entries, g_ptr_array_index(keys, i));

@@ -56,6 +56,9 @@ void storage_table_release_all(StorageTable *table, StorageDoneFunc func, gpoint
  * table changes. */
 gboolean storage_table_update(const StorageTable *table, const Grpc__Storage *storage, GError **error);
 
+/* The storage, as its first user asked for it, that path is in, by its name alone: no link is looked at. NULL: none. */
+const Grpc__Storage *storage_table_find(const StorageTable *table, const char *path);
+
 /* stat()s every mount point, so that the host's file server lets go of what was removed. It may have to wait for that.
  */
 void storage_table_touch(const StorageTable *table);

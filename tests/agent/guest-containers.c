@@ -175,6 +175,30 @@ static void test_devices(void **state) {
   harness_remove("devices");
 }
 
+/* As runtimes give each container the sandbox's: with the size and the options of CreateSandbox, one for all. */
+static void run_with_shm(const char *id, const char *script, const char *expected) {
+  g_autoptr(Grpc__Spec) spec = harness_spec(script);
+  harness_add_mount(spec, "/dev/shm", "bind", "/run/kata-containers/sandbox/shm");
+  Grpc__Mount *shm = spec->mounts[spec->n_mounts - 1];
+  shm->n_options = 1;
+  shm->options = malloc(sizeof *shm->options);
+  shm->options[0] = strdup("rbind");
+  harness_create_spec(id, spec);
+  harness_start_container(id);
+  g_autoptr(GString) out = harness_read_all(id, "", FALSE);
+  harness_wait(id, "");
+  harness_remove(id);
+  assert_string_equal(out->str, expected);
+}
+
+static void test_shared_memory(void **state) {
+  run_with_shm("one",
+               "grep ' /dev/shm ' /proc/mounts; "
+               "dd if=/dev/zero of=/dev/shm/full bs=65536 count=32 2>/dev/null; wc -c < /dev/shm/full",
+               "tmpfs /dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,inode64 0 0\n1048576\n");
+  run_with_shm("other", "wc -c < /dev/shm/full", "1048576\n");
+}
+
 static void test_terminal(void **state) {
   g_autoptr(Grpc__Spec) spec = harness_spec("read x; stty size; hostname; exit 3");
   spec->process->terminal = TRUE;
@@ -206,8 +230,8 @@ static void test_destroy(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_create_sandbox), cmocka_unit_test(test_run),     cmocka_unit_test(test_exec),
-      cmocka_unit_test(test_limits),         cmocka_unit_test(test_devices), cmocka_unit_test(test_terminal),
-      cmocka_unit_test(test_destroy),
+      cmocka_unit_test(test_limits),         cmocka_unit_test(test_devices), cmocka_unit_test(test_shared_memory),
+      cmocka_unit_test(test_terminal),       cmocka_unit_test(test_destroy),
   };
   g_autoptr(GError) error = NULL;
   if (argc != 2) return EXIT_FAILURE;

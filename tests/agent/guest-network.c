@@ -215,10 +215,13 @@ static void test_create_sandbox(void **state) {
 
 /* Containers see all of it, and a packet finds its way. */
 static void test_container(void **state) {
-  g_autofree char *out = run("cat /etc/resolv.conf; ip route; ip neigh show dev net0; ping -c 1 -W 20 10.0.2.2 2>&1");
+  g_autofree char *out =
+      run("cat /etc/resolv.conf; ip route; ip neigh show dev net0; ip addr show dev lo; ping -c 1 -W 20 10.0.2.2 2>&1");
   assert_in("nameserver 10.0.2.3\nsearch example.test\n", out);
   assert_in("default via 10.0.2.2 dev eth0", out);
   assert_in("10.9.0.1 lladdr 02:00:00:00:00:42", out);
+  assert_in("<LOOPBACK,UP,LOWER_UP>", out);
+  assert_in("inet 127.0.0.1/8", out);
   assert_in("1 packets received", out);
 }
 

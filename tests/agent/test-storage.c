@@ -317,6 +317,44 @@ static void test_bind(void **state) {
   must_not_create(storages, 1, TTRPC_INVALID_ARGUMENT, "is not absolute");
 }
 
+static void add_bound(Grpc__Spec *spec, const char *destination, const char *source, char **options, gsize n_options) {
+  harness_add_mount(spec, destination, "bind", source);
+  Grpc__Mount *entry = spec->mounts[spec->n_mounts - 1];
+  entry->n_options = n_options;
+  entry->options = malloc(n_options * sizeof *entry->options);
+  for (gsize i = 0; i < n_options; i++) entry->options[i] = strdup(options[i]);
+}
+
+/* What a storage may not do, containers may not do with it, unless their own mount says otherwise: a bind alone is none
+ * of another mode. */
+static void test_options_in_container(void **state) {
+  make_file(SHARED "/kept/file", "text");
+  Grpc__Storage storages[] = {
+      STORAGE(.driver = (char *)"ephemeral", .fstype = (char *)"tmpfs", .mount_point = (char *)ROOT "/sandbox/limited",
+              OPTIONS((char *)"noexec", (char *)"nosuid", (char *)"nodev", (char *)"noatime", (char *)"size=65536")),
+      STORAGE(.driver = (char *)"bind", .source = (char *)SHARED "/kept", .mount_point = (char *)ROOT "/own/kept",
+              OPTIONS((char *)"bind", (char *)"ro")),
+  };
+  char *plain[] = {(char *)"rbind"};
+  char *other[] = {(char *)"rbind", (char *)"exec", (char *)"rw"};
+  Creation creation;
+  creation_init(&creation, "modes",
+                "for at in /tmp /sys /etc; do grep \" $at \" /proc/mounts | (while read from to type options rest; do "
+                "last=$options; done; for word in ro rw noexec nosuid nodev; do case ,$last, in *,$word,*) echo -n "
+                "$word' ';; esac; done; echo $at); done; echo x 2>/dev/null >/etc/new || echo refused",
+                storages, G_N_ELEMENTS(storages));
+  add_bound(creation.spec, "/tmp", ROOT "/sandbox/limited", plain, G_N_ELEMENTS(plain));
+  add_bound(creation.spec, "/sys", ROOT "/sandbox/../sandbox/limited/", other, G_N_ELEMENTS(other));
+  add_bound(creation.spec, "/etc", ROOT "/own/kept", other, G_N_ELEMENTS(other));
+  harness_must("CreateContainer", &creation.request.base);
+  harness_start_container("modes");
+  g_autoptr(GString) out = harness_read_all("modes", "", FALSE);
+  harness_wait("modes", "");
+  harness_remove("modes");
+  harness_spec_free(creation.spec);
+  assert_string_equal(out->str, "rw noexec nosuid nodev /tmp\nrw nosuid nodev /sys\nro /etc\nrefused\n");
+}
+
 /* ---- paths that lead elsewhere ---- */
 
 static void test_hostile_paths(void **state) {
@@ -675,6 +713,7 @@ static int run(void) {
       cmocka_unit_test(test_lifetimes),
       cmocka_unit_test(test_references),
       cmocka_unit_test(test_bind),
+      cmocka_unit_test(test_options_in_container),
       cmocka_unit_test(test_hostile_paths),
       cmocka_unit_test(test_overlay),
       cmocka_unit_test(test_unknown_options),
