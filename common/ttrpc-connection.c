@@ -38,6 +38,7 @@ void ttrpc_connection_unref(TtrpcConnection *connection) {
 static void clear_output_locked(TtrpcConnection *connection) {
   g_queue_clear_full(&connection->output, (GDestroyNotify)ttrpc_output_free);
   connection->output_size = 0;
+  connection->sync_answer = NULL;
 }
 
 /* The peer is gone: its calls, their references included, are the caller's to drop once the lock is released. */
@@ -104,7 +105,9 @@ static void flush_locked(TtrpcConnection *connection) {
     }
     output->done += (gsize)written;
     connection->output_size -= (gsize)written;
-    if (output->done == output->size) ttrpc_output_free(g_queue_pop_head(&connection->output));
+    if (output->done < output->size) continue;
+    if (output == connection->sync_answer) connection->sync_answer = NULL;
+    ttrpc_output_free(g_queue_pop_head(&connection->output));
   }
 }
 
@@ -135,6 +138,7 @@ static void answer_sync(TtrpcConnection *connection, const guint8 *nonce) {
   answer->bytes = g_malloc(TTRPC_SYNC_SIZE);
   ttrpc_sync_encode(nonce, answer->bytes);
   g_mutex_lock(&connection->lock);
+  connection->sync_answer = answer;
   ttrpc_connection_send_locked(connection, answer);
   g_mutex_unlock(&connection->lock);
 }
@@ -237,13 +241,24 @@ static void watch_fd(TtrpcConnection *connection, gboolean watch) {
   }
 }
 
-/* The end of a socket ends the connection. That of a port means that the host's side is closed for now. */
+/* Nothing was asked since, and the peer waits for the answer. */
+static gboolean has_only_sync_answer(TtrpcConnection *connection) {
+  g_mutex_lock(&connection->lock);
+  gboolean has = connection->sync_answer && g_queue_get_length(&connection->output) == 1 &&
+                 g_queue_peek_head(&connection->output) == connection->sync_answer;
+  g_mutex_unlock(&connection->lock);
+  return has;
+}
+
+/* The end of a socket ends the connection. That of a port means that the host's side is closed for now, or that the
+ * kernel does not know yet that it is open: the host's first bytes may come before that does, and nothing can be
+ * written meanwhile. Should the peer be gone indeed, the next one looks past an answer that is not his. */
 static void handle_end(TtrpcConnection *connection) {
   if (connection->kind == TTRPC_STREAM_SOCKET) {
     ttrpc_connection_close(connection);
     return;
   }
-  forget_peer(connection);
+  if (!has_only_sync_answer(connection)) forget_peer(connection);
   ttrpc_parser_reset(&connection->parser);
   watch_fd(connection, FALSE);
   g_source_set_ready_time(connection->source, g_get_monotonic_time() + HANGUP_RECHECK_US);

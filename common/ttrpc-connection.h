@@ -50,8 +50,9 @@ typedef struct {
   gboolean is_broken; /* writing failed: to be closed by the context's thread */
   GQueue output;      /* of TtrpcOutput */
   gsize output_size;
-  GHashTable *calls;  /* stream id -> TtrpcCall, those whose peer still waits */
-  guint n_unanswered; /* calls in the hands of handlers, the peer waiting or not */
+  const TtrpcOutput *sync_answer; /* in output; NULL: is none there */
+  GHashTable *calls;              /* stream id -> TtrpcCall, those whose peer still waits */
+  guint n_unanswered;             /* calls in the hands of handlers, the peer waiting or not */
 } TtrpcConnection;
 
 struct TtrpcServer {

@@ -276,6 +276,29 @@ static void test_hangup(void **state) {
   assert_int_equal(fixture_count_connections(fixture), 1);
 }
 
+/* A guest's kernel may learn that the host's side is open only after its first bytes have come: until then nothing can
+ * be written, and reads say that it is closed. */
+static void test_bytes_before_open(void **state) {
+  g_autoptr(Fixture) fixture = fixture_new();
+  int pair[2];
+  gsize n_full = 0;
+  assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+  while (send(pair[1], "full", 4, MSG_DONTWAIT) == 4) n_full++;
+  autofd int port = pair[0];
+  guint8 sync[TTRPC_SYNC_SIZE], answer[TTRPC_SYNC_SIZE];
+  ttrpc_sync_encode(dead_nonce, sync);
+  raw_write(port, sync, sizeof(sync));
+  for (int i = 0; i < 3; i++) assert_int_equal(send(port, "", 0, 0), 0);
+  fixture_add_stream(fixture, pair[1], TTRPC_STREAM_PORT);
+  /* All three have been read when there is room for more again. */
+  g_usleep(300 * G_TIME_SPAN_MILLISECOND);
+  for (gsize i = 0; i < n_full; i++) assert_int_equal(recv(port, answer, sizeof(answer), 0), 4);
+  const struct timeval patience = {.tv_sec = 20};
+  assert_int_equal(setsockopt(port, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+  assert_int_equal(recv(port, answer, sizeof(answer), 0), sizeof(answer));
+  assert_memory_equal(answer, sync, sizeof(sync));
+}
+
 static gint64 cpu_time_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -461,6 +484,7 @@ int main(void) {
       cmocka_unit_test(test_long_answers_cut),
       cmocka_unit_test(test_late_answers_go_nowhere),
       cmocka_unit_test(test_hangup),
+      cmocka_unit_test(test_bytes_before_open),
       cmocka_unit_test(test_hangup_costs_nothing),
       cmocka_unit_test(test_sync_fails),
       cmocka_unit_test(test_sync_again),
