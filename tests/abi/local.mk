@@ -26,3 +26,6 @@ TESTS += tests/abi/settings-page.sh
 tests_abi_print_settings_SOURCES = tests/abi/print-settings.c
 tests_abi_print_settings_CPPFLAGS = $(lib_libcore_la_CPPFLAGS)
 tests_abi_print_settings_LDADD = lib/libcore.la $(GLIB_LIBS)
+
+dist_check_SCRIPTS += tests/abi/values.py
+TESTS += tests/abi/values.py
