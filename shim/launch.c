@@ -336,7 +336,7 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
   shm.source = "shm";
   shm.fstype = "tmpfs";
   shm.options = shm_options;
-  shm.n_options = G_N_ELEMENTS(shm_options);
+  shm.n_options = G_N_ELEMENTS(shm_options) - sandbox->shm_is_free;
   shm.mount_point = GUEST_SHM_DIR;
   Grpc__Storage *storages[] = {&shm, &share};
   Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;

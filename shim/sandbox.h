@@ -56,6 +56,7 @@ typedef struct {
   gint watches_copies;         /* atomic */
   struct Restoring *restoring; /* while it starts from a checkpoint (checkpoint.h) */
   guint64 shm_bytes;           /* of /dev/shm; 0: as many as Docker gives */
+  gboolean shm_is_free;        /* half of the guest's memory instead, which is a tmpfs' own limit */
 
   GMutex lock; /* guards what follows; never held over a call to the guest or to libvirt */
   GCond changed;

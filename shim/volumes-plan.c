@@ -159,13 +159,17 @@ static gboolean has_own_ipc(const OciSpec *spec) {
 }
 
 /* The sandbox's, which the first container's is, but for a container with an ipc namespace of its own. */
-static void make_shm(const Volumes *volumes, Volume *volume, int tree) {
+static void make_shm(const Volumes *volumes, Volume *volume, const GuestShare *share, int tree) {
   volume->kind = VOLUME_SHM;
-  gboolean has_limit = is_tmpfs(tree, &volume->bytes);
+  /* The host's own is as large as suits the host's memory: the guest's then as suits the guest's. */
+  gboolean is_hosts = strcmp(share->host_path, "/dev/shm") == 0;
+  gboolean has_limit = !is_hosts && is_tmpfs(tree, &volume->bytes);
   if (has_own_ipc(volumes->spec)) return;
   volume->kind = VOLUME_GUEST;
   volume->guest_path = g_strdup(GUEST_SHM_DIR);
-  if (has_limit && sandbox_get_status(volumes->sandbox) == SANDBOX_CREATED) volumes->sandbox->shm_bytes = volume->bytes;
+  if (sandbox_get_status(volumes->sandbox) != SANDBOX_CREATED) return;
+  if (has_limit) volumes->sandbox->shm_bytes = volume->bytes;
+  volumes->sandbox->shm_is_free = is_hosts;
 }
 
 /* emptyDir in memory: the guest's own, in which the host has no part. A directory within one (subPath) is elsewhere on
@@ -216,7 +220,7 @@ static gboolean choose_bind(const Volumes *volumes, Volume *volume, guint number
     volume->kind = VOLUME_DEVICE;
     volume->read_only = volume->read_only || !volumes_may_write(volumes->spec, status->st_rdev);
   } else if (mount != NULL && strcmp(mount->destination, "/dev/shm") == 0 && S_ISDIR(status->st_mode)) {
-    make_shm(volumes, volume, tree);
+    make_shm(volumes, volume, share, tree);
   } else if (S_ISCHR(status->st_mode) && !shares && g_str_has_prefix(share->host_path, "/dev/")) {
     volume->kind = VOLUME_GUEST; /* it has the same numbers there */
     volume->guest_path = g_strdup(share->host_path);

@@ -36,7 +36,7 @@ class CriTest(unittest.TestCase):
         cls.make_volumes()
         cls.one = cls.daemon.run_pod("one", sysctls={"net.core.somaxconn": "333", "kernel.shm_rmid_forced": "1"},
                                      ports=[{1: 0, 2: 80, 3: 8071}])
-        cls.two = cls.daemon.run_pod("two", security={1: {2: cri.POD}, 6: True}, resources={4: 64 * MIB})
+        cls.two = cls.daemon.run_pod("two", security={1: {2: cri.POD, 3: cri.NODE}, 6: True}, resources={4: 64 * MIB})
         cls.box = cls.daemon.run(cls.one, "box", *SLEEPER, resources={4: 96 * MIB})
 
     @classmethod
@@ -195,6 +195,11 @@ class CriTest(unittest.TestCase):
         self.sh(self.box, "echo shared >/dev/shm/file")
         self.assertEqual(self.sh(second, "cat /dev/shm/file; df -k /dev/shm | awk 'END { print $2 }'"), "shared\n65536\n")
         self.assertNotIn("1000000", self.sh(second, "ps"))
+        # hostIPC: the guest's, with half of its memory.
+        half = self.sh(self.new(self.two, "host-ipc"), "awk '/MemTotal/ { print int($2 / 2) }' /proc/meminfo; "
+                       "df -k /dev/shm | awk 'END { print $2 }'; ls /dev/shm").split()
+        self.assertAlmostEqual(int(half[1]), int(half[0]), delta=1024)
+        self.assertEqual(len(half), 2)
         shown, beside = self.new(self.two, "shown", "/bin/sleep", "123456"), self.new(self.two, "beside")
         self.assertIn("123456", self.sh(beside, "ps"))
         self.assertIn("1000000", self.sh(beside, "cat /proc/1/cmdline"))
