@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -221,6 +222,18 @@ class ContainerdKataTest(unittest.TestCase):
         self.assertEqual(task("Shutdown", {1: "w"})[0], "OK")  # there is a container, so nothing happens
         self.assertEqual(task("CloseIO", {1: "w", 3: 1})[0], "OK")
         self.assertEqual(task("ResizePty", {1: "w", 3: 80, 4: 25})[0], "OK")
+        # Two with one id: no second one in a namespace, another one in another.
+        again = self.shim("-id", "w", "start", input=b"", cwd=self.daemon.bundle("w"))
+        self.assertEqual((again.returncode, again.stdout), (1, b""))
+        self.assertIn(b"sandbox 'w' already exists", again.stderr)
+        other = self.daemon.namespace + "-other"
+        started = self.shim("-namespace", other, "-id", "w", "start", input=b"", cwd=self.world.bundle("true"))
+        self.assertEqual(started.returncode, 0, started.stderr)
+        second = ttrpc.Client(started.stdout.decode().strip())
+        self.assertEqual(second.call("containerd.task.v2.Task", "State", {1: "w"})[0], "NOT_FOUND")
+        self.assertEqual(second.call("containerd.task.v2.Task", "Shutdown", {1: "w"})[0], "OK")
+        second.close()
+        self.addCleanup(shutil.rmtree, f"/run/kata/{other}", ignore_errors=True)
         sandbox = "containerd.runtime.sandbox.v1.Sandbox"
         self.assertEqual(client.call(sandbox, "PingSandbox", {1: "w"})[0], "OK")
         self.assertEqual(client.call(sandbox, "PingSandbox", {1: "other"})[0], "NOT_FOUND")
