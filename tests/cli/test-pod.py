@@ -125,15 +125,16 @@ class Kubernetes(PodTest):
             self.ok("delete", name)
 
     def test_made_while_the_others_go(self):
-        """A sandbox is not empty while one is being made: neither delete nor the owner ends it then."""
-        self.run_container("pause", annotations={f"{CRI}.container-type": "sandbox", f"{CRI}.sandbox-id": "pause"})
+        """A sandbox is not empty while one is being made: neither delete nor the owner ends it then. In CRI-O's words."""
+        self.run_container("pause", annotations={f"{CRIO}.ContainerType": "sandbox", f"{CRIO}.SandboxID": "pause"})
         begun, finish = self.world.path("begun"), self.world.path("finish")
         script = f": > {begun}; while ! test -e {finish}; do /bin/sleep 0.1; done"
         late = threading.Thread(target=self.run_container, args=("late",), kwargs={
-            "annotations": {f"{CRI}.container-type": "container", f"{CRI}.sandbox-id": "pause"},
+            "annotations": {f"{CRIO}.ContainerType": "container", f"{CRIO}.SandboxID": "pause"},
             "hooks": {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}})
         late.start()
         kata_cli.wait_for(lambda: os.path.exists(begun), "the hook to begin")
+        self.assertEqual(self.count_machines(), 1)
         self.ok("delete", "--force", "pause")
         time.sleep(6)  # an owner without a maker gives an empty sandbox 5 s
         with open(finish, "w", encoding="utf-8"):

@@ -68,6 +68,23 @@ class Networks(unittest.TestCase):
         podman.ok("rm", "-ft", "0", "web")
         self.world.assert_nothing_left()
 
+    def test_networks_of_ones_own(self):
+        """Two kinds of IP, one more network while it runs, and macvlan."""
+        podman = self.podman
+        podman.ok("network", "create", "--ipv6", "--subnet", "10.56.0.0/24", "--subnet", "fd56::/64", "six")
+        podman.ok("network", "create", "--subnet", "10.57.0.0/24", "later")
+        podman.ok("run", "-d", "--name", "web", "--network", "six", IMAGE, "sleep", "1000")
+        self.inside("web", "ping -6 -c 1 -w 60 fd56::1")
+        podman.ok("network", "connect", "later", "web")
+        self.inside("web", "i=0; until ping -c 1 -w 1 10.57.0.1; do i=$((i+1)); [ $i -lt 60 ] || exit 1; done")
+        podman.ok("rm", "-ft", "0", "web")
+        for line in ("link add low type veth peer name far", "link set low up", "addr add 10.58.0.1/24 dev far", "link set far up"):
+            subprocess.run(["ip", "-n", self.network, *line.split()], check=True)
+        podman.ok("network", "create", "-d", "macvlan", "-o", "parent=low", "--subnet", "10.58.0.0/24", "wire")
+        self.assertRegex(podman.ok("run", "--rm", "--network", "wire", IMAGE, "sh", "-c", "ping -c 1 -w 60 10.58.0.1; ip route"),
+                         "(?s)1 packets received.*default via 10.58.0.1 dev eth0")
+        self.world.assert_nothing_left()
+
     def test_host_network_is_refused(self):
         result = self.podman.run("run", "--rm", "--network", "host", IMAGE, "true")
         self.assertEqual(result.returncode, 126)
