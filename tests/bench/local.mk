@@ -11,7 +11,8 @@ tests_bench_measure_agent_SOURCES = tests/bench/measure-agent.c $(AGENT_HARNESS)
 tests_bench_measure_agent_LDADD = $(TEST_LIBS)
 tests_bench_measure_agent_DEPENDENCIES = agent/kata-agent common/libcommon.la
 endif
-EXTRA_DIST += tests/bench/bench.py tests/bench/bench-containerd.py tests/bench/bench-podman.py tests/bench/bench-pods.py
+EXTRA_DIST += tests/bench/bench.py tests/bench/hand_guest.py tests/bench/starts.py \
+	tests/bench/bench-containerd.py tests/bench/bench-podman.py tests/bench/bench-pods.py
 
 .PHONY: bench
 bench: all tests/bench/measure-run tests/bench/measure-client tests/bench/measure-agent
