@@ -16,9 +16,17 @@ static const Grpc__LinuxNamespace *find_entry(const OciSpec *spec) {
   return NULL;
 }
 
-static gboolean enter_new(GError **error) {
-  if (unshare(CLONE_NEWNET) == 0) return loopback_set_up(error);
-  error_set_errno(error, errno, "cannot make a network namespace");
+static void go_back(int before) {
+  if (setns(before, CLONE_NEWNET) < 0) g_warning("cannot go back to our own network namespace: %s", g_strerror(errno));
+}
+
+static gboolean enter_new(int before, GError **error) {
+  if (unshare(CLONE_NEWNET) < 0) {
+    error_set_errno(error, errno, "cannot make a network namespace");
+    return FALSE;
+  }
+  if (loopback_set_up(error)) return TRUE;
+  go_back(before);
   return FALSE;
 }
 
@@ -38,10 +46,7 @@ gboolean netns_enter(const OciSpec *spec, int *ret_before, GError **error) {
     error_set_errno(error, errno, "cannot open our own network namespace");
     return FALSE;
   }
-  if (!(*entry->path != '\0' ? enter_path(entry->path, error) : enter_new(error))) {
-    netns_leave(&before);
-    return FALSE;
-  }
+  if (!(*entry->path != '\0' ? enter_path(entry->path, error) : enter_new(before, error))) return FALSE;
   *ret_before = fd_steal(&before);
   return TRUE;
 }
@@ -54,7 +59,6 @@ void netns_enter_of(pid_t pid, int *ret_before) {
 }
 
 void netns_leave(int *before) {
-  if (*before >= 0 && setns(*before, CLONE_NEWNET) < 0)
-    g_warning("cannot go back to our own network namespace: %s", g_strerror(errno));
+  if (*before >= 0) go_back(*before);
   fd_clear(before);
 }
