@@ -32,15 +32,26 @@ class Killed(kata_cli.CliTest):
                           or self.world.state("c1")["status"] == "stopped", "the end to be noticed", 5)
         self.ok("delete", "--force", "c1")
 
-    def test_hypervisor_under_run(self):
+    def seconds_until_told(self):
+        """From the end of a guest to that of the katactl that waits for its container."""
         process = self.world.start("run", "--bundle", self.world.bundle("sh", "-c", "echo up; sleep 1000"), "c1",
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.assertEqual(process.stdout.readline(), b"up\n")
+        begin = time.monotonic()
         self.kill("qemu-system")
         self.assertNotEqual(process.wait(20), 0)
+        took = time.monotonic() - begin
         process.stdout.close()
         process.stderr.close()
         self.ok("delete", "--force", "c1")
+        return took
+
+    def test_hypervisor_under_run(self):
+        """Noticed within a second; on a machine that is busy at that moment, the next time or the one after."""
+        took = []
+        while len(took) < 3 and min(took, default=1) >= 1:
+            took.append(self.seconds_until_told())
+        self.assertLess(min(took), 1, took)
 
     def test_owner(self):
         """A new one takes over; the container never notices."""
@@ -87,14 +98,29 @@ class Killed(kata_cli.CliTest):
             self.assertEqual(process.returncode, 130, errors)
             self.world.assert_nothing_left()
 
-    def test_others_are_untouched(self):
-        self.start_sleeper()
+    def kill_another(self, *names):
+        """A second sandbox, of which these are killed one after the other; None: what stands for its container here."""
+        spared = {pid for pid, _ in self.world.processes()}
         self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000"), "c2")
-        victim = self.world.state("c2")["pid"]
-        os.kill(victim, signal.SIGKILL)
+        for name in names:
+            pids = [pid for pid in find(self.world, name) if pid not in spared] if name else [self.world.state("c2")["pid"]]
+            self.assertTrue(pids, name)
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            self.assertEqual(self.ok("exec", "c1", "echo", "fine"), "fine\n")
+            self.ok("state", "c2")  # by a new owner, if the old one was killed
         self.world.wait_status("c2", "stopped")
         self.ok("delete", "--force", "c2")
-        self.assertEqual(self.ok("exec", "c1", "echo", "fine"), "fine\n")
+
+    def test_others_are_untouched(self):
+        """By whatever is killed of another sandbox: none of their processes ends, and they work."""
+        self.start_sleeper()
+        mine = {pid for pid, _ in self.world.processes()}
+        self.kill_another("containerd-shim-kata-v2", "virtiofsd")
+        self.kill_another("qemu-system")
+        self.kill_another(None)
+        kata_cli.wait_for(lambda: {pid for pid, _ in self.world.processes()} == mine, "the others' processes to go", 15)
+        self.assertEqual(self.ok("exec", "c1", "cat", "/proc/1/comm"), "sleep\n")
         self.ok("delete", "--force", "c1")
 
 
@@ -118,6 +144,20 @@ class Missing(kata_cli.CliTest):
 
     def test_file_server(self):
         self.refuse("/nonexistent/virtiofsd", ("hypervisor.qemu", "virtio_fs_daemon", '"/nonexistent/virtiofsd"'))
+
+    def test_not_permitted(self):
+        """QEMU's user cannot read what root can; a program that is no program."""
+        hidden = self.world.path("hidden")
+        os.mkdir(hidden, 0o700)
+        for path in (kata_cli.KERNEL, kata_cli.INITRD, "/bin/true"):
+            shutil.copy(path, hidden)
+        kernel, initrd = (os.path.join(hidden, os.path.basename(path)) for path in (kata_cli.KERNEL, kata_cli.INITRD))
+        os.chmod(f"{hidden}/true", 0o644)
+        self.refuse(f"'{kernel}': Permission denied", kernel=kernel)
+        self.refuse("Permission denied", ("hypervisor.qemu", "initrd", f'"{initrd}"'))
+        for setting in ("path", "virtio_fs_daemon"):
+            self.refuse(f"'{hidden}/true' (setting hypervisor.qemu.{setting}): Permission denied",
+                        ("hypervisor.qemu", setting, f'"{hidden}/true"'))
 
     def test_owner(self):
         self.world.env["KATA_OWNER"] = "/nonexistent/owner"
