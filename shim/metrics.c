@@ -194,37 +194,56 @@ static void add_block1(const Grpc__BlkioStats *io, const char *const words[2], s
   *ret = list;
 }
 
-static Google__Protobuf__Any *build1(const Grpc__StatsContainerResponse *stats) {
-  static const char *const bytes[] = {"rbytes", "wbytes"}, *const operations[] = {"rios", "wios"};
-  const Grpc__CgroupStats *cgroup = stats->cgroup_stats;
-  Io__Containerd__Cgroups__V1__Metrics metrics = IO__CONTAINERD__CGROUPS__V1__METRICS__INIT;
-  Io__Containerd__Cgroups__V1__PidsStat pids = IO__CONTAINERD__CGROUPS__V1__PIDS_STAT__INIT;
-  Io__Containerd__Cgroups__V1__BlkIOStat blkio = IO__CONTAINERD__CGROUPS__V1__BLK_IOSTAT__INIT;
+/* What a message of version 1 points at until it is packed. */
+typedef struct {
+  Io__Containerd__Cgroups__V1__Metrics metrics;
+  Io__Containerd__Cgroups__V1__PidsStat pids;
+  Io__Containerd__Cgroups__V1__BlkIOStat blkio;
   Memory1 memory;
   Cpu1 cpu;
-  if (cgroup != NULL && cgroup->pids_stats != NULL) {
-    pids.current = cgroup->pids_stats->current;
-    pids.limit = cgroup->pids_stats->limit;
-    metrics.pids = &pids;
+} Metrics1;
+
+static void fill_blkio1(Io__Containerd__Cgroups__V1__BlkIOStat *to, const Grpc__BlkioStats *io) {
+  static const char *const bytes[] = {"rbytes", "wbytes"}, *const operations[] = {"rios", "wios"};
+  add_block1(io, bytes, &to->n_io_service_bytes_recursive, &to->io_service_bytes_recursive);
+  add_block1(io, operations, &to->n_io_serviced_recursive, &to->io_serviced_recursive);
+}
+
+static void fill_cgroup1(Metrics1 *to, const Grpc__CgroupStats *cgroup) {
+  if (cgroup->pids_stats != NULL) {
+    to->pids.current = cgroup->pids_stats->current;
+    to->pids.limit = cgroup->pids_stats->limit;
+    to->metrics.pids = &to->pids;
   }
-  if (cgroup != NULL && cgroup->cpu_stats != NULL) fill_cpu1(&cpu, cgroup->cpu_stats), metrics.cpu = &cpu.stat;
-  if (cgroup != NULL && cgroup->memory_stats != NULL)
-    fill_memory1(&memory, cgroup->memory_stats), metrics.memory = &memory.stat;
-  if (cgroup != NULL && cgroup->blkio_stats != NULL) {
-    add_block1(cgroup->blkio_stats, bytes, &blkio.n_io_service_bytes_recursive, &blkio.io_service_bytes_recursive);
-    add_block1(cgroup->blkio_stats, operations, &blkio.n_io_serviced_recursive, &blkio.io_serviced_recursive);
-    metrics.blkio = &blkio;
+  if (cgroup->cpu_stats != NULL) {
+    fill_cpu1(&to->cpu, cgroup->cpu_stats);
+    to->metrics.cpu = &to->cpu.stat;
   }
-  gpointer *huge_pages =
-      build_huge_pages(cgroup, &io__containerd__cgroups__v1__hugetlb_stat__descriptor, "usage", &metrics.n_hugetlb);
-  metrics.hugetlb = (Io__Containerd__Cgroups__V1__HugetlbStat **)huge_pages;
+  if (cgroup->memory_stats != NULL) {
+    fill_memory1(&to->memory, cgroup->memory_stats);
+    to->metrics.memory = &to->memory.stat;
+  }
+  if (cgroup->blkio_stats != NULL) {
+    fill_blkio1(&to->blkio, cgroup->blkio_stats);
+    to->metrics.blkio = &to->blkio;
+  }
+}
+
+static Google__Protobuf__Any *build1(const Grpc__StatsContainerResponse *stats) {
+  Metrics1 all = {.metrics = IO__CONTAINERD__CGROUPS__V1__METRICS__INIT,
+                  .pids = IO__CONTAINERD__CGROUPS__V1__PIDS_STAT__INIT,
+                  .blkio = IO__CONTAINERD__CGROUPS__V1__BLK_IOSTAT__INIT};
+  if (stats->cgroup_stats != NULL) fill_cgroup1(&all, stats->cgroup_stats);
+  gpointer *huge_pages = build_huge_pages(stats->cgroup_stats, &io__containerd__cgroups__v1__hugetlb_stat__descriptor,
+                                          "usage", &all.metrics.n_hugetlb);
+  all.metrics.hugetlb = (Io__Containerd__Cgroups__V1__HugetlbStat **)huge_pages;
   gpointer *networks = build_networks(stats, &io__containerd__cgroups__v1__network_stat__descriptor);
-  metrics.network = (Io__Containerd__Cgroups__V1__NetworkStat **)networks;
-  metrics.n_network = stats->n_network_stats;
-  Google__Protobuf__Any *any = pack(&metrics.base);
-  free_list((gpointer *)blkio.io_service_bytes_recursive, blkio.n_io_service_bytes_recursive);
-  free_list((gpointer *)blkio.io_serviced_recursive, blkio.n_io_serviced_recursive);
-  free_list(huge_pages, metrics.n_hugetlb);
+  all.metrics.network = (Io__Containerd__Cgroups__V1__NetworkStat **)networks;
+  all.metrics.n_network = stats->n_network_stats;
+  Google__Protobuf__Any *any = pack(&all.metrics.base);
+  free_list((gpointer *)all.blkio.io_service_bytes_recursive, all.blkio.n_io_service_bytes_recursive);
+  free_list((gpointer *)all.blkio.io_serviced_recursive, all.blkio.n_io_serviced_recursive);
+  free_list(huge_pages, all.metrics.n_hugetlb);
   free_list(networks, stats->n_network_stats);
   return any;
 }
@@ -285,33 +304,48 @@ static GPtrArray *build_disks2(const Grpc__CgroupStats *cgroup) {
   return disks;
 }
 
-static Google__Protobuf__Any *build2(const Grpc__StatsContainerResponse *stats) {
-  const Grpc__CgroupStats *cgroup = stats->cgroup_stats;
-  Io__Containerd__Cgroups__V2__Metrics metrics = IO__CONTAINERD__CGROUPS__V2__METRICS__INIT;
-  Io__Containerd__Cgroups__V2__PidsStat pids = IO__CONTAINERD__CGROUPS__V2__PIDS_STAT__INIT;
-  Io__Containerd__Cgroups__V2__IOStat io = IO__CONTAINERD__CGROUPS__V2__IOSTAT__INIT;
+/* What a message of version 2 points at until it is packed. */
+typedef struct {
+  Io__Containerd__Cgroups__V2__Metrics metrics;
+  Io__Containerd__Cgroups__V2__PidsStat pids;
+  Io__Containerd__Cgroups__V2__IOStat io;
   Io__Containerd__Cgroups__V2__MemoryStat memory;
   Io__Containerd__Cgroups__V2__CPUStat cpu;
-  if (cgroup != NULL && cgroup->pids_stats != NULL) {
-    pids.current = cgroup->pids_stats->current;
-    pids.limit = cgroup->pids_stats->limit;
-    metrics.pids = &pids;
+} Metrics2;
+
+static void fill_cgroup2(Metrics2 *to, const Grpc__CgroupStats *cgroup) {
+  if (cgroup->pids_stats != NULL) {
+    to->pids.current = cgroup->pids_stats->current;
+    to->pids.limit = cgroup->pids_stats->limit;
+    to->metrics.pids = &to->pids;
   }
-  if (cgroup != NULL && cgroup->cpu_stats != NULL) fill_cpu2(&cpu, cgroup->cpu_stats), metrics.cpu = &cpu;
-  if (cgroup != NULL && cgroup->memory_stats != NULL)
-    fill_memory2(&memory, cgroup->memory_stats), metrics.memory = &memory;
-  g_autoptr(GPtrArray) disks = build_disks2(cgroup);
-  io.usage = (Io__Containerd__Cgroups__V2__IOEntry **)disks->pdata;
-  io.n_usage = disks->len;
-  metrics.io = &io;
-  gpointer *huge_pages =
-      build_huge_pages(cgroup, &io__containerd__cgroups__v2__huge_tlb_stat__descriptor, "current", &metrics.n_hugetlb);
-  metrics.hugetlb = (Io__Containerd__Cgroups__V2__HugeTlbStat **)huge_pages;
+  if (cgroup->cpu_stats != NULL) {
+    fill_cpu2(&to->cpu, cgroup->cpu_stats);
+    to->metrics.cpu = &to->cpu;
+  }
+  if (cgroup->memory_stats != NULL) {
+    fill_memory2(&to->memory, cgroup->memory_stats);
+    to->metrics.memory = &to->memory;
+  }
+}
+
+static Google__Protobuf__Any *build2(const Grpc__StatsContainerResponse *stats) {
+  Metrics2 all = {.metrics = IO__CONTAINERD__CGROUPS__V2__METRICS__INIT,
+                  .pids = IO__CONTAINERD__CGROUPS__V2__PIDS_STAT__INIT,
+                  .io = IO__CONTAINERD__CGROUPS__V2__IOSTAT__INIT};
+  if (stats->cgroup_stats != NULL) fill_cgroup2(&all, stats->cgroup_stats);
+  g_autoptr(GPtrArray) disks = build_disks2(stats->cgroup_stats);
+  all.io.usage = (Io__Containerd__Cgroups__V2__IOEntry **)disks->pdata;
+  all.io.n_usage = disks->len;
+  all.metrics.io = &all.io;
+  gpointer *huge_pages = build_huge_pages(stats->cgroup_stats, &io__containerd__cgroups__v2__huge_tlb_stat__descriptor,
+                                          "current", &all.metrics.n_hugetlb);
+  all.metrics.hugetlb = (Io__Containerd__Cgroups__V2__HugeTlbStat **)huge_pages;
   gpointer *networks = build_networks(stats, &io__containerd__cgroups__v2__network_stat__descriptor);
-  metrics.network = (Io__Containerd__Cgroups__V2__NetworkStat **)networks;
-  metrics.n_network = stats->n_network_stats;
-  Google__Protobuf__Any *any = pack(&metrics.base);
-  free_list(huge_pages, metrics.n_hugetlb);
+  all.metrics.network = (Io__Containerd__Cgroups__V2__NetworkStat **)networks;
+  all.metrics.n_network = stats->n_network_stats;
+  Google__Protobuf__Any *any = pack(&all.metrics.base);
+  free_list(huge_pages, all.metrics.n_hugetlb);
   free_list(networks, stats->n_network_stats);
   return any;
 }
