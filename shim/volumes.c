@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/volumes.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,27 +58,67 @@ gboolean volumes_root_is_tree(const Volumes *volumes) {
   return ((const Volume *)volumes->volumes->pdata[0])->kind == VOLUME_TREE;
 }
 
-/* ---- disks ---- */
+/* ---- what is plugged in ---- */
+
+typedef struct {
+  int fd;       /* of the device or the image, or -1: */
+  dev_t device; /* the device's numbers */
+  const char *shown;
+  gboolean read_only;
+  const char *direct; /* the direct-assigned volume that it is, or NULL */
+} Source;
+
+/* Whether number i of linux.devices is to be plugged in. */
+static gboolean find_listed(const Volumes *volumes, size_t i, Source *ret) {
+  const Grpc__LinuxDevice *device = volumes->spec->linux->devices[i];
+  dev_t number = makedev((guint)device->major, (guint)device->minor);
+  *ret = (Source){
+      .fd = -1, .device = number, .shown = device->path, .read_only = !volumes_may_write(volumes->spec, number)};
+  return strcmp(device->type, "b") == 0;
+}
+
+/* Whether a volume is. */
+static gboolean find_source(const Volumes *volumes, guint number, Source *ret) {
+  const Volume *volume = volumes->volumes->pdata[number];
+  const GuestShare *share = volumes->shares->pdata[number];
+  *ret = (Source){
+      .fd = g_array_index(volumes->trees, int, number), .shown = share->host_path, .read_only = volume->read_only};
+  switch (volume->kind) {
+    case VOLUME_DISK:
+      ret->device = volume->device;
+      if (volume->device != 0) ret->fd = -1;
+      return TRUE;
+    case VOLUME_DEVICE:
+      return volumes_find_mount(volumes, number) != NULL && volumes->spec->linux != NULL;
+    case VOLUME_DIRECT:
+      ret->fd = volume->device_fd;
+      ret->shown = volume->direct->device;
+      ret->direct = share->host_path;
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
 
 /* One that another container of the pod has is plugged in already. */
-static gboolean plug_or_use(Sandbox *sandbox, int fd, dev_t device, const char *shown, gboolean read_only,
-                            const char *volume, guint *ret_port, GError **error) {
-  if (volume != NULL && disks_use_volume(sandbox->disks, volume, ret_port)) return TRUE;
-  if (!disks_plug(sandbox->disks, sandbox->vm, fd, device, shown, read_only, ret_port, error)) return FALSE;
-  if (volume != NULL) disks_set_volume(sandbox->disks, *ret_port, volume);
+static gboolean plug_or_use(Sandbox *sandbox, const Source *source, guint *ret_port, GError **error) {
+  if (source->direct != NULL && disks_use_volume(sandbox->disks, source->direct, ret_port)) return TRUE;
+  if (!disks_plug(sandbox->disks, sandbox->vm, source->fd, source->device, source->shown, source->read_only, ret_port,
+                  error))
+    return FALSE;
+  if (source->direct != NULL) disks_set_volume(sandbox->disks, *ret_port, source->direct);
   return TRUE;
 }
 
-/* NULL with an error, else where the guest finds it. volume: the direct-assigned one that it is, or NULL. */
-static char *plug_volume(Volumes *volumes, int fd, dev_t device, const char *shown, gboolean read_only,
-                         const char *volume, Kata__V1__DiskState **ret_disk, GError **error) {
+/* NULL with an error, else where the guest finds it. */
+static char *plug(Volumes *volumes, const Source *source, Kata__V1__DiskState **ret_disk, GError **error) {
   Sandbox *sandbox = volumes->sandbox;
   Kata__V1__DiskState *disk = NULL;
   guint port = 0;
   g_mutex_lock(&sandbox->resizing);
   if (sandbox->disks == NULL || sandbox->vm == NULL)
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot plug '%s' in: the guest has ended", shown);
-  else if (plug_or_use(sandbox, fd, device, shown, read_only, volume, &port, error))
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot plug '%s' in: the guest has ended", source->shown);
+  else if (plug_or_use(sandbox, source, &port, error))
     disk = disks_to_state(sandbox->disks, port);
   g_mutex_unlock(&sandbox->resizing);
   if (disk == NULL) return NULL;
@@ -86,10 +127,7 @@ static char *plug_volume(Volumes *volumes, int fd, dev_t device, const char *sho
   return vm_config_port_pci_path(port);
 }
 
-static char *plug(Volumes *volumes, int fd, dev_t device, const char *shown, gboolean read_only,
-                  Kata__V1__DiskState **ret_disk, GError **error) {
-  return plug_volume(volumes, fd, device, shown, read_only, NULL, ret_disk, error);
-}
+/* ---- disks ---- */
 
 static Grpc__Storage *add_storage(Volumes *volumes, const char *driver, const char *source, const char *fstype,
                                   const char *mount_point) {
@@ -118,9 +156,9 @@ static void add_overlay(Volumes *volumes, const char *lower, const char *mount_p
 static gboolean show_disk(Volumes *volumes, guint number, GError **error) {
   const Volume *volume = volumes->volumes->pdata[number];
   const GuestShare *share = volumes->shares->pdata[number];
-  int tree = volume->device != 0 ? -1 : g_array_index(volumes->trees, int, number);
+  Source source;
   Kata__V1__DiskState *disk = NULL;
-  g_autofree char *place = plug(volumes, tree, volume->device, share->host_path, volume->read_only, &disk, error);
+  g_autofree char *place = find_source(volumes, number, &source) ? plug(volumes, &source, &disk, error) : NULL;
   if (place == NULL) return FALSE;
   g_autofree char *mount_point = g_strconcat(GUEST_STORAGE_DIR, share->name, NULL);
   g_autofree char *lower = g_strconcat(mount_point, ",lower", NULL);
@@ -153,9 +191,9 @@ static gboolean show_direct(Volumes *volumes, guint number, GError **error) {
   const GuestShare *share = volumes->shares->pdata[number];
   const DirectVolume *direct = volume->direct;
   const char *path = share->host_path;
+  Source source;
   Kata__V1__DiskState *disk = NULL;
-  g_autofree char *place =
-      plug_volume(volumes, volume->device_fd, 0, direct->device, volume->read_only, path, &disk, error);
+  g_autofree char *place = find_source(volumes, number, &source) ? plug(volumes, &source, &disk, error) : NULL;
   if (place == NULL) {
     g_prefix_error(error, "direct-assigned volume '%s': ", path);
     return FALSE;
@@ -211,14 +249,17 @@ static void drop_mount(OciSpec *spec, Grpc__Mount *mount) {
  * runtime would leave its node in the container's root file system: there the guest's own node is mounted, and a device
  * nobody looks for makes the agent allow it. */
 static gboolean show_device(Volumes *volumes, guint number, GError **error) {
-  const Volume *volume = volumes->volumes->pdata[number];
   const GuestShare *share = volumes->shares->pdata[number];
   Grpc__Mount *mount = volumes_find_mount(volumes, number);
-  int tree = g_array_index(volumes->trees, int, number);
+  Source source;
   struct stat status;
   Kata__V1__DiskState *disk = NULL;
-  if (fstat(tree, &status) < 0 || mount == NULL || volumes->spec->linux == NULL) return TRUE;
-  g_autofree char *place = plug(volumes, tree, 0, share->host_path, volume->read_only, &disk, error);
+  if (!find_source(volumes, number, &source)) return TRUE;
+  if (fstat(source.fd, &status) < 0) {
+    error_set_errno(error, errno, "cannot look at '%s'", source.shown);
+    return FALSE;
+  }
+  g_autofree char *place = plug(volumes, &source, &disk, error);
   if (place == NULL) return FALSE;
   gboolean in_dev = g_str_has_prefix(mount->destination, "/dev/");
   g_autofree char *path = in_dev ? g_strdup(mount->destination) : g_strdup_printf("/dev/.kata-disk-%u", disk->port);
@@ -239,17 +280,15 @@ static gboolean show_device(Volumes *volumes, guint number, GError **error) {
 static gboolean plug_listed_devices(Volumes *volumes, GError **error) {
   Grpc__Linux *lin = volumes->spec->linux;
   for (size_t i = 0; lin != NULL && i < lin->n_devices; i++) {
-    const Grpc__LinuxDevice *device = lin->devices[i];
-    if (strcmp(device->type, "b") != 0) continue;
-    dev_t number = makedev((guint)device->major, (guint)device->minor);
+    Source source;
     Kata__V1__DiskState *disk = NULL;
-    g_autofree char *place =
-        plug(volumes, -1, number, device->path, !volumes_may_write(volumes->spec, number), &disk, error);
+    if (!find_listed(volumes, i, &source)) continue;
+    g_autofree char *place = plug(volumes, &source, &disk, error);
     if (place == NULL) {
       g_prefix_error(error, "config.json: linux.devices: ");
       return FALSE;
     }
-    add_device(volumes, place, device->path);
+    add_device(volumes, place, source.shown);
   }
   return TRUE;
 }
@@ -348,37 +387,20 @@ gboolean volumes_show(Volumes *volumes, Grpc__CreateContainerRequest *request, G
 
 /* ---- a restored guest ---- */
 
-typedef struct {
-  int fd;
-  dev_t device;
-  const char *shown;
-  const char *volume;
-} Candidate;
-
 /* In the order of volumes_show(). */
-static GArray *list_disks(Volumes *volumes) {
-  GArray *list = g_array_new(FALSE, FALSE, sizeof(Candidate));
+static GArray *list_sources(const Volumes *volumes) {
+  GArray *list = g_array_new(FALSE, FALSE, sizeof(Source));
   const Grpc__Linux *lin = volumes->spec->linux;
-  for (size_t i = 0; lin != NULL && i < lin->n_devices; i++) {
-    const Grpc__LinuxDevice *device = lin->devices[i];
-    Candidate candidate = {-1, makedev((guint)device->major, (guint)device->minor), device->path, NULL};
-    if (strcmp(device->type, "b") == 0) g_array_append_val(list, candidate);
-  }
-  for (guint i = 0; i < volumes->volumes->len; i++) {
-    const Volume *volume = volumes->volumes->pdata[i];
-    const GuestShare *share = volumes->shares->pdata[i];
-    int tree = volume->device != 0 ? -1 : g_array_index(volumes->trees, int, i);
-    Candidate candidate = {tree, volume->device, share->host_path, NULL};
-    if (volume->kind == VOLUME_DIRECT)
-      candidate = (Candidate){volume->device_fd, 0, volume->direct->device, share->host_path};
-    if (volume->kind == VOLUME_DISK || volume->kind == VOLUME_DEVICE || volume->kind == VOLUME_DIRECT)
-      g_array_append_val(list, candidate);
-  }
+  Source source;
+  for (size_t i = 0; lin != NULL && i < lin->n_devices; i++)
+    if (find_listed(volumes, i, &source)) g_array_append_val(list, source);
+  for (guint i = 0; i < volumes->volumes->len; i++)
+    if (find_source(volumes, i, &source)) g_array_append_val(list, source);
   return list;
 }
 
 gboolean volumes_prepare_disks(Volumes *volumes, const Kata__V1__ContainerState *saved, Disks *disks, GError **error) {
-  g_autoptr(GArray) list = list_disks(volumes);
+  g_autoptr(GArray) list = list_sources(volumes);
   if (list->len != saved->n_disks) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
                 "cannot restore the checkpoint: the bundle has %u disks, what was saved %zu", list->len,
@@ -386,11 +408,11 @@ gboolean volumes_prepare_disks(Volumes *volumes, const Kata__V1__ContainerState 
     return FALSE;
   }
   for (guint i = 0; i < list->len; i++) {
-    const Candidate *candidate = &g_array_index(list, Candidate, i);
+    const Source *source = &g_array_index(list, Source, i);
     const Kata__V1__DiskState *disk = saved->disks[i];
-    if (!disks_prepare(disks, disk->port, candidate->fd, candidate->device, candidate->shown, disk->read_only, error))
+    if (!disks_prepare(disks, disk->port, source->fd, source->device, source->shown, disk->read_only, error))
       return FALSE;
-    if (candidate->volume != NULL) disks_set_volume(disks, disk->port, candidate->volume);
+    if (source->direct != NULL) disks_set_volume(disks, disk->port, source->direct);
     Kata__V1__DiskState *own = disks_to_state(disks, disk->port);
     protobuf_set_string(&own->guest_path, disk->guest_path);
     protobuf_set_string(&own->fstype, disk->fstype);
