@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Written by scripts/make-completions.py: edits are lost.
 set -g __katactl_valued --root --log --log-format --rootless --cgroup-manager --criu
-set -g __katactl_pairs 'agent call' 'agent methods' 'config check' 'direct-volume add' 'direct-volume remove' 'direct-volume resize' 'direct-volume stats' 'network add-if' 'network del-if' 'network list-ifs' 'network list-routes' 'network update-routes' 'template create' 'template list' 'template remove'
+set -g __katactl_pairs 'agent call' 'agent methods' 'config check' 'direct-volume add' 'direct-volume remove' 'direct-volume resize' 'direct-volume stats' 'network add-if' 'network del-if' 'network list-ifs' 'network list-routes' 'network update-routes' 'pool create' 'pool list' 'pool remove' 'template create' 'template list' 'template remove'
 # What of the command line names the command; nothing yet: an empty line.
 function __katactl_command
     set -l at
@@ -49,6 +49,7 @@ complete -c katactl -n '__katactl_at' -a kill -d 'send a signal to a container (
 complete -c katactl -n '__katactl_at' -a list -d 'list the containers'
 complete -c katactl -n '__katactl_at' -a network -d 'network commands'
 complete -c katactl -n '__katactl_at' -a pause -d 'freeze all processes of a container'
+complete -c katactl -n '__katactl_at' -a pool -d 'pool commands'
 complete -c katactl -n '__katactl_at' -a ps -d 'show the processes of a container'
 complete -c katactl -n '__katactl_at' -a restore -d 'make a container from a checkpoint'
 complete -c katactl -n '__katactl_at' -a resume -d 'let a paused container go on'
@@ -174,6 +175,12 @@ complete -c katactl -n '__katactl_at network update-routes' -a '(katactl list --
 complete -c katactl -n '__katactl_at network update-routes' -F
 complete -c katactl -n '__katactl_at pause' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at pause' -a '(katactl list --quiet 2>/dev/null)'
+complete -c katactl -n '__katactl_at pool' -a create -d 'let as many guests stand by as the settings say'
+complete -c katactl -n '__katactl_at pool create' -l help -s h -d 'show this text'
+complete -c katactl -n '__katactl_at pool' -a list -d 'list the guests that stand by'
+complete -c katactl -n '__katactl_at pool list' -l help -s h -d 'show this text'
+complete -c katactl -n '__katactl_at pool' -a remove -d 'end all guests that stand by'
+complete -c katactl -n '__katactl_at pool remove' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at ps' -l format -s f -x -a 'table json' -d 'how to show them'
 complete -c katactl -n '__katactl_at ps' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at ps' -a '(katactl list --quiet 2>/dev/null)'

@@ -10,7 +10,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/cmd-check.c katactl/cmd-checkpoint.c katactl/cmd-config.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-direct-volume.c katactl/cmd-env.c katactl/cmd-events.c katactl/cmd-exec.c \
 	katactl/cmd-features.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-network.c katactl/cmd-pause.c katactl/cmd-ps.c \
 	katactl/cmd-run.c katactl/cmd-spec.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-update.c \
-	katactl/cmd-template.c katactl/cmd-version.c \
+	katactl/cmd-pool.c katactl/cmd-template.c katactl/cmd-version.c katactl/owner-program.c katactl/owner-program.h \
 	katactl/cmd-xml.c katactl/commands.h \
 	katactl/console.c katactl/console.h \
 	katactl/default-spec.c katactl/default-spec.h \

@@ -70,11 +70,12 @@ static void write_features(XmlWriter *xml) {
 
 static void write_cpu(XmlWriter *xml, const VmConfig *config) {
   const char *mode = config->accelerator == ACCELERATOR_TCG ? "maximum" : "host-passthrough";
-  if (!can_grow(config)) {
+  if (!can_grow(config) && !config->plug_late) {
     xml_leaf(xml, "cpu", "mode", mode, "check", "none", NULL);
     return;
   }
-  /* libvirt plugs memory only into a machine with a NUMA node. */
+  /* libvirt plugs memory only into a machine with a NUMA node. A share it plugs in where memory is shared; having taken
+   * a machine over it only sees that by the node (libvirt 9.0 has forgotten the name of the default memory by then). */
   g_autofree char *cpus = g_strdup_printf("0-%u", config->max_vcpus - 1);
   g_autofree char *memory = g_strdup_printf("%" G_GUINT64_FORMAT, config->memory_mib);
   xml_open(xml, "cpu", "mode", mode, "check", "none", NULL);

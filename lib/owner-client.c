@@ -105,7 +105,17 @@ gboolean owner_wait_gone(const kata_context *ctx, const char *sandbox_id, GError
   return TRUE;
 }
 
-char *owner_read_machine(const char *directory, pid_t *ret_hypervisor, GError **error) {
+/* A machine is in the namespace, or has it mounted. */
+static char *find_network(struct json_object *state) {
+  struct json_object *member = NULL;
+  gint64 hypervisor = json_object_object_get_ex(state, "qemu_pid", &member) ? json_object_get_int64(member) : 0;
+  if (hypervisor <= 0) return NULL;
+  const char *mount = json_object_object_get_ex(state, "netns_mount", &member) ? json_object_get_string(member) : NULL;
+  return mount != NULL && *mount == '/' ? g_strdup_printf("/proc/%" G_GINT64_FORMAT "/root%s", hypervisor, mount)
+                                        : g_strdup_printf("/proc/%" G_GINT64_FORMAT "/ns/net", hypervisor);
+}
+
+char *owner_read_network(const char *directory, char **ret_path, GError **error) {
   g_autofree char *path = g_build_filename(directory, PATHS_STATE, NULL);
   g_autofree char *text = safe_read_file(path, STATE_LIMIT, NULL, error);
   if (text == NULL) return NULL;
@@ -113,7 +123,7 @@ char *owner_read_machine(const char *directory, pid_t *ret_hypervisor, GError **
   g_autofree char *id = NULL;
   if (json_object_object_get_ex(json, "id", &member) && json_object_is_type(member, json_type_string))
     id = g_strdup(json_object_get_string(member));
-  pid_t hypervisor = json_object_object_get_ex(json, "qemu_pid", &member) ? (pid_t)json_object_get_int(member) : 0;
+  g_autofree char *network = find_network(json);
   if (json != NULL) json_object_put(json);
   /* The directory's own name tells whether it is the right one. */
   g_autofree char *name = g_path_get_basename(directory);
@@ -122,11 +132,11 @@ char *owner_read_machine(const char *directory, pid_t *ret_hypervisor, GError **
     g_set_error(error, KATA_ERROR, KATA_ERR_IO, "the state file '%s' does not name the sandbox it belongs to", path);
     return NULL;
   }
-  *ret_hypervisor = hypervisor;
+  *ret_path = g_steal_pointer(&network);
   return g_steal_pointer(&id);
 }
 
 char *owner_read_id(const char *directory, GError **error) {
-  pid_t hypervisor;
-  return owner_read_machine(directory, &hypervisor, error);
+  g_autofree char *network = NULL;
+  return owner_read_network(directory, &network, error);
 }

@@ -43,5 +43,5 @@ gboolean owner_wait_gone(const kata_context *ctx, const char *sandbox_id, GError
 
 /* The id of the sandbox that lives in a directory, from its state file. */
 char *owner_read_id(const char *directory, GError **error);
-/* The same, and the process of its hypervisor, 0 if it has none. */
-char *owner_read_machine(const char *directory, pid_t *ret_hypervisor, GError **error);
+/* The same, and where its network namespace is found, NULL if it has no machine. */
+char *owner_read_network(const char *directory, char **ret_path, GError **error);

@@ -14,6 +14,8 @@
 
 /* Below the default root: the sandboxes of other roots whose directories QEMU's user may not pass through. */
 #define PATHS_OUTSIDE PATHS_DEFAULT_ROOT "/o"
+/* Likewise: guests that stand by, and the sandboxes that have begun as one (shim/pool.h). */
+#define PATHS_POOL PATHS_DEFAULT_ROOT "/p"
 
 /* Absolute, not "/", no "..", at most PATHS_ROOT_MAX bytes. */
 gboolean paths_check_root(const char *root, GError **error);
@@ -32,4 +34,6 @@ char *paths_container_link(const char *root, const char *container_id); /* ROOT/
 #define PATHS_LIBVIRT "v"
 #define PATHS_SHARE "f"
 #define PATHS_DISKS "d"
+#define PATHS_NETNS "n" /* of a guest that stood by: its network namespace, mounted there for its owners */
+#define PATHS_LINK "link" /* of one that lies elsewhere: the link's path */
 #define PATHS_CGROUPS "cgroups" /* directories of the host's cgroups, one a line */

@@ -155,13 +155,12 @@ int kata_sandbox_set_netns(kata_sandbox *sandbox, const char *path, uint32_t fla
   return 0;
 }
 
-static gboolean is_in(pid_t process, const struct stat *netns) {
-  g_autofree char *path = g_strdup_printf("/proc/%d/ns/net", (int)process);
+static gboolean is_same(const char *path, const struct stat *netns) {
   struct stat st;
-  return process > 0 && stat(path, &st) == 0 && st.st_dev == netns->st_dev && st.st_ino == netns->st_ino;
+  return path != NULL && stat(path, &st) == 0 && st.st_dev == netns->st_dev && st.st_ino == netns->st_ino;
 }
 
-/* A hypervisor lives in the namespace its guest is connected to, so that nobody need be asked. */
+/* The hypervisor shows the namespace its guest is connected to, so that nobody need be asked. */
 static char *find_netns(const kata_context *ctx, const char *path, GError **error) {
   struct stat netns;
   if (stat(path, &netns) < 0) {
@@ -172,9 +171,9 @@ static char *find_netns(const kata_context *ctx, const char *path, GError **erro
   g_autoptr(GDir) dir = g_dir_open(parent, 0, NULL);
   for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
     g_autofree char *directory = g_build_filename(parent, name, NULL);
-    pid_t hypervisor = 0;
-    g_autofree char *id = owner_read_machine(directory, &hypervisor, NULL);
-    if (id != NULL && is_in(hypervisor, &netns)) return g_steal_pointer(&id);
+    g_autofree char *network = NULL;
+    g_autofree char *id = owner_read_network(directory, &network, NULL);
+    if (id != NULL && is_same(network, &netns)) return g_steal_pointer(&id);
   }
   g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "no sandbox is connected to the network namespace '%s'", path);
   return NULL;

@@ -21,5 +21,10 @@ gboolean launch_connect_agent(Sandbox *sandbox, gboolean was_used, int timeout_m
 void launch_undo_agent(Sandbox *sandbox);
 void launch_undo_machine(Sandbox *sandbox);
 
+/* A step: whether the guest that stands by for it is what it needs by now; else it is ended. */
+gboolean launch_check_standby(Sandbox *sandbox, GError **error);
+/* In its place: finds the machine of the guest that stands by, and brings it where the owner is. */
+gboolean launch_find_standby(Sandbox *sandbox, const VmConfig *config, GError **error);
+
 /* A step: starts the guest from a template, if there is one that fits. None, or one that fails: the guest boots. */
 gboolean launch_from_template(Sandbox *sandbox, GError **error);

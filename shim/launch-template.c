@@ -8,6 +8,7 @@
 #include "lib/domain-xml.h"
 #include "shim/agent-link.h"
 #include "shim/launch-private.h"
+#include "shim/pool.h"
 #include "shim/store.h"
 #include "shim/template.h"
 
@@ -17,7 +18,7 @@
 typedef struct {
   Sandbox *sandbox;
   const VmConfig *config;
-  const char *path;
+  const char *path; /* NULL: it stands by */
 } Start;
 
 /* ---- the machine ---- */
@@ -42,8 +43,10 @@ static gboolean plug_all(const Start *start, GError **error) {
 static gboolean start_here(gpointer data, GError **error) {
   const Start *start = data;
   Sandbox *sandbox = start->sandbox;
-  return vm_restore(sandbox->vm, start->path, start->config->name, sandbox->domain_xml, error) &&
-         plug_all(start, error) && vm_resume(sandbox->vm, error);
+  gboolean is_there = start->path != NULL
+                          ? vm_restore(sandbox->vm, start->path, start->config->name, sandbox->domain_xml, error)
+                          : launch_find_standby(sandbox, start->config, error);
+  return is_there && plug_all(start, error) && vm_resume(sandbox->vm, error);
 }
 
 static gboolean renew_guest(Sandbox *sandbox, GError **error) {
@@ -80,25 +83,39 @@ static gboolean undo_start(Sandbox *sandbox, GError **error) {
 /* Those that are used least go first when there are too many. */
 static void note_use(const char *path) { utimensat(AT_FDCWD, path, NULL, 0); }
 
-gboolean launch_from_template(Sandbox *sandbox, GError **error) {
-  if (!template_is_wanted(sandbox)) return TRUE;
+/* FALSE: it cannot go on at all. Else sandbox->from_template says whether the guest runs. */
+static gboolean try_start(Sandbox *sandbox, const VmConfig *config, const char *path, const char *from,
+                          GError **error) {
   g_autoptr(GError) why = NULL;
-  g_autoptr(VmConfig) config = template_make_config(sandbox, &sandbox->template_key, &why);
-  if (config == NULL) {
-    g_debug("sandbox '%s' can start from no template: %s", sandbox->id, why->message);
-    return TRUE;
-  }
-  g_autofree char *path = template_path(sandbox->settings, sandbox->template_key);
-  if (access(path, F_OK) < 0) return TRUE;
-  launch_wait_for_turn(sandbox);
   Start start = {sandbox, config, path};
   sandbox->from_template = start_machine(&start, &why);
-  if (sandbox->from_template) {
-    note_use(path);
-    return TRUE;
-  }
+  if (sandbox->from_template) return TRUE;
   if (!undo_start(sandbox, error) || launch_is_cancelled(sandbox, error)) return FALSE;
-  g_warning("sandbox '%s' boots, since it could not start from its template: %s", sandbox->id, why->message);
-  template_discard(sandbox->settings, sandbox->template_key);
+  g_warning("sandbox '%s' could not start from %s: %s", sandbox->id, from, why->message);
+  return TRUE;
+}
+
+/* NULL: it can start from no template, and from no guest that has. */
+static VmConfig *make_config(Sandbox *sandbox) {
+  g_autoptr(GError) why = NULL;
+  VmConfig *config = template_make_config(sandbox, &sandbox->template_key, &why);
+  if (config == NULL) g_debug("sandbox '%s' can start from no template: %s", sandbox->id, why->message);
+  return config;
+}
+
+gboolean launch_from_template(Sandbox *sandbox, GError **error) {
+  gboolean is_wanted = template_is_wanted(sandbox);
+  g_autoptr(VmConfig) config = is_wanted || sandbox->standby != NULL ? make_config(sandbox) : NULL;
+  if (config == NULL) return TRUE;
+  if (sandbox->standby != NULL && !try_start(sandbox, config, NULL, "the guest that stood by", error)) return FALSE;
+  g_clear_pointer(&sandbox->standby, pool_member_free);
+  g_autofree char *path = template_path(sandbox->settings, sandbox->template_key);
+  if (sandbox->from_template || !is_wanted || access(path, F_OK) < 0) return TRUE;
+  launch_wait_for_turn(sandbox);
+  if (!try_start(sandbox, config, path, "its template", error)) return FALSE;
+  if (sandbox->from_template)
+    note_use(path);
+  else
+    template_discard(sandbox->settings, sandbox->template_key);
   return TRUE;
 }

@@ -19,6 +19,7 @@
 #include "shim/guest-spec.h"
 #include "shim/launch-private.h"
 #include "shim/net-follow.h"
+#include "shim/pool.h"
 #include "shim/resize.h"
 #include "shim/sandbox-network.h"
 #include "shim/store.h"
@@ -368,6 +369,7 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
 
 static const LaunchStep steps[] = {
     {"check", step_check, NULL},
+    {"standby", launch_check_standby, NULL},
     {"share", launch_step_share, launch_undo_share},
     {"network", step_network, undo_network},
     {"libvirt", launch_open_libvirt, undo_libvirt},
@@ -413,7 +415,7 @@ static void adopt_disks(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
 gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GError **error) {
   /* First: whatever else is missing, what was joined can be parted then. */
   if (state->network != NULL) {
-    sandbox->net = net_adopt(state->network, (pid_t)state->qemu_pid, error);
+    sandbox->net = net_adopt(state->network, (pid_t)state->qemu_pid, state->netns_mount, error);
     if (sandbox->net == NULL) return FALSE;
     set_limits(sandbox);
   }
@@ -422,7 +424,7 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
     sandbox->share = share_new(directory, error);
     if (sandbox->share == NULL || !share_adopt_daemon(sandbox->share, (pid_t)state->virtiofsd_pid, error)) return FALSE;
   }
-  sandbox->netns = net_namespace_open_of((pid_t)state->qemu_pid, NULL);
+  sandbox->netns = net_namespace_open_machine((pid_t)state->qemu_pid, state->netns_mount, NULL);
   g_autoptr(VmConfig) config = launch_make_config(sandbox, error);
   if (config == NULL || !launch_open_libvirt(sandbox, error)) return FALSE;
   sandbox->domain_xml = domain_xml_build(config, error);
@@ -440,6 +442,9 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
 gboolean launch_run(Sandbox *sandbox, GError **error) {
   gboolean is_up = run_steps(sandbox, error);
   fd_clear(&sandbox->boot_slot);
-  if (is_up) template_follow_start(sandbox);
+  if (is_up) {
+    template_follow_start(sandbox);
+    pool_follow_start(sandbox);
+  }
   return is_up;
 }

@@ -19,7 +19,9 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/cgroup-limits.c shim/cgroup-limits.h shim/cgroup-systemd.c shim/cgroup-systemd.h shim/limits.c shim/limits.h shim/guest-spec.c shim/guest-spec.h shim/agent-link.c shim/agent-link.h \
 	shim/agent-forward.c \
 	shim/launch-private.h shim/launch-template.c \
+	shim/launch-standby.c \
 	shim/template.c shim/template.h shim/template-action.c shim/template-build.c \
+	shim/pool.c shim/pool.h shim/pool-action.c shim/pool-fill.c shim/background.c shim/background.h \
 	shim/store.c shim/store.h shim/times.c shim/times.h
 shim_containerd_shim_kata_v2_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_CACHEDIR='"$(localstatedir)/cache/kata"' -DKATA_SYSCONFDIR='"$(sysconfdir)/kata"'

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "kata/version.h"
 #include "shim/options.h"
+#include "shim/pool.h"
 #include "shim/start.h"
 #include "shim/template.h"
 #include "shim/vm.h"
@@ -26,6 +27,7 @@ int main(int argc, char **argv) {
   if (options.info) return action_info(&options);
   if (options.warm_cache) return action_warm_cache(&options);
   if (options.template_ != NULL) return action_template(&options);
+  if (options.pool != NULL) return action_pool(&options);
   if (g_strcmp0(options.action, "start") == 0) return action_start(&options);
   if (g_strcmp0(options.action, "delete") == 0) return action_delete(&options);
   g_set_error(&error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "the action '%s' is neither 'start' nor 'delete'",

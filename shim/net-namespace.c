@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -117,6 +118,18 @@ int net_namespace_open_of(pid_t pid, GError **error) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) error_set_errno(error, errno, "cannot open the network namespace of process %d", (int)pid);
   return fd;
+}
+
+int net_namespace_open_machine(pid_t pid, const char *mount, GError **error) {
+  return *mount != '\0' ? net_namespace_open(pid, mount, error) : net_namespace_open_of(pid, error);
+}
+
+gboolean net_namespace_mount(int netns, const char *path, GError **error) {
+  autofd int file = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  g_autofree char *source = g_strdup_printf("/proc/self/fd/%d", netns);
+  if (file >= 0 && mount(source, path, NULL, MS_BIND, NULL) == 0) return TRUE;
+  error_set_errno(error, errno, "cannot mount the network namespace at '%s'", path);
+  return FALSE;
 }
 
 /* ---- a new one ---- */

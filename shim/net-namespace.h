@@ -12,6 +12,12 @@ int net_namespace_open(pid_t peer, const char *path, GError **error);
 /* The namespace process pid is in. */
 int net_namespace_open_of(pid_t pid, GError **error);
 
+/* The one a machine is connected to: process pid is in it or, with mount not empty, has it mounted there. */
+int net_namespace_open_machine(pid_t pid, const char *mount, GError **error);
+
+/* Mounts it at path, a file that is made, in the caller's mount namespace. */
+gboolean net_namespace_mount(int netns, const char *path, GError **error);
+
 /* A new one that has nothing but its loopback device, up. */
 int net_namespace_new(GError **error);
 

@@ -371,16 +371,16 @@ static gboolean is_the_one(const Kata__V1__NetworkState *state, int netns) {
          (state->cookie == 0 || net_namespace_get_cookie(netns) == state->cookie);
 }
 
-Net *net_find_stray(const Kata__V1__NetworkState *state, pid_t pid) {
-  autofd int netns = pid > 0 ? net_namespace_open_of(pid, NULL) : -1;
+Net *net_find_stray(const Kata__V1__NetworkState *state, pid_t pid, const char *mount) {
+  autofd int netns = pid > 0 ? net_namespace_open_machine(pid, mount, NULL) : -1;
   if (netns >= 0 && !is_the_one(state, netns)) fd_clear(&netns);
   /* Without either there is nobody left in it but by a mount, which the path names. */
   if (netns < 0 && *state->path != '\0') netns = net_namespace_open(0, state->path, NULL);
   return netns >= 0 && is_the_one(state, netns) ? from_state(state, fd_steal(&netns)) : NULL;
 }
 
-Net *net_adopt(const Kata__V1__NetworkState *state, pid_t pid, GError **error) {
-  Net *net = net_find_stray(state, pid);
+Net *net_adopt(const Kata__V1__NetworkState *state, pid_t pid, const char *mount, GError **error) {
+  Net *net = net_find_stray(state, pid, mount);
   if (net == NULL)
     g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND,
                 "cannot find the network namespace the guest was connected to: neither process %d nor '%s' is in it",

@@ -49,8 +49,9 @@ gboolean net_tell_guest(Net *net, TtrpcClient *agent, GError **error);
 
 /* For the state file; NULL when nothing is joined, nor about to be. */
 Kata__V1__NetworkState *net_to_state(Net *net);
-/* What an earlier owner joined in the namespace that process pid (its QEMU) lives in. That may have ended, and the
- * number be another's by now: then it is looked for as net_find_stray() does, so that it can be parted. */
-Net *net_adopt(const Kata__V1__NetworkState *state, pid_t pid, GError **error);
+/* What an earlier owner joined in the namespace that process pid (its QEMU) lives in or, with mount not empty, that is
+ * mounted there in the process's mount namespace. That may have ended, and the number be another's by now: then it is
+ * looked for as net_find_stray() does, so that it can be parted. */
+Net *net_adopt(const Kata__V1__NetworkState *state, pid_t pid, const char *mount, GError **error);
 /* The same after a crash, to be parted; pid: QEMU, or 0 if it is gone. NULL: the namespace is gone too. */
-Net *net_find_stray(const Kata__V1__NetworkState *state, pid_t pid);
+Net *net_find_stray(const Kata__V1__NetworkState *state, pid_t pid, const char *mount);

@@ -27,7 +27,8 @@ static const Flag flags[] = {
     {"warm-cache", G_STRUCT_OFFSET(ShimOptions, warm_cache), TRUE, FALSE, "fill libvirt's capability cache and end"},
     {"info", G_STRUCT_OFFSET(ShimOptions, info), TRUE, FALSE, "print what the runtime is (protobuf)"},
     {"template", G_STRUCT_OFFSET(ShimOptions, template_), FALSE, FALSE, "create, list or remove saved guests and end"},
-    {"config", G_STRUCT_OFFSET(ShimOptions, config), FALSE, FALSE, "settings file for -template"},
+    {"pool", G_STRUCT_OFFSET(ShimOptions, pool), FALSE, FALSE, "create, list or remove guests that stand by and end"},
+    {"config", G_STRUCT_OFFSET(ShimOptions, config), FALSE, FALSE, "settings file for -template and -pool"},
     {"v", G_STRUCT_OFFSET(ShimOptions, version), TRUE, FALSE, "print the version"},
     {"version", G_STRUCT_OFFSET(ShimOptions, version), TRUE, FALSE, "print the version"},
     {"h", G_STRUCT_OFFSET(ShimOptions, help), TRUE, FALSE, "print this text"},
@@ -98,6 +99,7 @@ void shim_options_clear(ShimOptions *options) {
   g_free(options->address);
   g_free(options->root);
   g_free(options->template_);
+  g_free(options->pool);
   g_free(options->config);
   g_free(options->action);
   memset(options, 0, sizeof *options);

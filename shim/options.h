@@ -17,7 +17,8 @@ typedef struct {
   gboolean help;
   gboolean warm_cache;
   char *template_; /* "create", "list", "remove", "background" */
-  char *config;    /* with template_: its settings file, "-": on standard input */
+  char *pool;      /* likewise */
+  char *config;    /* with these two: the settings file, "-": on standard input */
   char *action;    /* "start", "delete", or NULL */
 } ShimOptions;
 

@@ -70,6 +70,32 @@ static int lock_outside(GError **error) {
   return -1;
 }
 
+/* The link to a directory elsewhere: noted there, since one that stood by has no name of the sandbox's. */
+static gboolean make_link(const char *directory, const char *link, GError **error) {
+  g_autofree char *note = g_build_filename(directory, PATHS_LINK, NULL);
+  if (!safe_write_file(note, link, -1, 0600, FALSE, error)) return FALSE;
+  if (symlink(directory, link) == 0) return TRUE;
+  error_set_errno(error, errno, "cannot make the link '%s'", link);
+  return FALSE;
+}
+
+static gboolean is_elsewhere(const char *directory) {
+  return g_str_has_prefix(directory, PATHS_OUTSIDE "/") || g_str_has_prefix(directory, PATHS_POOL "/");
+}
+
+/* What stands for a sandbox's directory in its root: the directory itself, or the link to it. */
+static char *find_place(const char *directory) {
+  g_autofree char *note = g_build_filename(directory, PATHS_LINK, NULL);
+  char *link = is_elsewhere(directory) ? safe_read_file(note, PATH_MAX, NULL, NULL) : NULL;
+  return link != NULL ? link : g_strdup(directory);
+}
+
+/* Its name in the root. */
+static char *find_key(const char *directory) {
+  g_autofree char *place = find_place(directory);
+  return g_path_get_basename(place);
+}
+
 /* Removes what an owner has left whose link somebody took away. */
 static gboolean make_anew(const char *directory, GError **error) {
   vm_kill_strays(directory);
@@ -89,20 +115,20 @@ static char *create_outside(const char *root, const char *link, const char *sand
   g_autofree char *key = g_path_get_basename(link);
   g_autofree char *directory = g_build_filename(folder, key, NULL);
   if (!make_directory(folder, error) || !make_anew(directory, error)) return NULL;
-  if (symlink(directory, link) == 0) return g_steal_pointer(&directory);
-  error_set_errno(error, errno, "cannot make the link '%s'", link);
-  rmdir(directory);
+  if (make_link(directory, link, error)) return g_steal_pointer(&directory);
+  safe_remove_tree(directory, NULL);
   rmdir(folder);
   return NULL;
 }
 
-static gboolean remove_outside(const char *root, const char *directory, GError **error) {
+static gboolean remove_outside(const char *directory, GError **error) {
   autofd int lock = lock_outside(error);
+  g_autofree char *link = find_place(directory);
   if (lock < 0 || !safe_remove_tree(directory, error)) return FALSE;
-  g_autofree char *key = g_path_get_basename(directory);
-  g_autofree char *link = g_build_filename(root, PATHS_SANDBOXES, key, NULL);
   g_autofree char *folder = g_path_get_dirname(directory);
-  unlink(link);
+  /* Another may lead to a sandbox of that name that has come since. */
+  g_autofree char *target = g_file_read_link(link, NULL);
+  if (g_strcmp0(target, directory) == 0) unlink(link);
   rmdir(folder); /* the last of its root */
   return TRUE;
 }
@@ -115,14 +141,30 @@ char *sandbox_dir_find(const char *root, const char *sandbox_id) {
   return target != NULL ? target : g_steal_pointer(&path);
 }
 
-char *sandbox_dir_create(const char *root, const char *sandbox_id, GError **error) {
+static gboolean make_root(const char *root, GError **error) {
   g_autofree char *sandboxes = g_build_filename(root, PATHS_SANDBOXES, NULL);
   g_autofree char *containers = g_build_filename(root, PATHS_CONTAINERS, NULL);
-  if (g_mkdir_with_parents(root, 0711) < 0) {
-    error_set_errno(error, errno, "cannot make the directory '%s'", root);
-    return NULL;
+  if (g_mkdir_with_parents(root, 0711) == 0)
+    return make_directory(sandboxes, error) && make_directory(containers, error);
+  error_set_errno(error, errno, "cannot make the directory '%s'", root);
+  return FALSE;
+}
+
+gboolean sandbox_dir_move_in(const char *root, const char *sandbox_id, const char *directory, GError **error) {
+  autofd int lock = make_root(root, error) ? lock_outside(error) : -1;
+  if (lock < 0) return FALSE;
+  g_autofree char *link = paths_sandbox_dir(root, sandbox_id);
+  if (access(link, F_OK) == 0) {
+    set_exists(sandbox_id, error);
+    return FALSE;
   }
-  if (!make_directory(sandboxes, error) || !make_directory(containers, error)) return NULL;
+  unlink(link); /* one that leads nowhere */
+  return make_link(directory, link, error);
+}
+
+char *sandbox_dir_create(const char *root, const char *sandbox_id, GError **error) {
+  if (!make_root(root, error)) return NULL;
+  g_autofree char *sandboxes = g_build_filename(root, PATHS_SANDBOXES, NULL);
   g_autofree char *path = paths_sandbox_dir(root, sandbox_id);
   if (!is_open_to_qemu(sandboxes)) return create_outside(root, path, sandbox_id, error);
   if (mkdir(path, 0711) == 0) return g_steal_pointer(&path);
@@ -156,7 +198,7 @@ pid_t sandbox_dir_read_owner(const char *sandbox_dir) {
 
 gboolean sandbox_dir_link(const char *root, const char *sandbox_dir, const char *container_id, GError **error) {
   g_autofree char *link = paths_container_link(root, container_id);
-  g_autofree char *key = g_path_get_basename(sandbox_dir);
+  g_autofree char *key = find_key(sandbox_dir);
   g_autofree char *target = g_build_filename("..", "s", key, NULL);
   if (symlink(target, link) == 0) return TRUE;
   if (errno == EEXIST)
@@ -175,7 +217,7 @@ void sandbox_dir_unlink(const char *root, const char *container_id) {
 /* Links that lead to this sandbox: read from the directory, since the owner that knew them may be gone. */
 static void remove_links(const char *root, const char *sandbox_dir) {
   g_autofree char *containers = g_build_filename(root, "c", NULL);
-  g_autofree char *key = g_path_get_basename(sandbox_dir);
+  g_autofree char *key = find_key(sandbox_dir);
   g_autoptr(GDir) dir = g_dir_open(containers, 0, NULL);
   const char *name;
   while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
@@ -194,7 +236,7 @@ static Net *find_network(const char *sandbox_dir) {
   Kata__V1__SandboxState *state = store_load(sandbox_dir, NULL);
   if (state == NULL) return NULL;
   pid_t qemu = state->qemu_pid != 0 && vm_is_ours((pid_t)state->qemu_pid, sandbox_dir) ? (pid_t)state->qemu_pid : 0;
-  Net *net = state->network != NULL ? net_find_stray(state->network, qemu) : NULL;
+  Net *net = state->network != NULL ? net_find_stray(state->network, qemu, state->netns_mount) : NULL;
   protobuf_c_message_free_unpacked(&state->base, NULL);
   return net;
 }
@@ -206,6 +248,5 @@ gboolean sandbox_dir_remove(const char *root, const char *sandbox_dir, GError **
   if (net != NULL) net_disconnect(net);
   remove_links(root, sandbox_dir);
   cgroup_remove_noted(sandbox_dir);
-  gboolean is_outside = g_str_has_prefix(sandbox_dir, PATHS_OUTSIDE "/");
-  return is_outside ? remove_outside(root, sandbox_dir, error) : safe_remove_tree(sandbox_dir, error);
+  return is_elsewhere(sandbox_dir) ? remove_outside(sandbox_dir, error) : safe_remove_tree(sandbox_dir, error);
 }

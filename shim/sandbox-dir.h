@@ -10,6 +10,9 @@
  * it takes its place. */
 char *sandbox_dir_create(const char *root, const char *sandbox_id, GError **error);
 
+/* The same, but directory, which lies below PATHS_POOL, is the sandbox's from now on: a link to it takes its place. */
+gboolean sandbox_dir_move_in(const char *root, const char *sandbox_id, const char *directory, GError **error);
+
 /* Where it lies, or would. */
 char *sandbox_dir_find(const char *root, const char *sandbox_id);
 

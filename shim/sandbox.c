@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -19,6 +20,7 @@
 #include "shim/console.h"
 #include "shim/launch.h"
 #include "shim/net-follow.h"
+#include "shim/pool.h"
 #include "shim/sandbox-dir.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
@@ -122,6 +124,8 @@ void sandbox_free(Sandbox *sandbox) {
   g_mutex_clear(&sandbox->store);
   g_free(sandbox->domain_xml);
   g_free(sandbox->template_key);
+  pool_member_free(sandbox->standby);
+  g_free(sandbox->netns_mount);
   g_free(sandbox->dir);
   g_free(sandbox->root);
   g_free(sandbox->id);
@@ -562,6 +566,7 @@ void sandbox_remove(Sandbox *sandbox) {
     g_warning("%s", error->message);
     g_clear_error(&error);
   }
+  if (sandbox->netns_mount != NULL) umount2(sandbox->netns_mount, MNT_DETACH | UMOUNT_NOFOLLOW);
   if (!sandbox_dir_remove(sandbox->root, sandbox->dir, &error)) g_warning("%s", error->message);
   g_mutex_unlock(&sandbox->teardown);
   g_mutex_unlock(&sandbox->removal);

@@ -84,6 +84,7 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   }
   g_autoptr(GError) error = NULL;
   join_cgroup(sandbox, state);
+  if (*state->netns_mount != '\0') sandbox->netns_mount = g_strdup(state->netns_mount);
   sandbox->base_size = (VmSize){state->base_vcpus, state->base_memory_mib};
   sandbox->size = (VmSize){state->vcpus, state->memory_mib};
   g_mutex_lock(&sandbox->lock);
@@ -91,7 +92,7 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   sandbox->netns_chosen = TRUE;
   g_mutex_unlock(&sandbox->lock);
   if (state->qemu_pid == 0 && state->network != NULL) {
-    g_autoptr(Net) net = net_find_stray(state->network, 0);
+    g_autoptr(Net) net = net_find_stray(state->network, 0, "");
     if (net != NULL) net_disconnect(net);
   }
   if (state->qemu_pid == 0 || !launch_adopt(sandbox, state, &error)) {

@@ -55,10 +55,14 @@ static int outer_namespace = -1;
 
 int share_get_outer_namespace(void) { return outer_namespace; }
 
-gboolean share_enter_namespace(gboolean hide_kvm, GError **error) {
-  if (!check_single_threaded(error)) return FALSE;
+static void remember_namespace(void) {
   fd_clear(&outer_namespace);
   outer_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+}
+
+gboolean share_enter_namespace(gboolean hide_kvm, GError **error) {
+  if (!check_single_threaded(error)) return FALSE;
+  remember_namespace();
   if (unshare(CLONE_NEWNS) < 0) {
     error_set_errno(error, errno, "cannot make a mount namespace (root is needed)");
     return FALSE;
@@ -79,6 +83,7 @@ gboolean share_join_namespace(pid_t pid, GError **error) {
   if (!check_single_threaded(error)) return FALSE;
   g_autofree char *path = g_strdup_printf("/proc/%d/ns/mnt", (int)pid);
   autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+  remember_namespace();
   if (fd < 0 || setns(fd, CLONE_NEWNS) < 0) {
     error_set_errno(error, errno, "cannot join the mount namespace of process %d", (int)pid);
     return FALSE;

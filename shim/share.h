@@ -17,7 +17,7 @@ gboolean share_enter_namespace(gboolean hide_kvm, GError **error);
 /* The same choice made anew in that namespace, before QEMU is started. */
 gboolean share_change_kvm(gboolean hide_kvm, GError **error);
 
-/* A descriptor of the namespace this process was in before that; -1: it was in none, or is an adopting owner. */
+/* A descriptor of the namespace this process was in before that, or before it joined one; -1: it has done neither. */
 int share_get_outer_namespace(void);
 
 /* The same namespace as process pid (QEMU, started by an earlier owner). */

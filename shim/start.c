@@ -25,6 +25,7 @@
 #include "proto/shim-task.pb-c.h"
 #include "shim/cgroup.h"
 #include "shim/containerd.h"
+#include "shim/pool.h"
 #include "shim/publisher.h"
 #include "shim/sandbox-dir.h"
 #include "shim/sandbox.h"
@@ -95,6 +96,13 @@ static gboolean write_pid(int lock_fd) {
   return ftruncate(lock_fd, 0) == 0 && fd_write_all(lock_fd, text, strlen(text));
 }
 
+/* The mount namespace of a machine that runs already is the owner's, too. */
+static gboolean settle_mounts(const Sandbox *sandbox, const Kata__V1__SandboxState *state, GError **error) {
+  if (state != NULL && state->qemu_pid != 0) return share_join_namespace((pid_t)state->qemu_pid, error);
+  if (sandbox->standby != NULL) return share_join_namespace(sandbox->standby->machine, error);
+  return share_enter_namespace(sandbox->accelerator == ACCELERATOR_TCG, error);
+}
+
 /* In the new process, which has one thread yet. */
 static gboolean settle(const Start *start, Sandbox *sandbox, int lock_fd, const Kata__V1__SandboxState *state,
                        GError **error) {
@@ -104,9 +112,7 @@ static gboolean settle(const Start *start, Sandbox *sandbox, int lock_fd, const 
     return FALSE;
   }
   if (start->bundle != NULL) containerd_adjust_owner();
-  gboolean adopting = state != NULL && state->qemu_pid != 0;
-  return adopting ? share_join_namespace((pid_t)state->qemu_pid, error)
-                  : share_enter_namespace(sandbox->accelerator == ACCELERATOR_TCG, error);
+  return settle_mounts(sandbox, state, error);
 }
 
 /* Not removed in the end: who names it has made it. */
@@ -199,18 +205,44 @@ static gboolean apply_annotations(const Start *start, kata_settings *settings, G
   return spec != NULL && annotations_apply(settings, spec, error);
 }
 
+/* With a guest that stands by, if there is one for it. Its directory is then the sandbox's. */
+static gboolean move_in_with_standby(const Start *start, Sandbox *sandbox, int *ret_lock, GError **error) {
+  autofd int lock = -1;
+  g_autoptr(PoolMember) standby = pool_take(sandbox, &lock);
+  if (standby == NULL) return TRUE;
+  if (!sandbox_dir_move_in(start->root, start->sandbox_id, standby->directory, error)) {
+    pool_offer(standby, NULL);
+    return FALSE;
+  }
+  g_free(sandbox->dir);
+  sandbox->dir = g_strdup(standby->directory);
+  sandbox->standby = g_steal_pointer(&standby);
+  *ret_lock = fd_steal(&lock);
+  return TRUE;
+}
+
+/* Its directory, locked. */
+static int move_in(const Start *start, Sandbox *sandbox, GError **error) {
+  int lock = -1;
+  if (!move_in_with_standby(start, sandbox, &lock, error) || lock >= 0) return lock;
+  char *dir = sandbox_dir_create(start->root, start->sandbox_id, error);
+  if (dir == NULL) return -1;
+  g_free(sandbox->dir);
+  sandbox->dir = dir;
+  lock = sandbox_dir_lock(dir, error);
+  if (lock < 0) sandbox_dir_remove(start->root, dir, NULL);
+  return lock;
+}
+
 static gboolean start_new(const Start *start, GError **error) {
   g_autoptr(kata_settings) settings = start_input_load_settings(&start->input, error);
   if (settings == NULL || !apply_annotations(start, settings, error)) return FALSE;
   g_autoptr(Sandbox) sandbox = sandbox_new(start->options->namespace_, start->sandbox_id, start->root, settings, error);
-  char *dir = sandbox != NULL ? sandbox_dir_create(start->root, start->sandbox_id, error) : NULL;
-  if (dir == NULL) return FALSE;
+  autofd int lock = sandbox != NULL ? move_in(start, sandbox, error) : -1;
+  if (lock < 0) return FALSE;
   sandbox->settings_given = start->bundle == NULL || start->input.options != NULL;
-  g_free(sandbox->dir);
-  sandbox->dir = dir;
-  autofd int lock = sandbox_dir_lock(sandbox->dir, error);
   g_autofree char *address = g_strdup_printf("unix://%s/%s", sandbox->dir, PATHS_OWNER_SOCKET);
-  autofd int listener = lock >= 0 ? ttrpc_listen(address, error) : -1;
+  autofd int listener = ttrpc_listen(address, error);
   pid_t owner = 0;
   if (listener >= 0 && store_save_settings(sandbox, error) && store_save(sandbox, error))
     owner = leave_owner(start, sandbox, lock, listener, NULL, error);

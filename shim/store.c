@@ -50,6 +50,7 @@ Kata__V1__SandboxState *store_describe(Sandbox *sandbox) {
   state->memory_mib = sandbox->size.memory_mib;
   state->cgroups = copy_list(sandbox->cgroups, &state->n_cgroups);
   if (sandbox->scope != NULL) state->scope = strdup(sandbox->scope);
+  if (sandbox->netns_mount != NULL) state->netns_mount = strdup(sandbox->netns_mount);
   state->home_cgroups = copy_list(sandbox->home_cgroups, &state->n_home_cgroups);
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   state->containers = calloc(containers->len + 1, sizeof *state->containers);

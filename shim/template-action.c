@@ -1,51 +1,26 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Templates by command, and in the background of a start. */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/error.h"
-#include "common/fds.h"
-#include "common/log.h"
-#include "common/spawn.h"
 #include "kata/kata.h"
 #include "lib/host.h"
-#include "shim/cgroup.h"
+#include "shim/background.h"
 #include "shim/share.h"
 #include "shim/start.h"
 #include "shim/template.h"
 
-#define SETTINGS_LIMIT (1024u * 1024u)
 /* An attempt that failed is made again only after this. */
 #define RETRY_SECONDS 600
 /* The first container of the sandbox starts meanwhile. */
 #define BACKGROUND_DELAY_S 3
 #define BACKGROUND_NICE 19
-
-/* ---- settings ---- */
-
-static kata_settings *read_settings(const char *file, GError **error) {
-  g_autoptr(kata_settings) settings = settings_new();
-  if (g_strcmp0(file, "-") != 0) {
-    const char *path = file != NULL ? file : KATA_SYSCONFDIR "/kata.conf";
-    return settings_load_default(settings, path, file != NULL, error) ? g_steal_pointer(&settings) : NULL;
-  }
-  g_autofree char *text = g_malloc(SETTINGS_LIMIT);
-  ssize_t length = fd_read_all(STDIN_FILENO, text, SETTINGS_LIMIT);
-  if (length < 0) {
-    error_set_errno(error, errno, "cannot read settings from standard input");
-    return NULL;
-  }
-  return settings_load_text(settings, text, (gsize)length, "standard input", error) ? g_steal_pointer(&settings) : NULL;
-}
 
 /* ---- create ---- */
 
@@ -118,7 +93,7 @@ int action_template(const ShimOptions *options) {
   const char *what = options->template_;
   g_autoptr(GError) error = NULL;
   int status = 1;
-  g_autoptr(kata_settings) settings = read_settings(options->config, &error);
+  g_autoptr(kata_settings) settings = background_read_settings(options->config, &error);
   if (settings == NULL) return action_report(options, error);
   if (strcmp(what, "create") == 0)
     status = create(settings, &error);
@@ -142,57 +117,21 @@ static gboolean has_failed_lately(const char *key) {
 }
 
 /* With the size the guest has got. */
-static int write_settings(Sandbox *sandbox, GError **error) {
+static kata_settings *make_settings(Sandbox *sandbox, GError **error) {
   g_autoptr(kata_settings) settings = settings_copy(sandbox->settings);
   g_autofree char *vcpus = g_strdup_printf("%u", sandbox->size.vcpus);
   g_autofree char *memory = g_strdup_printf("%" G_GUINT64_FORMAT, sandbox->size.memory_mib);
-  if (!settings_set(settings, "hypervisor.qemu", "default_vcpus", vcpus, error) ||
-      !settings_set(settings, "hypervisor.qemu", "default_memory", memory, error))
-    return -1;
-  char *text = kata_settings_to_text(settings);
-  autofd int fd = memfd_create("settings", MFD_CLOEXEC);
-  gboolean written = fd >= 0 && fd_write_all(fd, text, strlen(text)) && lseek(fd, 0, SEEK_SET) == 0;
-  kata_free(text);
-  if (written) return fd_steal(&fd);
-  error_set_errno(error, errno, "cannot pass settings on");
-  return -1;
-}
-
-/* Only so that it does not stay a zombie. */
-static gpointer reap_thread(gpointer user_data) {
-  autofd int pidfd = GPOINTER_TO_INT(user_data);
-  siginfo_t info;
-  while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR) continue;
-  return NULL;
-}
-
-/* It is no part of the sandbox: it leaves the sandbox's mounts and cgroup, and has no network. */
-static gboolean spawn_builder(Sandbox *sandbox, GError **error) {
-  int outer = share_get_outer_namespace();
-  if (outer < 0) return TRUE;
-  autofd int settings = write_settings(sandbox, error);
-  if (settings < 0) return FALSE;
-  static const char *const argv[] = {"/proc/self/exe", "-template", "background", "-config", "-", NULL};
-  SpawnOptions options = SPAWN_OPTIONS_INIT;
-  options.argv = argv;
-  options.cwd = "/";
-  options.stdin_fd = settings;
-  options.stderr_fd = STDERR_FILENO;
-  options.namespaces = &outer;
-  options.n_namespaces = 1;
-  options.new_session = TRUE;
-  int pidfd = -1;
-  pid_t pid = spawn_start(&options, &pidfd, error);
-  if (pid < 0) return FALSE;
-  if (sandbox->cgroups != NULL) cgroup_add(sandbox->home_cgroups, pid, NULL);
-  g_thread_unref(g_thread_new("builder", reap_thread, GINT_TO_POINTER(pidfd)));
-  return TRUE;
+  gboolean made = settings_set(settings, "hypervisor.qemu", "default_vcpus", vcpus, error) &&
+                  settings_set(settings, "hypervisor.qemu", "default_memory", memory, error);
+  return made ? g_steal_pointer(&settings) : NULL;
 }
 
 void template_follow_start(Sandbox *sandbox) {
-  if (sandbox->template_key == NULL || sandbox->from_template) return;
+  if (!template_is_wanted(sandbox) || sandbox->template_key == NULL || sandbox->from_template) return;
   g_autofree char *path = template_path(sandbox->settings, sandbox->template_key);
   if (access(path, F_OK) == 0 || has_failed_lately(sandbox->template_key)) return;
   g_autoptr(GError) error = NULL;
-  if (!spawn_builder(sandbox, &error)) g_warning("cannot make a template: %s", error->message);
+  g_autoptr(kata_settings) settings = make_settings(sandbox, &error);
+  if (settings == NULL || !background_start(sandbox, "-template", settings, &error))
+    g_warning("cannot make a template: %s", error->message);
 }

@@ -24,9 +24,6 @@ void vm_set_libvirt_error(GError **error, kata_error_code code, const char *what
 /* FALSE with an error if one runs; waits until libvirt has done with one that has ended. */
 gboolean vm_check_idle(Vm *vm, const char *action, GError **error);
 
-/* Takes the domain of that name as this machine, as it is. */
-gboolean vm_find(Vm *vm, const char *domain_name, GError **error);
-
 void vm_forget_ended(Vm *vm);
 
 /* FALSE with an error unless a machine runs; libvirt's last error is forgotten. */

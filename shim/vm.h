@@ -22,6 +22,9 @@ gboolean vm_start(Vm *vm, const char *domain_xml, GError **error);
 /* Finds the domain that an earlier owner with the same root started, and lets it go on if it is paused. KATA_ERR_NOT_FOUND if it runs no more. */
 gboolean vm_adopt(Vm *vm, const char *domain_name, GError **error);
 
+/* The same, but one that is paused stays so. */
+gboolean vm_find(Vm *vm, const char *domain_name, GError **error);
+
 /* QEMU's process, 0 when there is none. */
 pid_t vm_get_pid(const Vm *vm);
 

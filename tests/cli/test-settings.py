@@ -41,7 +41,7 @@ OTHERS = {
                         "disable_selinux = false", "disable_guest_selinux = true", "confidential_guest = false",
                         'guest_hook_path = ""', 'extra_monitor_socket = ""', 'guest_memory_dump_path = ""',
                         "disable_nesting_checks = true"],
-    "factory": ["vm_cache_number = 0", 'vm_cache_endpoint = "/var/run/kata-containers/cache.sock"'],
+    "factory": ['vm_cache_endpoint = "/var/run/kata-containers/cache.sock"'],
     "agent.kata": ["enable_tracing = false", "cdh_api_timeout = 50", "dial_timeout_ms = 10", "reconnect_timeout_ms = 3000"],
     "agent.kata.mem_agent": ["mem_agent_enable = false"],
     "runtime": ['internetworking_model = "tcfilter"', "disable_guest_seccomp = true", "enable_vcpus_pinning = false",

@@ -274,7 +274,7 @@ static void test_dns(void **state) {
 
 static void assert_adopts(const Kata__V1__NetworkState *known, int netns) {
   g_autoptr(GError) error = NULL;
-  g_autoptr(Net) net = net_adopt(known, getpid(), &error);
+  g_autoptr(Net) net = net_adopt(known, getpid(), "", &error);
   g_assert_no_error(error);
   assert_true(net_namespace_is_same(net_get_namespace(net), netns));
 }
@@ -296,10 +296,10 @@ static void test_adopting(void **state) {
   assert_int_not_equal(known.cookie, net_namespace_get_cookie(own));
   assert_adopts(&known, netns);
   known.cookie++;
-  assert_null(net_find_stray(&known, getpid()));
+  assert_null(net_find_stray(&known, getpid(), ""));
   known.cookie--;
   known.path = (char *)"";
-  assert_null(net_adopt(&known, getpid(), &error));
+  assert_null(net_adopt(&known, getpid(), "", &error));
   assert_code(&error, KATA_ERR_NOT_FOUND, "cannot find the network namespace the guest was connected to");
   assert_int_equal(fstat(own, &status), 0);
   known.device = status.st_dev;

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "shim/background.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+#include "common/spawn.h"
+#include "kata/kata.h"
+#include "shim/cgroup.h"
+#include "shim/share.h"
+
+#define SETTINGS_LIMIT (1024u * 1024u)
+
+/* ---- settings ---- */
+
+kata_settings *background_read_settings(const char *file, GError **error) {
+  g_autoptr(kata_settings) settings = settings_new();
+  if (g_strcmp0(file, "-") != 0) {
+    const char *path = file != NULL ? file : KATA_SYSCONFDIR "/kata.conf";
+    return settings_load_default(settings, path, file != NULL, error) ? g_steal_pointer(&settings) : NULL;
+  }
+  g_autofree char *text = g_malloc(SETTINGS_LIMIT);
+  ssize_t length = fd_read_all(STDIN_FILENO, text, SETTINGS_LIMIT);
+  if (length < 0) {
+    error_set_errno(error, errno, "cannot read settings from standard input");
+    return NULL;
+  }
+  return settings_load_text(settings, text, (gsize)length, "standard input", error) ? g_steal_pointer(&settings) : NULL;
+}
+
+static int write_settings(const kata_settings *settings, GError **error) {
+  char *text = kata_settings_to_text(settings);
+  autofd int fd = memfd_create("settings", MFD_CLOEXEC);
+  gboolean written = fd >= 0 && fd_write_all(fd, text, strlen(text)) && lseek(fd, 0, SEEK_SET) == 0;
+  kata_free(text);
+  if (written) return fd_steal(&fd);
+  error_set_errno(error, errno, "cannot pass settings on");
+  return -1;
+}
+
+/* ---- the process ---- */
+
+/* Only so that it does not stay a zombie. */
+static gpointer reap_thread(gpointer user_data) {
+  autofd int pidfd = GPOINTER_TO_INT(user_data);
+  siginfo_t info;
+  while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR) continue;
+  return NULL;
+}
+
+gboolean background_start(Sandbox *sandbox, const char *flag, const kata_settings *settings, GError **error) {
+  int outer = share_get_outer_namespace();
+  if (outer < 0) return TRUE;
+  autofd int input = write_settings(settings, error);
+  if (input < 0) return FALSE;
+  const char *const argv[] = {"/proc/self/exe", flag, "background", "-config", "-", NULL};
+  SpawnOptions options = SPAWN_OPTIONS_INIT;
+  options.argv = argv;
+  options.cwd = "/";
+  options.stdin_fd = input;
+  options.stderr_fd = STDERR_FILENO;
+  options.namespaces = &outer;
+  options.n_namespaces = 1;
+  options.new_session = TRUE;
+  int pidfd = -1;
+  pid_t pid = spawn_start(&options, &pidfd, error);
+  if (pid < 0) return FALSE;
+  if (sandbox->cgroups != NULL) cgroup_add(sandbox->home_cgroups, pid, NULL);
+  g_thread_unref(g_thread_new("background", reap_thread, GINT_TO_POINTER(pidfd)));
+  return TRUE;
+}

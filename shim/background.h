@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Work that a start leaves to a process of its own, which outlives the sandbox: this program again, called
+ * "FLAG background -config -". */
+#pragma once
+
+#include "lib/settings.h"
+#include "shim/sandbox.h"
+
+/* It is no part of the sandbox: it leaves the sandbox's mounts and cgroup, and has no network. settings: what it finds
+ * on its standard input. */
+gboolean background_start(Sandbox *sandbox, const char *flag, const kata_settings *settings, GError **error);
+
+/* In such a process, and in one that was called by hand: the settings of a file, "-" is standard input, NULL the
+ * default file, which need not be there. */
+kata_settings *background_read_settings(const char *file, GError **error);

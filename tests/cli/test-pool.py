@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests that stand by: each sandbox gets one to itself, as good as one that has booted for it."""
+import glob
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import threading
+
+import kata_cli
+import network
+
+MEMBER = re.compile(r"(?P<name>\w{6})\s+(?P<key>[0-9a-f]{32})\s+(?P<machine>[0-9]+)\s+(?P<when>\S+)")
+# Everything a guest could share with another: random numbers, ids, clocks.
+LOOK = ("head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/boot_id; cat /proc/sys/kernel/random/uuid;"
+        "date +%s")
+
+
+def lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rsplit(b")", 1)[1].split()[0] != b"Z"
+    except OSError:
+        return False
+
+
+class Pool(network.NetworkTest):
+    def setUp(self):
+        super().setUp()
+        self.write_settings(2)
+        self.addCleanup(self.empty)
+
+    def write_settings(self, size, **qemu):
+        """qemu: settings of the guest, in the place of those there are."""
+        templates = self.world.path("templates")
+        with open(self.world.config, encoding="utf-8") as file:
+            lines = [line for line in file.read().partition("[factory]")[0].splitlines()
+                     if line.partition(" ")[0] not in qemu]
+        more = [f"{key} = {value}" for key, value in qemu.items()]
+        place = lines.index("[hypervisor.qemu]") + 1
+        lines[place:place] = more
+        lines += ["[factory]", f"vm_cache_number = {size}", f'template_path = "{templates}"']
+        with open(self.world.config, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        self.directory = f"/run/kata/p/{hashlib.sha256(templates.encode()).hexdigest()[:8]}"
+
+    def empty(self):
+        kata_cli.wait_for(lambda: not self.fillers(), "the pool's fillers to end")
+        self.world.run("pool", "remove")
+
+    def tearDown(self):
+        self.empty()
+        for machine in self.machines:
+            kata_cli.wait_for(lambda pid=machine: not lives(pid), f"machine {machine} to end", 15)
+        self.assertEqual(glob.glob(f"{self.directory}/*"), [])
+        super().tearDown()
+
+    machines = ()
+
+    def fillers(self):
+        return [pid for pid, line in self.world.processes() if "-pool" in line and "qemu" not in line]
+
+    def members(self):
+        members = [MEMBER.fullmatch(line).groupdict() for line in self.ok("pool", "list").splitlines()]
+        self.machines = sorted({*self.machines, *(int(member["machine"]) for member in members)})
+        return members
+
+    def fill(self, made):
+        self.assertRegex(self.ok("pool", "create"), f"^{made} guests made, ")
+        return self.members()
+
+    def machine(self, container):
+        """QEMU, by the directory its container's link leads to."""
+        place = os.path.realpath(os.path.join(self.world.root, "c", container))
+        pids = []
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(path, "rb") as file:
+                    line = file.read().decode(errors="replace")
+            except OSError:
+                continue
+            if "qemu-system" in line.split("\0")[0] and f"{place}/" in line:
+                pids.append(int(path.split("/")[2]))
+        self.assertEqual(len(pids), 1, place)
+        return pids[0]
+
+    def run_box(self, name, **options):
+        self.ok("run", "--detach", "--bundle", self.world.bundle("sleep", "100000", **options), name)
+
+    def owner_of(self, container):
+        place = os.path.realpath(os.path.join(self.world.root, "c", container))
+        with open(os.path.join(place, "owner.pid"), encoding="ascii") as file:
+            return int(file.read())
+
+    def test_two_at_once(self):
+        """Two that are started at the same time have two guests that differ in all that must differ; others follow."""
+        before = self.fill(2)
+        self.assertEqual(len(before), 2)
+        self.assertEqual(self.ok("list", "--quiet"), "")
+        self.assertEqual(self.ok("pool", "create"), "0 guests made, 2 stand by\n")
+        starts = [threading.Thread(target=self.run_box, args=(f"c{number}",)) for number in range(2)]
+        for start in starts:
+            start.start()
+        for start in starts:
+            start.join()
+        used = {self.machine("c0"), self.machine("c1")}
+        self.assertEqual(used, {int(member["machine"]) for member in before})
+        answers = [self.ok("exec", f"c{number}", "sh", "-c", LOOK).split("\n") for number in range(2)]
+        for line in range(3):
+            self.assertNotEqual(answers[0][line], answers[1][line], f"line {line} of {answers}")
+        self.assertLess(abs(int(answers[0][3]) - int(answers[1][3])), 30)
+        self.assertEqual(self.ok("exec", "c0", "hostname"), "box\n")
+        # In the guest's mount table there is one share: what one writes is not seen by the other.
+        self.ok("exec", "c0", "touch", "/left")
+        self.fails("", "exec", "c1", "ls", "/left")
+        kata_cli.wait_for(lambda: len(self.members()) == 2 and not self.fillers(), "two others to stand by")
+        self.assertFalse(used & {int(member["machine"]) for member in self.members()})
+        for number in range(2):
+            self.ok("delete", "--force", f"c{number}")
+        self.assertEqual(self.ok("pool", "remove"), "2 guests removed\n")
+        self.assertEqual(self.members(), [])
+
+    def test_network_and_other_owner(self):
+        """With the namespace's interfaces; who takes it over from an owner that was killed finds them again."""
+        self.write_settings(1)
+        member = self.fill(1)[0]
+        self.wires.veth("eth0", "far0", ("10.9.0.2/24", "10.9.0.1/24"))
+        self.start()
+        self.assertEqual(self.machine("c1"), int(member["machine"]))
+        self.assertIn("1 packets received", self.guest("ping", "-c1", "-W20", "10.9.0.1"))
+        os.kill(self.owner_of("c1"), signal.SIGKILL)
+        self.assertIn("1 packets received", self.guest("ping", "-c1", "-W20", "10.9.0.1"))
+        # It knows the namespace: another container of it comes into the same guest.
+        self.start("sleep", "1000", container="c2")
+        self.assertEqual(self.machine("c2"), int(member["machine"]))
+        os.kill(self.owner_of("c1"), signal.SIGKILL)
+        self.ok("delete", "--force", "c2")
+        self.ok("delete", "--force", "c1")
+        self.assert_parted()
+
+    def test_what_does_not_fit(self):
+        """One that has ended, one of another size, one of another configuration: the sandbox starts all the same."""
+        self.write_settings(1)
+        memory = ("sed", "-n", "s/MemTotal: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo")
+
+        def limited(document):
+            document["linux"]["resources"] = {"memory": {"limit": 64 << 20}}
+
+        self.fill(1)
+        os.kill(int(self.members()[0]["machine"]), signal.SIGKILL)
+        self.assertEqual(self.world.run("run", "--bundle", self.world.bundle("echo", "boots"), "c1").stdout, "boots\n")
+        kata_cli.wait_for(lambda: len(self.members()) == 1 and not self.fillers(), "another to stand by")
+        larger = self.world.run("run", "--bundle", self.world.bundle(*memory, change=limited), "c2")
+        self.assertGreater(int(larger.stdout), 280 << 10, larger.stderr)
+        kata_cli.wait_for(lambda: len(self.members()) == 1 and not self.fillers(), "a third to stand by")
+        before = self.members()[0]
+        self.write_settings(1, kernel_params='"quiet"')
+        self.assertEqual(self.world.run("run", "--bundle", self.world.bundle("echo", "other"), "c3").stdout, "other\n")
+        self.assertTrue(lives(int(before["machine"])))
+        after = self.fill(1)[0]
+        self.assertNotEqual(after["key"], before["key"])
+        kata_cli.wait_for(lambda: not lives(int(before["machine"])), "the old one to end")
+
+    def test_clean_up(self):
+        """Killed while it fills the pool: nothing of that stays. An id that is in use takes no guest."""
+        self.write_settings(1)
+        filler = self.world.start("pool", "create", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        kata_cli.wait_for(lambda: glob.glob(f"{self.directory}/*/v"), "a guest to begin")
+        for pid in self.fillers():
+            os.kill(pid, signal.SIGKILL)
+        filler.wait()
+        kata_cli.reap()
+        half = glob.glob(f"{self.directory}/*")
+        self.assertEqual(self.members(), [])
+        self.fill(1)
+        for directory in half:
+            self.assertFalse(os.path.exists(directory))
+        machine = int(self.members()[0]["machine"])
+        self.ok("create", "--bundle", self.world.bundle("true"), "c1")
+        self.assertEqual(self.machine("c1"), machine)
+        self.fill(1)
+        self.fails("already exists", "create", "--bundle", self.world.bundle("true"), "c1")
+        self.assertEqual(len(self.members()), 1)
+        self.ok("delete", "--force", "c1")
+
+    def test_refusals(self):
+        """No pool without a number, none that takes the host's last memory."""
+        self.write_settings(0)
+        self.fails("the setting factory.vm_cache_number", "pool", "create")
+        self.assertEqual(self.ok("pool", "list"), "")
+        with open("/proc/meminfo", encoding="ascii") as file:
+            total = int(file.readline().split()[1]) >> 10
+        self.write_settings(1, default_memory=total)
+        self.fails(f"no guest of {total} MiB can stand by", "pool", "create")
+
+
+if __name__ == "__main__":
+    kata_cli.main(kata_cli.require_guests, network.require_ip)
