@@ -74,9 +74,18 @@ gboolean share_enter_namespace(gboolean hide_kvm, GError **error) {
   return !hide_kvm || cover_kvm(error);
 }
 
+/* What is there otherwise is a device, which may be a mount as well: a container's that it was given. */
+static gboolean is_kvm_covered(void) {
+  struct stat st;
+  return stat("/dev/kvm", &st) == 0 && S_ISREG(st.st_mode);
+}
+
 gboolean share_change_kvm(gboolean hide_kvm, GError **error) {
-  while (umount2("/dev/kvm", MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
-  return !hide_kvm || cover_kvm(error);
+  if (is_kvm_covered() == hide_kvm) return TRUE;
+  if (hide_kvm) return cover_kvm(error);
+  if (umount2("/dev/kvm", MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return TRUE;
+  error_set_errno(error, errno, "cannot show '/dev/kvm' again");
+  return FALSE;
 }
 
 gboolean share_join_namespace(pid_t pid, GError **error) {
