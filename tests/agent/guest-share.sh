@@ -13,7 +13,7 @@ for applet in sh cat echo sleep stty dd wc hostname true grep ls nproc date tail
 
 "$VIRTIOFSD" --socket-path="$tmp/fs.sock" -o "source=$tmp/share" -o log_level=err &
 virtiofsd_pid=$!
-# Ends with QEMU, which is its only client; the trap of guest.sh ends that.
+# Ends with QEMU, which is its only client; where that is never started, the trap of guest.sh ends it.
 waited=0
 until [ -S "$tmp/fs.sock" ]; do
   kill -0 "$virtiofsd_pid" 2>/dev/null || fail 'virtiofsd ended'

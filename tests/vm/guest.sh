@@ -25,7 +25,8 @@ fail() {
 }
 
 clean_up() {
-  if [ -n "$qemu_pid" ]; then kill -9 "$qemu_pid" 2>/dev/null || true; fi
+  # The second is that of tests/agent/guest-share.sh.
+  for pid in $qemu_pid ${virtiofsd_pid:-}; do kill -9 "$pid" 2>/dev/null || true; done
   rm -rf "$tmp"
 }
 
