@@ -37,9 +37,9 @@ static gboolean make_directory(const char *path, GError **error) {
   return FALSE;
 }
 
-/* One fills it at a time: the next finds it full. */
-static int lock_pool(const char *pool, GError **error) {
-  g_autofree char *path = g_strconcat(pool, ".lock", NULL);
+/* One fills a pool at a time: the next finds it full. */
+static int lock_pools(GError **error) {
+  static const char path[] = PATHS_POOL "/lock";
   autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   int result = -1;
   do result = fd >= 0 ? flock(fd, LOCK_EX) : -1;
@@ -76,8 +76,10 @@ static guint remove_others(const char *pool, const char *keep) {
 guint pool_empty(const kata_settings *settings) {
   g_autofree char *pool = pool_get_directory(settings);
   if (access(pool, F_OK) < 0) return 0;
-  autofd int lock = lock_pool(pool, NULL);
-  return remove_others(pool, NULL);
+  autofd int lock = lock_pools(NULL);
+  guint n_removed = remove_others(pool, NULL);
+  rmdir(pool); /* unless sandboxes have begun there */
+  return n_removed;
 }
 
 static guint count(const char *pool, const char *key, const char *mounts) {
@@ -199,6 +201,8 @@ static gboolean make_guest(gpointer data, GError **error) {
   Sandbox *sandbox = sandbox_new("pool", "standby", PATHS_DEFAULT_ROOT, fill->settings, error);
   if (sandbox == NULL) return FALSE;
   g_autofree char *directory = g_build_filename(fill->pool, "XXXXXX", NULL);
+  /* Again: the last sandbox of the pool takes that away as it goes. */
+  if (!make_directory(fill->pool, error)) return FALSE;
   if (g_mkdtemp_full(directory, 0711) == NULL) {
     error_set_errno(error, errno, "cannot make a directory in '%s'", fill->pool);
     return FALSE;
@@ -232,11 +236,9 @@ gboolean pool_fill(kata_settings *settings, guint size, guint *ret_made, GError 
   guint64 guest_mib = 0;
   *ret_made = 0;
   g_autofree char *key = find_key(&fill, &guest_mib, error);
-  if (key == NULL || !make_directory(PATHS_DEFAULT_ROOT, error) || !make_directory(PATHS_POOL, error) ||
-      !make_directory(pool, error))
-    return FALSE;
-  autofd int lock = lock_pool(pool, error);
-  if (lock < 0) return FALSE;
+  if (key == NULL || !make_directory(PATHS_DEFAULT_ROOT, error) || !make_directory(PATHS_POOL, error)) return FALSE;
+  autofd int lock = lock_pools(error);
+  if (lock < 0 || !make_directory(pool, error)) return FALSE;
   remove_others(pool, key);
   for (guint n = count(pool, key, mounts); n < size; n++) {
     if (!check_memory(guest_mib, error) || !run_apart(build_template, &fill, error) ||
