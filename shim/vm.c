@@ -23,7 +23,7 @@
 /* What libvirt needs to clean up, on a busy machine. */
 #define CLEAN_UP_MS 2000
 /* How long somebody else, who has got an adopted QEMU as a child, may take to reap it. */
-#define REAP_WAIT_MS 500
+#define REAP_WAIT_MS 50
 #define PASSWD_BUFFER_BYTES 4096
 
 /* ---- what libvirt says ---- */
