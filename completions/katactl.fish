@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Written by scripts/make-completions.py: edits are lost.
-set -g __katactl_valued --root --log --log-format --rootless --cgroup-manager --criu
+set -g __katactl_valued --root --log --log-format --rootless --cgroup-manager --criu --kata-config
 set -g __katactl_pairs 'agent call' 'agent methods' 'config check' 'direct-volume add' 'direct-volume remove' 'direct-volume resize' 'direct-volume stats' 'network add-if' 'network del-if' 'network list-ifs' 'network list-routes' 'network update-routes' 'pool create' 'pool list' 'pool remove' 'template create' 'template list' 'template remove'
 # What of the command line names the command; nothing yet: an empty line.
 function __katactl_command
@@ -31,6 +31,8 @@ complete -c katactl -n '__katactl_at' -l systemd-cgroup -d 'accepted: a cgroupsP
 complete -c katactl -n '__katactl_at' -l rootless -x -a 'auto true false' -d 'accepted: guests need root on the host'
 complete -c katactl -n '__katactl_at' -l cgroup-manager -x -d 'accepted'
 complete -c katactl -n '__katactl_at' -l criu -r -F -d 'accepted'
+complete -c katactl -n '__katactl_at' -l kata-config -r -F -d 'settings of guests (default: $KATA_CONFIG or kata.conf(5))'
+complete -c katactl -n '__katactl_at' -l kata-show-default-config-paths -d 'show where settings are read from, and end'
 complete -c katactl -n '__katactl_at' -l version -s v -d 'show the version'
 complete -c katactl -n '__katactl_at' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at' -a agent -d 'agent commands'
@@ -45,6 +47,7 @@ complete -c katactl -n '__katactl_at' -a env -d 'show versions, host and setting
 complete -c katactl -n '__katactl_at' -a events -d 'show statistics and out-of-memory events of a container'
 complete -c katactl -n '__katactl_at' -a exec -d 'run another process in a container'
 complete -c katactl -n '__katactl_at' -a features -d 'show what the runtime can do, as JSON'
+complete -c katactl -n '__katactl_at' -a kata-overhead -d 'show what a guest costs the host beyond its containers'
 complete -c katactl -n '__katactl_at' -a kill -d 'send a signal to a container (default: SIGTERM)'
 complete -c katactl -n '__katactl_at' -a list -d 'list the containers'
 complete -c katactl -n '__katactl_at' -a network -d 'network commands'
@@ -149,11 +152,14 @@ complete -c katactl -n '__katactl_at exec' -l no-subreaper -d 'accepted: katactl
 complete -c katactl -n '__katactl_at exec' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at exec' -a '(katactl list --quiet 2>/dev/null)'
 complete -c katactl -n '__katactl_at features' -l help -s h -d 'show this text'
+complete -c katactl -n '__katactl_at kata-overhead' -l help -s h -d 'show this text'
+complete -c katactl -n '__katactl_at kata-overhead' -a '(katactl list --quiet 2>/dev/null)'
 complete -c katactl -n '__katactl_at kill' -l all -s a -d 'send the signal to all processes of the container'
 complete -c katactl -n '__katactl_at kill' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at kill' -a '(katactl list --quiet 2>/dev/null)'
 complete -c katactl -n '__katactl_at list' -l format -s f -x -a 'table json' -d 'how to show them'
 complete -c katactl -n '__katactl_at list' -l quiet -s q -d 'only the ids'
+complete -c katactl -n '__katactl_at list' -l kata-all -d 'also what their guests run on'
 complete -c katactl -n '__katactl_at list' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at network' -a add-if -d 'connect a running guest to an interface of its network namespace'
 complete -c katactl -n '__katactl_at network add-if' -l help -s h -d 'show this text'

@@ -5,23 +5,36 @@
 
 #include "commands.h"
 #include "common/error.h"
+#include "guest-assets.h"
 #include "state-json.h"
 
 #define COLUMN_MIN 12
 #define COLUMN_GAP 3
 
 static const char *format = "table";
-static gboolean quiet;
+static gboolean quiet, kata_all;
 
 const Option list_options[] = {{"format", 'f', OPTION_TEXT, &format, "table|json", "how to show them"},
                                {"quiet", 'q', OPTION_FLAG, &quiet, NULL, "only the ids"},
+                               {"kata-all", 0, OPTION_FLAG, &kata_all, NULL, "also what their guests run on"},
                                OPTIONS_END};
 
 static const struct {
   const char *title;
   const char *key;
-} columns[] = {{"ID", "id"},         {"PID", "pid"},         {"STATUS", "status"},
-               {"BUNDLE", "bundle"}, {"CREATED", "created"}, {"OWNER", "owner"}};
+} columns[] = {{"ID", "id"},
+               {"PID", "pid"},
+               {"STATUS", "status"},
+               {"BUNDLE", "bundle"},
+               {"CREATED", "created"},
+               {"OWNER", "owner"},
+               /* With --kata-all. */
+               {"HYPERVISOR", "hypervisor"},
+               {"KERNEL", "kernel"},
+               {"IMAGE", "image"},
+               {"LATEST-KERNEL", "latest_kernel"},
+               {"LATEST-IMAGE", "latest_image"}};
+#define RUNC_COLUMNS 6u
 
 static const char *get_text(json_object *state, const char *key) {
   json_object *value = NULL;
@@ -48,19 +61,20 @@ static json_object *load_state(App *app, const char *id) {
   }
   g_autofree char *owner = state_json_find_owner(get_text(state, "bundle"));
   json_object_object_add(state, "owner", json_object_new_string(owner));
+  if (kata_all) guest_assets_add(app, state, kata_container_get_sandbox_id(container));
   return state;
 }
 
 static void print_table(json_object *states) {
   gsize widths[G_N_ELEMENTS(columns)];
-  gsize n_states = json_object_array_length(states);
-  for (gsize c = 0; c < G_N_ELEMENTS(columns); c++) {
+  gsize n_states = json_object_array_length(states), n_columns = kata_all ? G_N_ELEMENTS(columns) : RUNC_COLUMNS;
+  for (gsize c = 0; c < n_columns; c++) {
     widths[c] = MAX(COLUMN_MIN, strlen(columns[c].title) + COLUMN_GAP);
     for (gsize i = 0; i < n_states; i++) {
       widths[c] = MAX(widths[c], strlen(get_text(json_object_array_get_idx(states, i), columns[c].key)) + COLUMN_GAP);
     }
   }
-  gsize last = G_N_ELEMENTS(columns) - 1;
+  gsize last = n_columns - 1;
   for (gsize c = 0; c < last; c++) printf("%-*s", (int)widths[c], columns[c].title);
   printf("%s\n", columns[last].title);
   for (gsize i = 0; i < n_states; i++) {

@@ -40,6 +40,7 @@ int cmd_env(App *app, char **operands, GError **error);
 int cmd_events(App *app, char **operands, GError **error);
 int cmd_exec(App *app, char **operands, GError **error);
 int cmd_features(App *app, char **operands, GError **error);
+int cmd_kata_overhead(App *app, char **operands, GError **error);
 int cmd_kill(App *app, char **operands, GError **error);
 int cmd_list(App *app, char **operands, GError **error);
 int cmd_network_add_if(App *app, char **operands, GError **error);

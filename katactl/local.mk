@@ -8,7 +8,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/boot-chart.c katactl/boot-chart.h \
 	katactl/cmd-agent.c katactl/cmd-boot-chart.c \
 	katactl/cmd-check.c katactl/cmd-checkpoint.c katactl/cmd-config.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-direct-volume.c katactl/cmd-env.c katactl/cmd-events.c katactl/cmd-exec.c \
-	katactl/cmd-features.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-network.c katactl/cmd-pause.c katactl/cmd-ps.c \
+	katactl/cmd-features.c katactl/cmd-kata-overhead.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-network.c katactl/cmd-pause.c katactl/cmd-ps.c \
 	katactl/cmd-run.c katactl/cmd-spec.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-update.c \
 	katactl/cmd-pool.c katactl/cmd-template.c katactl/cmd-version.c katactl/owner-program.c katactl/owner-program.h \
 	katactl/cmd-xml.c katactl/commands.h \
@@ -16,6 +16,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/default-spec.c katactl/default-spec.h \
 	katactl/duration.c katactl/duration.h \
 	katactl/env-facts.c katactl/env-facts.h \
+	katactl/guest-assets.c katactl/guest-assets.h \
 	katactl/guest-settings.c katactl/guest-settings.h \
 	katactl/launch.c katactl/launch.h \
 	katactl/monitor.c katactl/monitor.h \

@@ -46,6 +46,8 @@ static const Command commands[] = {
     {"exec", "ID COMMAND [ARGUMENT...] | --process FILE ID", "run another process in a container", exec_options,
      OPTIONS_BEFORE_OPERANDS, 1, -1, cmd_exec},
     {"features", "", "show what the runtime can do, as JSON", no_options, OPTIONS_ANYWHERE, 0, 0, cmd_features},
+    {"kata-overhead", "ID", "show what a guest costs the host beyond its containers", no_options, OPTIONS_ANYWHERE, 1,
+     1, cmd_kata_overhead},
     {"kill", "ID [SIGNAL]", "send a signal to a container (default: SIGTERM)", kill_options, OPTIONS_BEFORE_OPERANDS, 1,
      2, cmd_kill},
     {"list", "", "list the containers", list_options, OPTIONS_ANYWHERE, 0, 0, cmd_list},
@@ -87,6 +89,8 @@ static struct {
   const char *log;
   const char *log_format;
   const char *rootless;
+  const char *kata_config;
+  gboolean show_config_paths;
   gboolean debug;
   gboolean version;
 } global;
@@ -100,6 +104,10 @@ static const Option global_options[] = {
     {"rootless", 0, OPTION_TEXT, &global.rootless, "auto|true|false", "accepted: guests need root on the host"},
     {"cgroup-manager", 0, OPTION_TEXT, NULL, "NAME", "accepted"},
     {"criu", 0, OPTION_TEXT, NULL, "PATH", "accepted"},
+    {"kata-config", 0, OPTION_TEXT, &global.kata_config, "FILE",
+     "settings of guests (default: $KATA_CONFIG or kata.conf(5))"},
+    {"kata-show-default-config-paths", 0, OPTION_FLAG, &global.show_config_paths, NULL,
+     "show where settings are read from, and end"},
     {"version", 'v', OPTION_FLAG, &global.version, NULL, "show the version"},
     OPTIONS_END};
 
@@ -170,18 +178,31 @@ static gboolean check_operand_count(const Command *command, char **operands, GEr
   return FALSE;
 }
 
+static gboolean set_up_context(App *app, kata_error **err) {
+  if (global.root != NULL) {
+    g_autofree char *root = g_canonicalize_filename(global.root, NULL);
+    if (kata_context_set_root(app->context, root, err) != 0) return FALSE;
+  }
+  if (global.kata_config == NULL) return TRUE;
+  g_autofree char *file = g_canonicalize_filename(global.kata_config, NULL);
+  return kata_context_set_config_file(app->context, file, err) == 0;
+}
+
 static gboolean open_context(App *app, GError **error) {
   kata_error *err = NULL;
   app->context = kata_context_new(0, &err);
   app->root_given = global.root != NULL || g_getenv("KATA_ROOT") != NULL;
-  if (app->context != NULL && global.root != NULL) {
-    g_autofree char *root = g_canonicalize_filename(global.root, NULL);
-    if (kata_context_set_root(app->context, root, &err) == 0) return TRUE;
-  } else if (app->context != NULL) {
-    return TRUE;
-  }
+  if (app->context != NULL && set_up_context(app, &err)) return TRUE;
   app_take_error(err, error);
   return FALSE;
+}
+
+static int show_config_paths(GError **error) {
+  App app = {0};
+  if (!open_context(&app, error)) return EXIT_FAILURE;
+  puts(kata_context_get_config_file(app.context));
+  kata_context_unref(app.context);
+  return EXIT_SUCCESS;
 }
 
 static int run_command(const Command *command, char **argv, GError **error) {
@@ -238,6 +259,7 @@ static int run(char **argv, GError **error) {
   }
   if (!app_open_log(global.log, global.log_format, global.debug, error) || !check_rootless(error)) return EXIT_FAILURE;
   if (global.version) return cmd_version(NULL, NULL, error);
+  if (global.show_config_paths) return show_config_paths(error);
   if (help || operands[0] == NULL) return help_command(operands, error);
   if (strcmp(operands[0], "help") == 0 || strcmp(operands[0], "h") == 0) return help_command(operands + 1, error);
   gsize n_words = 0;

@@ -121,7 +121,7 @@ void options_print(const Option *options, FILE *out) {
     g_string_append_printf(left, "--%s", option->name);
     if (option->letter != 0) g_string_append_printf(left, ", -%c", option->letter);
     if (option->value != NULL) g_string_append_printf(left, " %s", option->value);
-    fprintf(out, "   %-28s %s\n", left->str, option->help);
+    fprintf(out, "   %-27s  %s\n", left->str, option->help);
   }
-  fprintf(out, "   %-28s %s\n", "--help, -h", "show this text");
+  fprintf(out, "   %-27s  %s\n", "--help, -h", "show this text");
 }

@@ -14,7 +14,7 @@ import xml.etree.ElementTree
 import kata_cli
 
 COMMANDS = ["boot-chart", "check", "checkpoint", "config check", "create", "delete", "env", "events", "exec", "features",
-            "kill", "list", "pause", "ps", "restore", "resume", "run", "spec", "start", "state", "update", "version", "xml"]
+            "kata-overhead", "kill", "list", "pause", "ps", "restore", "resume", "run", "spec", "start", "state", "update", "version", "xml"]
 BAD_IDS = ["", ".", "..", "a/b", "../x", "a b", "ü", "a\nb", "x" * 129, "y" * 4096]
 
 
@@ -35,7 +35,7 @@ def tags(text):
     """The options that a help text or a page describes: "--bundle, -b DIR"."""
     found, may_follow = set(), False
     for line in text.splitlines():
-        match = re.match(r"(?:   |       )(--[a-z0-9-]+(?:, -\w)?(?: (?![A-Z][a-z])\S+)?)(?: |$)", line)
+        match = re.match(r"(?:   |       )(--[a-z0-9-]+(?:, -\w)?(?: (?![A-Z][a-z])\S+)?)(?:  | [A-Z][a-z]|$)", line)
         if match and may_follow:
             found.add(match[1])
         # In a paragraph it is only spoken of.
@@ -49,6 +49,16 @@ class Syntax(kata_cli.CliTest):
             lines = self.ok(*spelling).splitlines()
             self.assertRegex(lines[0], r"^katactl version \d+\.\d+\.\d+")
             self.assertTrue(any(re.match(r"spec: 1\.\d+\.\d+$", line) for line in lines))
+
+    def test_settings_file(self):
+        """--kata-config goes before the environment, which goes before the default."""
+        self.assertEqual(self.ok("--kata-show-default-config-paths"), f"{self.world.config}\n")
+        other = self.world.path("other.conf")
+        self.assertEqual(self.ok("--kata-config", other, "--kata-show-default-config-paths"), f"{other}\n")
+        self.fails(other, "--kata-config", other, "env")
+        with open(other, "w", encoding="utf-8") as file:
+            file.write("[hypervisor.qemu]\ndefault_vcpus = 3\n")
+        self.assertRegex(self.ok("--kata-config", other, "env"), rf"default_vcpus *=? *3.*{re.escape(other)}:2")
 
     def test_help(self):
         for spelling in (["--help"], ["-h"], ["help"], []):

@@ -73,6 +73,30 @@ class Watch(kata_cli.OneContainerTest):
         watcher.terminate()
         watcher.communicate(timeout=kata_cli.PATIENCE)
 
+    def test_overhead(self):
+        """Numbers that can be: a guest that sleeps costs less than a processor, and its memory is on the host."""
+        lines = dict(line.split("=") for line in self.ok("kata-overhead", "c1").splitlines())
+        self.assertEqual(list(lines), ["cpu_overhead", "memory_overhead_bytes"])
+        self.assertLess(abs(float(lines["cpu_overhead"])), 2)
+        self.assertGreater(int(lines["memory_overhead_bytes"]), 32 << 20)
+        self.assertLess(int(lines["memory_overhead_bytes"]), 2 << 30)
+        self.fails("does not exist", "kata-overhead", "nobody")
+
+    def test_what_guests_run_on(self):
+        plain = self.ok("list").splitlines()[0].split()
+        title, line = [line.split() for line in self.ok("list", "--kata-all").splitlines()]
+        self.assertEqual(title, plain + ["HYPERVISOR", "KERNEL", "IMAGE", "LATEST-KERNEL", "LATEST-IMAGE"])
+        self.assertEqual(line[title.index("KERNEL")], kata_cli.KERNEL)
+        self.assertEqual(line[title.index("IMAGE")], kata_cli.INITRD)
+        newer = self.world.path("newer.conf")
+        with open(self.world.config, encoding="utf-8") as old, open(newer, "w", encoding="utf-8") as file:
+            file.write(old.read().replace(kata_cli.KERNEL, "/newer/vmlinuz"))
+        state = json.loads(self.ok("--kata-config", newer, "list", "--kata-all", "--format", "json"))[0]
+        self.assertEqual((state["kernel"], state["latest_kernel"]), (kata_cli.KERNEL, "/newer/vmlinuz"))
+        self.assertEqual((state["image"], state["latest_image"]), (kata_cli.INITRD, kata_cli.INITRD))
+        self.assertEqual(state["stale_assets"], ["kernel"])
+        self.assertTrue(os.path.exists(state["hypervisor"]))
+
     def cgroup(self):
         return json.loads(self.ok("events", "--stats", "c1"))["data"]
 
