@@ -25,15 +25,13 @@ static int open_console(const char *sandbox_dir, int flags) {
 /* The end of text, beginning with a whole line; a panic's first line is in it. */
 static const char *find_tail(const char *text, gsize length) {
   const char *start = length > TAIL_BYTES ? text + length - TAIL_BYTES : text;
-  const char *panic = strstr(text, PANIC_WORDS);
-  if (panic != NULL && panic < start) {
-    for (start = panic; start > text && start[-1] != '\n';) start--;
-    return start;
-  }
   if (start > text && start[-1] != '\n') {
     const char *line = strchr(start, '\n');
     if (line != NULL) start = line + 1;
   }
+  const char *panic = strstr(text, PANIC_WORDS);
+  if (panic != NULL && panic < start)
+    for (start = panic; start > text && start[-1] != '\n';) start--;
   return start;
 }
 

@@ -69,6 +69,19 @@ static void test_panic(void **state) {
   assert_true(strlen(text) < 2200);
 }
 
+/* Wherever in that line what is shown would begin. */
+static void test_panic_at_the_edge(void **state) {
+  static const char panic[] = "[    1.0] Kernel panic - not syncing: no reason\n";
+  for (gsize after = 1900; after < 2100; after++) {
+    GString *lines = many_lines(100);
+    g_string_append(lines, panic);
+    for (gsize i = 1; i < after; i++) g_string_append_c(lines, i % 50 == 0 ? '\n' : 'x');
+    g_autofree char *text = explain(lines->str, (gssize)lines->len);
+    g_string_free(lines, TRUE);
+    assert_non_null(strstr(text, panic));
+  }
+}
+
 static void test_bytes_that_are_no_text(void **state) {
   char bytes[4096];
   memset(bytes, 0xff, sizeof bytes);
@@ -103,6 +116,7 @@ int main(void) {
       cmocka_unit_test(test_nothing),
       cmocka_unit_test(test_much),
       cmocka_unit_test(test_panic),
+      cmocka_unit_test(test_panic_at_the_edge),
       cmocka_unit_test(test_bytes_that_are_no_text),
       cmocka_unit_test(test_endless),
   };
