@@ -32,9 +32,10 @@ dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/kata_cli.py tests/cli/network.py tests/cli/storage.py
 
-# Seven topics in three languages, most in guests of their own: a target of its own.
+# Seven topics in three languages, most in guests of their own; also a target of its own.
 EXAMPLES_TESTS = tests/cli/test-example.py
 dist_check_SCRIPTS += $(EXAMPLES_TESTS)
+TESTS += $(EXAMPLES_TESTS)
 .PHONY: check-examples
 check-examples: $(BUILT_SOURCES)
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(EXAMPLES_TESTS)' TEST_SUITE_LOG=test-suite-examples.log
