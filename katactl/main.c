@@ -84,6 +84,9 @@ static const Command commands[] = {
      cmd_xml},
 };
 
+/* As runc, for which both are topics of its help. */
+#define EXIT_NO_COMMAND 3
+
 static struct {
   const char *root;
   const char *log;
@@ -230,7 +233,7 @@ static int help_command(char **operands, GError **error) {
   if (operands[0] != NULL && command == NULL) {
     if (operands[1] == NULL && print_group_help(operands[0])) return EXIT_SUCCESS;
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "no help topic for '%s'", operands[0]);
-    return EXIT_FAILURE;
+    return EXIT_NO_COMMAND;
   }
   if (command != NULL) {
     print_command_help(command);
@@ -270,7 +273,7 @@ static int run(char **argv, GError **error) {
   if (asks_for_help && print_group_help(operands[0])) return EXIT_SUCCESS;
   g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "no such command: '%s%s%s' ('%s help' lists them)",
               operands[0], is_group(operands[0]) ? " " : "", is_group(operands[0]) ? second : "", PROGRAM);
-  return EXIT_FAILURE;
+  return EXIT_NO_COMMAND;
 }
 
 /* Nothing that is opened later may take the place of a standard stream that the caller has closed. */

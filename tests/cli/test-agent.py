@@ -93,7 +93,7 @@ class AtAnAddress(kata_cli.Assertions):
             request.write(b"{}")
             request.seek(0)
             self.fails("longer than 8 MiB", "agent", "call", address, "Check", "-", stdin=request)
-        self.fails("no such command: 'agent dance'", "agent", "dance")
+        self.fails("no such command: 'agent dance'", "agent", "dance", status=3)
         self.assertIn("agent methods", self.ok("agent"))
         self.assertIn("agent methods", self.ok("help", "agent"))
         self.assertIn("--timeout", self.ok("help", "agent", "call"))

@@ -68,7 +68,7 @@ class Syntax(kata_cli.CliTest):
         for command in COMMANDS:
             self.assertIn(f"Usage: katactl {command}", self.ok(*command.split(), "--help"))
             self.assertEqual(self.ok("help", *command.split()), self.ok(*command.split(), "-h"))
-        self.fails("no help topic for 'x'", "help", "x")
+        self.fails("no help topic for 'x'", "help", "x", status=3)
 
     def test_man_pages_and_help_agree(self):
         """Each command has a page, with the same purpose, operands and options as its help, and no others."""
@@ -95,7 +95,7 @@ class Syntax(kata_cli.CliTest):
         self.assertTrue(result.stdout.startswith("Incorrect Usage."))
         self.assertIn("flag provided but not defined: -bogus", result.stderr)
         self.fails("flag provided but not defined: -bogus", "--bogus", "list")
-        self.fails("no such command: 'bogus'", "bogus")
+        self.fails("no such command: 'bogus'", "bogus", status=3)
         for args, text in ((["start"], 'katactl: \\"start\\" requires exactly 1 argument(s)'),
                            (["start", "a", "b"], 'katactl: \\"start\\" requires exactly 1 argument(s)'),
                            (["list", "a"], 'katactl: \\"list\\" requires exactly 0 argument(s)'),
