@@ -156,6 +156,7 @@ class OwnTerminal(kata_cli.CliTest):
         before = termios.tcgetattr(master)
         read_until(master, b"ready\r\n")
         self.assertFalse(termios.tcgetattr(master)[3] & termios.ECHO)
+        time.sleep(0.5)  # a signal that comes just before the shell waits for a line is looked at only after that line
         os.write(master, b"\x03")
         read_until(master, b"caught\r\n")
         os.write(master, b"one\n")
