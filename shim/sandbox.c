@@ -484,21 +484,21 @@ static void take_down(Sandbox *sandbox, const char *reason, guint32 process_stat
   answer_waiters(sandbox);
 }
 
+/* Whoever sees it stopped may remove it: so that is said only with the lock in hand that the removal waits for. */
 void sandbox_guest_lost(Sandbox *sandbox, const char *reason) {
   g_mutex_lock(&sandbox->lock);
   SandboxStatus status = sandbox->status;
-  if (status == SANDBOX_RUNNING) {
-    sandbox->status = SANDBOX_STOPPED;
-    g_cond_broadcast(&sandbox->changed);
-  }
   g_autoptr(TtrpcClient) agent =
       status == SANDBOX_STARTING && sandbox->agent != NULL ? ttrpc_client_ref(sandbox->agent) : NULL;
   g_mutex_unlock(&sandbox->lock);
   if (agent != NULL) ttrpc_client_close(agent, reason); /* the start fails and undoes itself */
   if (status != SANDBOX_RUNNING) return;
-  g_warning("sandbox '%s': %s", sandbox->id, reason);
   g_mutex_lock(&sandbox->teardown);
-  take_down(sandbox, reason, PROCESS_STATUS_UNKNOWN);
+  if (sandbox_get_status(sandbox) == SANDBOX_RUNNING) {
+    set_status(sandbox, SANDBOX_STOPPED);
+    g_warning("sandbox '%s': %s", sandbox->id, reason);
+    take_down(sandbox, reason, PROCESS_STATUS_UNKNOWN);
+  }
   g_mutex_unlock(&sandbox->teardown);
 }
 
