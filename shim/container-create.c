@@ -369,9 +369,10 @@ static gboolean choose_network(Creation *creation, GError **error) {
 
 static gboolean mount_rootfs(Creation *creation, const Containerd__Task__V2__CreateTaskRequest *request,
                              GError **error) {
-  if (request->n_rootfs == 0 ||
-      volumes_take_rootfs(creation->sandbox, creation->shares, request->rootfs, request->n_rootfs))
-    return TRUE;
+  gboolean is_taken = FALSE;
+  if (!volumes_take_rootfs(creation->sandbox, creation->shares, request->rootfs, request->n_rootfs, &is_taken, error))
+    return FALSE;
+  if (request->n_rootfs == 0 || is_taken) return TRUE;
   if (!rootfs_mount(creation->bundle, request->rootfs, request->n_rootfs, error)) return FALSE;
   creation->n_rootfs = request->n_rootfs;
   return TRUE;

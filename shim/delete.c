@@ -11,6 +11,7 @@
 #include "lib/paths.h"
 #include "proto/shim-info.pb-c.h"
 #include "proto/shim-task.pb-c.h"
+#include "shim/rootfs-layers.h"
 #include "shim/sandbox-dir.h"
 #include "shim/start-input.h"
 #include "shim/start.h"
@@ -163,15 +164,28 @@ int action_delete(const ShimOptions *options) {
 
 /* ---- -info ---- */
 
+/* Layers that are to be plugged in are left to us, unless the settings (which may be wrong: the start says so) forbid
+ * it. */
+static gboolean may_plug(const StartInput *input) {
+  g_autoptr(kata_settings) settings = start_input_load_settings(input, NULL);
+  return settings == NULL || !settings_get_bool(settings, "hypervisor.qemu", "disable_block_device_use");
+}
+
 int action_info(const ShimOptions *options) {
   g_auto(StartInput) input = {0};
   g_autoptr(GError) error = NULL;
   if (!start_input_read(&input, options->id, &error)) return action_report(options, error);
+  Containerd__Types__RuntimeInfo__AnnotationsEntry types = CONTAINERD__TYPES__RUNTIME_INFO__ANNOTATIONS_ENTRY__INIT;
+  Containerd__Types__RuntimeInfo__AnnotationsEntry *annotations[] = {&types};
   Containerd__Types__RuntimeVersion version = CONTAINERD__TYPES__RUNTIME_VERSION__INIT;
   Containerd__Types__RuntimeInfo info = CONTAINERD__TYPES__RUNTIME_INFO__INIT;
   version.version = (char *)KATA_VERSION;
   info.name = (char *)"io.containerd.kata.v2";
   info.version = &version;
   info.options = input.any;
+  types.key = (char *)"containerd.io/runtime-allow-mounts";
+  types.value = (char *)ROOTFS_LAYERS_TYPES;
+  info.annotations = annotations;
+  info.n_annotations = may_plug(&input) ? 1 : 0;
   return print_message(&info.base) ? 0 : 1;
 }

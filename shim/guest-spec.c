@@ -18,6 +18,7 @@ void guest_share_free(GuestShare *share) {
   g_free(share->name);
   g_free(share->fstype);
   g_strfreev(share->options);
+  rootfs_layers_free(share->layers);
   g_free(share);
 }
 

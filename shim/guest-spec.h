@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "common/oci.h"
+#include "shim/rootfs-layers.h"
 
 /* The agent mounts the sandbox's share here (Kata agent protocol, storage driver virtio-fs). */
 #define GUEST_SHARE_DIR "/run/kata-containers/shared/containers/"
@@ -18,9 +19,10 @@ typedef struct {
   char *host_path;
   char *name; /* below GUEST_SHARE_DIR */
   gboolean read_only;
-  gboolean is_flat; /* without what is mounted below */
-  char *fstype;     /* it is a disk to be mounted: its type, "" unknown; else NULL */
-  char **options;   /* for that, or NULL */
+  gboolean is_flat;     /* without what is mounted below */
+  char *fstype;         /* it is a disk to be mounted: its type, "" unknown; else NULL */
+  char **options;       /* for that, or NULL */
+  RootfsLayers *layers; /* the root file system is several disks, shares further down; else NULL */
 } GuestShare;
 
 void guest_share_free(GuestShare *share);

@@ -7,7 +7,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/sandbox.c shim/sandbox.h shim/sandbox-dir.c shim/sandbox-dir.h \
 	shim/boot-slot.c shim/boot-slot.h \
 	shim/console.c shim/console.h shim/host-watch.c shim/host-watch.h shim/orphan.c shim/orphan.h \
-	shim/publisher.c shim/publisher.h shim/rootfs.c shim/rootfs.h shim/task-events.c shim/task-events.h \
+	shim/publisher.c shim/publisher.h shim/rootfs.c shim/rootfs.h shim/rootfs-layers.c shim/rootfs-layers.h shim/task-events.c shim/task-events.h \
 	shim/metrics.c shim/metrics.h \
 	shim/launch.c shim/launch.h shim/timeline.c shim/timeline.h \
 	shim/block.c shim/block.h shim/checkpoint.c shim/checkpoint.h shim/disk-image.c shim/disk-image.h shim/copy-tree.c shim/copy-tree.h shim/volumes.c shim/volumes.h shim/volumes-plan.c shim/volumes-private.h \

@@ -53,7 +53,8 @@ static char **mount_options(const GuestShare *share) {
   static const char *const not_the_guests[] = {"loop", "ro", "rw", NULL};
   GPtrArray *options = g_ptr_array_new();
   for (char **option = share->options; option != NULL && *option != NULL; option++)
-    if (!g_strv_contains(not_the_guests, *option) && !g_str_has_prefix(*option, "loop="))
+    if (!g_strv_contains(not_the_guests, *option) && !g_str_has_prefix(*option, "loop=") &&
+        !g_str_has_prefix(*option, "X-containerd."))
       g_ptr_array_add(options, g_strdup(*option));
   g_ptr_array_add(options, NULL);
   return (char **)g_ptr_array_free(options, FALSE);
@@ -78,17 +79,60 @@ static gboolean is_disk(const Containerd__Types__Mount *mount) {
          stat(mount->source, &status) == 0 && (S_ISBLK(status.st_mode) || S_ISREG(status.st_mode));
 }
 
-gboolean volumes_take_rootfs(const Sandbox *sandbox, GPtrArray *shares, Containerd__Types__Mount *const *mounts,
-                             gsize n_mounts) {
-  if (n_mounts != 1 || !is_disk(mounts[0]) ||
-      settings_get_bool(sandbox->settings, "hypervisor.qemu", "disable_block_device_use"))
-    return FALSE;
+static void set_disk(GuestShare *share, const Containerd__Types__Mount *mount) {
+  g_free(share->host_path);
+  share->host_path = g_canonicalize_filename(mount->source, "/");
+  share->fstype = g_strdup(mount->type);
+  share->options = g_new0(char *, mount->n_options + 1);
+  for (size_t i = 0; i < mount->n_options; i++) share->options[i] = g_strdup(mount->options[i]);
+}
+
+/* Those below are read only, whatever they are: all containers of the image have them. */
+static void append_layer(GPtrArray *shares, const Containerd__Types__Mount *mount, guint number, gboolean is_upper) {
+  const GuestShare *root = shares->pdata[0];
+  GuestShare *share = g_new0(GuestShare, 1);
+  share->name = g_strdup_printf("%s,layer%u", root->name, number);
+  share->read_only = !is_upper;
+  set_disk(share, mount);
+  g_ptr_array_add(shares, share);
+}
+
+static gboolean take_layers(GPtrArray *shares, Containerd__Types__Mount *const *mounts, gsize n_mounts,
+                            GError **error) {
   GuestShare *root = shares->pdata[0];
+  g_autoptr(RootfsLayers) layers = rootfs_layers_parse(mounts, n_mounts, error);
+  if (layers == NULL) return FALSE;
+  layers->first_share = shares->len;
+  for (guint i = 0; i < layers->n_mounts; i++) {
+    if (!is_disk(mounts[i])) {
+      g_autofree char *shown = error_clean_text(mounts[i]->source);
+      g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                  "a layer of the root file system, '%s', is neither a block device nor an image file", shown);
+      return FALSE;
+    }
+    append_layer(shares, mounts[i], i, layers->upper == (gint)i);
+  }
+  /* Something that is there: what the bundle says it is does not count. */
   g_free(root->host_path);
   root->host_path = g_canonicalize_filename(mounts[0]->source, "/");
-  root->fstype = g_strdup(mounts[0]->type);
-  root->options = g_new0(char *, mounts[0]->n_options + 1);
-  for (size_t i = 0; i < mounts[0]->n_options; i++) root->options[i] = g_strdup(mounts[0]->options[i]);
+  root->layers = g_steal_pointer(&layers);
+  return TRUE;
+}
+
+gboolean volumes_take_rootfs(const Sandbox *sandbox, GPtrArray *shares, Containerd__Types__Mount *const *mounts,
+                             gsize n_mounts, gboolean *ret_taken, GError **error) {
+  gboolean may_plug = !settings_get_bool(sandbox->settings, "hypervisor.qemu", "disable_block_device_use");
+  *ret_taken = may_plug;
+  if (rootfs_layers_match(mounts, n_mounts)) {
+    if (may_plug) return take_layers(shares, mounts, n_mounts, error);
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "the root file system is of layers that a guest joins, and the setting "
+                "hypervisor.qemu.disable_block_device_use keeps them from being plugged in: it belongs into the file "
+                "that containerd's option ConfigPath names, so that containerd knows");
+    return FALSE;
+  }
+  *ret_taken = may_plug && n_mounts == 1 && is_disk(mounts[0]);
+  if (*ret_taken) set_disk(shares->pdata[0], mounts[0]);
   return TRUE;
 }
 
@@ -124,6 +168,10 @@ static gboolean choose_root(const Volumes *volumes, Volume *volume, mode_t mode,
   const kata_settings *settings = volumes->sandbox->settings;
   gboolean may_plug = !settings_get_bool(settings, "hypervisor.qemu", "disable_block_device_use");
   gboolean shares = strcmp(settings_get_string(settings, "hypervisor.qemu", "shared_fs"), "none") != 0;
+  if (share->layers != NULL) {
+    volume->kind = VOLUME_LAYERS;
+    return TRUE;
+  }
   if (S_ISREG(mode) || S_ISBLK(mode)) {
     if (may_plug) return make_disk(volume, share, tree, error);
     g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
@@ -214,6 +262,7 @@ static gboolean choose_bind(const Volumes *volumes, Volume *volume, guint number
       strcmp(settings_get_string(volumes->sandbox->settings, "hypervisor.qemu", "shared_fs"), "none") != 0;
   volume->kind = shares ? VOLUME_TREE : VOLUME_COPY;
   volume->read_only = share->read_only;
+  if (share->fstype != NULL) return make_disk(volume, share, tree, error); /* a layer of the root */
   if (!direct_volume_find(share->host_path, &volume->direct, error)) return FALSE;
   if (volume->direct != NULL) return choose_direct(volume, share->host_path, error);
   if (S_ISBLK(status->st_mode)) {

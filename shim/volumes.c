@@ -145,35 +145,70 @@ static void add_option(Grpc__Storage *storage, const char *option) {
   protobuf_append_string(&storage->options, &storage->n_options, option);
 }
 
-/* What cannot be written to gets a layer of memory on top: runtimes make mount points in it. */
-static void add_overlay(Volumes *volumes, const char *lower, const char *mount_point) {
+#define OPTION_WRITABLE "io.katacontainers.fs-opt.overlay-rw"
+#define DRIVER_OPTION_CREATE "io.katacontainers.volume.overlayfs.create_directory="
+
+static Grpc__Storage *add_overlay(Volumes *volumes, const char *lowers, const char *mount_point) {
   Grpc__Storage *overlay = add_storage(volumes, "overlayfs", "overlay", "overlay", mount_point);
-  g_autofree char *option = g_strconcat("lowerdir=", lower, NULL);
+  g_autofree char *option = g_strconcat("lowerdir=", lowers, NULL);
   add_option(overlay, option);
-  add_option(overlay, "io.katacontainers.fs-opt.overlay-rw");
+  return overlay;
+}
+
+static char *storage_path(const Volumes *volumes, guint number) {
+  const GuestShare *share = volumes->shares->pdata[number];
+  return g_strconcat(GUEST_STORAGE_DIR, share->name, NULL);
 }
 
 static gboolean show_disk(Volumes *volumes, guint number, GError **error) {
   const Volume *volume = volumes->volumes->pdata[number];
-  const GuestShare *share = volumes->shares->pdata[number];
   Source source;
   Kata__V1__DiskState *disk = NULL;
   g_autofree char *place = find_source(volumes, number, &source) ? plug(volumes, &source, &disk, error) : NULL;
   if (place == NULL) return FALSE;
-  g_autofree char *mount_point = g_strconcat(GUEST_STORAGE_DIR, share->name, NULL);
+  g_autofree char *mount_point = storage_path(volumes, number);
   g_autofree char *lower = g_strconcat(mount_point, ",lower", NULL);
+  /* What cannot be written to gets a layer of memory on top: runtimes make mount points in it. */
   gboolean needs_layer = number == 0 && volume->read_only;
   protobuf_set_string(&disk->guest_path, mount_point);
   protobuf_set_string(&disk->fstype, volume->fstype);
   Grpc__Storage *storage = add_storage(volumes, "blk", place, volume->fstype, needs_layer ? lower : mount_point);
   for (char **option = volume->options; option != NULL && *option != NULL; option++) add_option(storage, *option);
   if (volume->read_only) add_option(storage, "ro");
-  if (needs_layer) add_overlay(volumes, lower, mount_point);
-  if (number == 0)
-    protobuf_set_string(&volumes->spec->root->path, mount_point);
-  else
-    protobuf_set_string(&volumes_find_mount(volumes, number)->source, mount_point);
+  if (needs_layer) add_option(add_overlay(volumes, lower, mount_point), OPTION_WRITABLE);
+  if (number == 0) protobuf_set_string(&volumes->spec->root->path, mount_point);
   return TRUE;
+}
+
+static void add_directory(Grpc__Storage *overlay, const char *option, const char *top, const char *name) {
+  g_autofree char *path = g_build_filename(top, name, NULL);
+  g_autofree char *word = g_strconcat(option, path, NULL);
+  g_autofree char *create = g_strconcat(DRIVER_OPTION_CREATE, path, NULL);
+  add_option(overlay, word);
+  protobuf_append_string(&overlay->driver_options, &overlay->n_driver_options, create);
+}
+
+/* Once the layers are disks of the guest: what joins them. */
+static void join_layers(Volumes *volumes) {
+  const GuestShare *root = volumes->shares->pdata[0];
+  const RootfsLayers *layers = root->layers;
+  if (layers == NULL) return;
+  g_autofree char *mount_point = storage_path(volumes, 0);
+  g_autoptr(GString) lowers = g_string_new(NULL);
+  for (guint i = 0; i < layers->lowers->len; i++) {
+    g_autofree char *lower = storage_path(volumes, layers->first_share + g_array_index(layers->lowers, guint, i));
+    g_string_append_printf(lowers, "%s%s", i > 0 ? ":" : "", lower);
+  }
+  Grpc__Storage *overlay = add_overlay(volumes, lowers->str, mount_point);
+  if (layers->upper >= 0) {
+    g_autofree char *upper = storage_path(volumes, layers->first_share + (guint)layers->upper);
+    add_directory(overlay, "upperdir=", upper, layers->upperdir);
+    add_directory(overlay, "workdir=", upper, layers->workdir);
+  } else {
+    add_option(overlay, OPTION_WRITABLE);
+  }
+  for (char **option = layers->options; *option != NULL; option++) add_option(overlay, *option);
+  protobuf_set_string(&volumes->spec->root->path, mount_point);
 }
 
 static void set_group(Grpc__Storage *storage, const DirectVolume *direct) {
@@ -356,6 +391,8 @@ static gboolean show(Volumes *volumes, guint number, GError **error) {
       return show_copy(volumes, number, error);
     case VOLUME_DISK:
       return show_disk(volumes, number, error);
+    case VOLUME_LAYERS: /* join_layers() */
+      return TRUE;
     case VOLUME_DEVICE:
       return show_device(volumes, number, error);
     case VOLUME_DIRECT:
@@ -378,6 +415,7 @@ gboolean volumes_show(Volumes *volumes, Grpc__CreateContainerRequest *request, G
   if (!plug_listed_devices(volumes, error)) return FALSE;
   for (guint i = 0; i < volumes->volumes->len; i++)
     if (!show(volumes, i, error)) return FALSE;
+  join_layers(volumes);
   request->storages = (Grpc__Storage **)volumes->storages->pdata;
   request->n_storages = volumes->storages->len;
   request->devices = (Grpc__Device **)volumes->devices->pdata;

@@ -14,10 +14,11 @@
 
 typedef struct Volumes Volumes;
 
-/* Whether the root file system that containerd gives as mounts is plugged into the guest: then the first of shares is
- * changed so that volumes_plan() knows. FALSE: it has to be mounted on the host. */
+/* *ret_taken: whether the root file system that containerd gives as mounts is plugged into the guest: then the first of
+ * shares is changed, and each layer appended to them, so that volumes_plan() knows. FALSE: it has to be mounted on the
+ * host. An error: neither can be done. */
 gboolean volumes_take_rootfs(const Sandbox *sandbox, GPtrArray *shares, Containerd__Types__Mount *const *mounts,
-                             gsize n_mounts);
+                             gsize n_mounts, gboolean *ret_taken, GError **error);
 
 /* Looks at each of shares (GuestShare, the root file system first), whose trees (descriptors, in the same order) are
  * opened, and chooses. All of them, and spec, remain the caller's, unchanged so far, and must outlive the result.

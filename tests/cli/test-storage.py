@@ -5,11 +5,13 @@ import contextlib
 import glob
 import json
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 
-from kata_cli import OWNER, SOURCE, CliTest, main, require_guests, wait_for
+from kata_cli import OWNER, SOURCE, CliTest, fill_rootfs, main, require_guests, wait_for
 from storage import (NO_SHARE, add_mount, call, change_document, loop_device, loops_of, look, make_image, mounted, tool,
                      use_root, write)
 
@@ -80,6 +82,67 @@ class NoShareTest(StorageTest):
                     self.assertEqual(file.read(), "1\n")
         self.assertEqual(look(images[0], "/data/file"), "kept")
 
+    def make_layer(self, name, fill):
+        content, image = self.world.path(f"content-{name}"), self.world.path(f"{name}.erofs")
+        os.makedirs(content)
+        fill(content)
+        call(tool("mkfs.erofs"), image, content)
+        return image
+
+    def make_layers(self):
+        """The topmost first: one that adds; one that changes, takes away and hides what was in a directory; busybox."""
+        def change(content):
+            os.makedirs(f"{content}/etc")
+            os.makedirs(f"{content}/hidden")
+            write(f"{content}/etc/motd", "changed\n")
+            os.mknod(f"{content}/gone", stat.S_IFCHR, os.makedev(0, 0))
+            write(f"{content}/hidden/new", "")
+            os.setxattr(f"{content}/hidden", "trusted.overlay.opaque", b"y")
+
+        def fill(content):
+            fill_rootfs(content)
+            os.makedirs(f"{content}/hidden")
+            for name in ("etc/motd", "gone", "hidden/old"):
+                write(f"{content}/{name}", "of the lowest\n")
+        return [self.make_layer("top", lambda content: write(f"{content}/top", "added\n")), self.make_layer("changes", change),
+                self.make_layer("lowest", fill)]
+
+    def test_root_of_layers(self):
+        """As containerd's erofs snapshotter has it since 2.2: the guest joins them; what is written goes to memory, or to a
+        disk of the snapshot's own."""
+        layers = [{1: "erofs", 2: image, 4: ["ro", "loop"]} for image in self.make_layers()]
+        written = self.world.path("rwlayer.img")
+        call("truncate", "-s", "16M", written)
+        call(tool("mkfs.ext4"), "-q", written)
+        upper = ["X-containerd.mkdir.path={{ mount 0 }}/upper:0755", "X-containerd.mkdir.path={{ mount 0 }}/work:0755",
+                 "workdir={{ mount 0 }}/work", "upperdir={{ mount 0 }}/upper", "lowerdir={{ overlay 1 3 }}"]
+        memory = [f"workdir={self.world.path('work')}", f"upperdir={self.world.path('upper')}", "lowerdir={{ overlay 0 2 }}",
+                  "index=off"]
+        script = "cat /top /etc/motd; ls /gone /hidden 2>/dev/null; echo kept >/hidden/file; rm /top; cat /hidden/file /top; " \
+            "grep -c ' / overlay rw' /proc/mounts; grep -c ' vd' /proc/partitions; exit 5"
+        for number, (first, options) in enumerate((([], memory), ([{1: "ext4", 2: written, 4: ["rw", "loop"]}], upper))):
+            bundle = self.world.bundle("sh", "-c", script, rootfs=False)
+            mounts = [*first, *layers, {1: "format/mkdir/overlay", 2: "overlay", 4: options}]
+            write(self.world.path("out"), "")
+            self.assertEqual(self.run_as_containerd(f"l{number}", bundle, mounts), 5)
+            with open(self.world.path("out"), encoding="utf-8") as file:
+                self.assertEqual(file.read(), f"added\nchanged\n/hidden:\nnew\nkept\n1\n{3 + number}\n")
+        self.assertEqual(look(written, "/upper/hidden/file"), "kept")
+        call(tool("e2fsck"), "-fn", written)
+        for image in (written, *(layer[2] for layer in layers)):
+            wait_for(lambda image=image: loops_of(image) == "", "the loop devices to go")
+
+    def test_too_many_layers(self):
+        """More than a machine has ports: refused by name, and nothing is left."""
+        lowest = self.make_layers()[2]
+        images = [shutil.copy(lowest, self.world.path(f"{number}.erofs")) for number in range(9)]
+        mounts = [{1: "erofs", 2: image, 4: ["ro"]} for image in images]
+        mounts.append({1: "format/overlay", 2: "overlay", 4: ["lowerdir={{ overlay 0 8 }}"]})
+        with self.assertRaisesRegex(AssertionError, r"cannot plug '.*/8\.erofs' .*all 8 ports are taken .*pcie_root_port"):
+            self.run_as_containerd("many", self.world.bundle("true", rootfs=False), mounts)
+        for image in images:
+            wait_for(lambda image=image: loops_of(image) == "", "the loop devices to go", 20)
+
     def run_as_containerd(self, container, bundle, mount):
         flags = ["-namespace", "kata", "-id", container, "-root", self.world.root]
         address = subprocess.run([OWNER, *flags, "start"], env=dict(self.world.env, KATA_CONF_FILE=self.world.config),
@@ -91,11 +154,13 @@ class NoShareTest(StorageTest):
             status, answer = client.call("containerd.task.v2.Task", method, message)
             self.assertEqual(status, "OK", f"{method}: {answer}")
             return answer
-        task("Create", {1: container, 2: bundle, 3: mount, 6: "file://" + self.world.path("out")})
-        task("Start", {1: container})
-        status = task("Wait", {1: container})[1][0]
-        task("Delete", {1: container})
-        task("Shutdown", {1: container})
+        try:
+            task("Create", {1: container, 2: bundle, 3: mount, 6: "file://" + self.world.path("out")})
+            task("Start", {1: container})
+            status = task("Wait", {1: container})[1][0]
+            task("Delete", {1: container})
+        finally:
+            task("Shutdown", {1: container})
         return status
 
     def test_bad_images(self):

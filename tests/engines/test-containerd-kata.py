@@ -343,6 +343,15 @@ class ContainerdKataTest(unittest.TestCase):
             self.assertEqual(ttrpc.decode(deleted.stdout)[2], [137])
         info = shim("-info", input=b"")
         self.assertEqual(ttrpc.decode(info.stdout)[1], [b"io.containerd.kata.v2"])
+        allowed = ttrpc.decode(ttrpc.decode(info.stdout)[5][0])
+        self.assertEqual(allowed[1], [b"containerd.io/runtime-allow-mounts"])
+        self.assertIn(b"erofs", allowed[2][0].split(b","))
+        # Where they may not be plugged in, containerd is to mount them itself.
+        without = self.world.path("no-disks.conf")
+        with open(without, "w", encoding="utf-8") as file:
+            file.write("[hypervisor.qemu]\ndisable_block_device_use = true\n")
+        options = ttrpc.encode({1: "runtimeoptions.v1.Options", 2: ttrpc.encode({2: without})})
+        self.assertNotIn(5, ttrpc.decode(shim("-info", input=options).stdout))
         self.assertRegex(shim("-v", stdin=subprocess.DEVNULL).stdout.decode(), "containerd-shim-kata-v2:\n  Version:  .*\n  Rev")
         bundle = self.world.bundle("true")
         unknown = shim("-id", "x", "start", input=ttrpc.encode({1: "some.Options", 2: b"x"}), cwd=bundle)

@@ -2,7 +2,8 @@
 # Parts of the owner that need no guest.
 if HAVE_CMOCKA
 owner_tests = tests/unit/test-agent-link tests/unit/test-boot-slot tests/unit/test-shim-console tests/unit/test-shim-options tests/unit/test-guest-spec tests/unit/test-stream tests/unit/test-timeline \
-	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup tests/unit/test-host-watch tests/unit/test-annotations tests/unit/test-metrics tests/unit/test-rootfs
+	tests/unit/test-hooks tests/unit/test-events tests/unit/test-cgroup tests/unit/test-host-watch tests/unit/test-annotations tests/unit/test-metrics tests/unit/test-rootfs \
+	tests/unit/test-rootfs-layers
 check_PROGRAMS += $(owner_tests)
 TESTS += $(owner_tests)
 
@@ -12,7 +13,7 @@ tests_unit_test_shim_console_SOURCES = tests/unit/test-shim-console.c shim/conso
 tests_unit_test_shim_console_LDADD = $(TEST_LIBS)
 tests_unit_test_shim_options_SOURCES = tests/unit/test-shim-options.c shim/options.c
 tests_unit_test_shim_options_LDADD = $(TEST_LIBS)
-tests_unit_test_guest_spec_SOURCES = tests/unit/test-guest-spec.c shim/guest-spec.c
+tests_unit_test_guest_spec_SOURCES = tests/unit/test-guest-spec.c shim/guest-spec.c shim/rootfs-layers.c
 tests_unit_test_guest_spec_LDADD = $(TEST_LIBS)
 tests_unit_test_stream_SOURCES = tests/unit/test-stream.c shim/stream.c
 tests_unit_test_stream_LDADD = $(TEST_LIBS)
@@ -35,4 +36,6 @@ tests_unit_test_metrics_SOURCES = tests/unit/test-metrics.c shim/metrics.c
 tests_unit_test_metrics_LDADD = $(TEST_LIBS)
 tests_unit_test_rootfs_SOURCES = tests/unit/test-rootfs.c shim/rootfs.c
 tests_unit_test_rootfs_LDADD = $(TEST_LIBS)
+tests_unit_test_rootfs_layers_SOURCES = tests/unit/test-rootfs-layers.c shim/rootfs-layers.c
+tests_unit_test_rootfs_layers_LDADD = $(TEST_LIBS)
 endif
