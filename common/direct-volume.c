@@ -45,10 +45,11 @@ static gboolean read_text(struct json_object *object, const char *member, const 
 
 static gboolean read_device(struct json_object *object, const char *where, DirectVolume *volume, GError **error) {
   const char *type = "block", *device = "", *fstype = "";
-  if (!read_text(object, "volume-type", where, &type, error) || !read_text(object, "device", where, &device, error) ||
-      !read_text(object, "fstype", where, &fstype, error))
+  /* The second words are those of upstream's newer runtime. */
+  if (!read_text(object, "volume-type", where, &type, error) ||
+      !read_text(object, "volume_type", where, &type, error) || !read_text(object, "device", where, &device, error) ||
+      !read_text(object, "fstype", where, &fstype, error) || !read_text(object, "fs_type", where, &fstype, error))
     return FALSE;
-  /* The second word is that of upstream's newer runtime. */
   if (strcmp(type, "block") != 0 && strcmp(type, "directvol") != 0) {
     g_autofree char *shown = error_clean_text(type);
     g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,

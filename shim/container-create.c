@@ -225,6 +225,11 @@ static gboolean open_trees(Creation *creation, GError **error) {
   g_array_set_clear_func(creation->trees, clear_tree);
   for (guint i = 0; i < creation->shares->len; i++) {
     const GuestShare *share = creation->shares->pdata[i];
+    if (share->is_volume) {
+      static const int none = -1;
+      g_array_append_val(creation->trees, none);
+      continue;
+    }
     /* Mounts that were made for the root file system are in the owner's namespace, all others in the caller's. */
     pid_t viewer = i == 0 && creation->n_rootfs > 0 ? 0 : creation->peer;
     int tree = share->is_flat ? share_clone_mount(viewer, share->host_path, error)

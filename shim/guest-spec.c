@@ -35,18 +35,39 @@ static GuestShare *add_share(GPtrArray *shares, char *host_path, char *name, gbo
   return share;
 }
 
-static void rewrite_mounts(OciSpec *spec, const char *container_id, const char *bundle, GPtrArray *shares) {
+/* Types of mounts of upstream's runtime, whose sources are names of volumes that "direct-volume add" has told of. */
+static gboolean take_volume(Grpc__Mount *mount, gboolean *ret_is_volume, GError **error) {
+  *ret_is_volume = strcmp(mount->type, "directvol") == 0;
+  if (strcmp(mount->type, "vfiovol") == 0 || strcmp(mount->type, "spdkvol") == 0) {
+    g_autofree char *shown = error_clean_text(mount->destination);
+    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+                "config.json: mounts: '%s': guests have no volumes of type '%s', only 'directvol'", shown, mount->type);
+    return FALSE;
+  }
+  if (!*ret_is_volume) return TRUE;
+  protobuf_set_string(&mount->type, "bind");
+  if (!mount_has_option(mount, "bind") && !mount_has_option(mount, "rbind"))
+    protobuf_append_string(&mount->options, &mount->n_options, "rbind");
+  return TRUE;
+}
+
+static gboolean rewrite_mounts(OciSpec *spec, const char *container_id, const char *bundle, GPtrArray *shares,
+                               GError **error) {
   guint number = 0;
   for (size_t i = 0; i < spec->n_mounts; i++) {
     Grpc__Mount *mount = spec->mounts[i];
+    gboolean is_volume = FALSE;
+    if (!take_volume(mount, &is_volume, error)) return FALSE;
     if (!mount_is_bind(mount)) continue;
     /* A comma cannot occur in an id, so this never meets another container's root file system. */
     char *name = g_strdup_printf("%s,%u", container_id, number++);
     g_autofree char *guest = g_strconcat(GUEST_SHARE_DIR, name, NULL);
     GuestShare *share = add_share(shares, absolute_path(mount->source, bundle), name, mount_has_option(mount, "ro"));
     share->is_flat = !mount_has_option(mount, "rbind");
+    share->is_volume = is_volume;
     protobuf_set_string(&mount->source, guest);
   }
+  return TRUE;
 }
 
 /* The guest has its own processes, cgroups, network and clock; the agent adds the pid namespace. */
@@ -200,7 +221,7 @@ GPtrArray *guest_spec_rewrite(OciSpec *spec, const char *container_id, const cha
   g_autofree char *guest_root = g_strconcat(GUEST_SHARE_DIR, container_id, NULL);
   add_share(shares, absolute_path(spec->root->path, bundle), g_strdup(container_id), spec->root->readonly);
   protobuf_set_string(&spec->root->path, guest_root);
-  rewrite_mounts(spec, container_id, bundle, shares);
+  if (!rewrite_mounts(spec, container_id, bundle, shares, error)) return NULL;
   gboolean shares_pidns = FALSE;
   if (spec->linux != NULL) {
     rewrite_namespaces(spec->linux, &shares_pidns);

@@ -20,6 +20,7 @@ typedef struct {
   char *name; /* below GUEST_SHARE_DIR */
   gboolean read_only;
   gboolean is_flat;     /* without what is mounted below */
+  gboolean is_volume;   /* host_path is but the name of a direct-assigned volume: nothing need be there */
   char *fstype;         /* it is a disk to be mounted: its type, "" unknown; else NULL */
   char **options;       /* for that, or NULL */
   RootfsLayers *layers; /* the root file system is several disks, shares further down; else NULL */

@@ -279,18 +279,28 @@ static gboolean choose_bind(const Volumes *volumes, Volume *volume, guint number
   return TRUE;
 }
 
+/* A mount of type "directvol". */
+static gboolean choose_volume(Volume *volume, const GuestShare *share, GError **error) {
+  if (!direct_volume_find(share->host_path, &volume->direct, error)) return FALSE;
+  if (volume->direct != NULL) return choose_direct(volume, share->host_path, error);
+  g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND,
+              "direct-assigned volume '%s': nobody has told of it (katactl direct-volume add)", share->host_path);
+  return FALSE;
+}
+
 Volume *volume_choose(const Volumes *volumes, guint number, GError **error) {
   const GuestShare *share = volumes->shares->pdata[number];
   int tree = g_array_index(volumes->trees, int, number);
-  struct stat status;
-  if (fstat(tree, &status) < 0) {
+  struct stat status = {0};
+  if (!share->is_volume && fstat(tree, &status) < 0) {
     error_set_errno(error, errno, "cannot look at '%s'", share->host_path);
     return NULL;
   }
   Volume *volume = g_new0(Volume, 1);
   volume->device_fd = -1;
-  if (number == 0 ? choose_root(volumes, volume, status.st_mode, tree, error)
-                  : choose_bind(volumes, volume, number, &status, error))
+  if (number == 0        ? choose_root(volumes, volume, status.st_mode, tree, error)
+      : share->is_volume ? choose_volume(volume, share, error)
+                         : choose_bind(volumes, volume, number, &status, error))
     return volume;
   volume_free(volume);
   return NULL;

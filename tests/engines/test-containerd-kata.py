@@ -13,6 +13,7 @@ import unittest
 import engines
 import kata_cli
 import ttrpc
+from storage import tool
 from containerd import KATA, Containerd, Events
 from engines import EngineWorld, Terminal, wait_for
 
@@ -120,6 +121,30 @@ class ContainerdKataTest(unittest.TestCase):
         self.ok("containers", "rm", "b")
         with open(caught, encoding="utf-8") as file:
             self.assertEqual(file.read(), f"tag=t 1 b {self.daemon.namespace}\nout\nerr\n")
+
+    def test_direct_volume(self):
+        """By the type of mount that upstream's newer runtime has, in its words; of a volume nobody knows and others' types."""
+        disk, volume = self.world.path("disk"), self.world.path("no/such/place")
+        subprocess.run(["truncate", "-s", "16M", disk], check=True)
+        subprocess.run([tool("mkfs.ext4"), "-q", disk], check=True)
+
+        def direct(command, *more):
+            result = self.world.run("direct-volume", command, "--volume-path", volume, *more)
+            self.assertEqual(result.returncode, 0, result.stderr)
+
+        def run(kind):
+            return self.ctr(*self.box("--rm", "--mount", f"type={kind},src={volume},dst=/disk,options=rbind:rw"), "v", "/bin/sh",
+                            "-c", "grep -c ' /disk ext4 rw' /proc/mounts; echo kept >/disk/file")
+        unknown = run("directvol")
+        self.assertNotEqual(unknown.returncode, 0)
+        self.assertIn(f"direct-assigned volume '{volume}': nobody has told of it", unknown.stderr)
+        direct("add", "--mount-info", json.dumps({"device": disk, "volume_type": "directvol", "fs_type": "ext4", "metadata": {},
+                                                  "options": []}))
+        self.addCleanup(direct, "remove")
+        self.assertIn("no volumes of type 'spdkvol'", run("spdkvol").stderr)
+        self.assertEqual(run("directvol").stdout, "1\n")
+        found = subprocess.run([tool("debugfs"), "-R", "cat /file", disk], check=True, capture_output=True, text=True)
+        self.assertEqual(found.stdout, "kept\n")
 
     def test_containerd_killed(self):
         """It comes back to a container that runs, and to one that has ended meanwhile."""

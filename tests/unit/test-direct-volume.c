@@ -42,6 +42,15 @@ static void test_few_members(void **state) {
   assert_int_equal(g_strv_length(volume->options), 0);
 }
 
+static void test_words_of_the_newer_runtime(void **state) {
+  g_autoptr(DirectVolume) volume = parse(
+      "{\"device\": \"/tmp/disk\", \"volume_type\": \"directvol\", \"fs_type\": \"xfs\", \"metadata\": {}, "
+      "\"options\": []}",
+      NULL);
+  assert_non_null(volume);
+  assert_string_equal(volume->fstype, "xfs");
+}
+
 static void test_refused(void **state) {
   static const struct {
     const char *json, *words;
@@ -53,6 +62,7 @@ static void test_refused(void **state) {
       {"{\"device\": 7}", "'device': expected a string", KATA_ERR_INVALID_ARGUMENT},
       {"{\"device\": \"sdf\"}", "absolute path", KATA_ERR_INVALID_ARGUMENT},
       {"{\"device\": \"/dev/a\", \"volume-type\": \"vfiovol\"}", "not 'vfiovol'", KATA_ERR_UNSUPPORTED},
+      {"{\"device\": \"/dev/a\", \"volume_type\": \"spdkvol\"}", "not 'spdkvol'", KATA_ERR_UNSUPPORTED},
       {"{\"device\": \"/dev/a\", \"options\": \"ro\"}", "'options'", KATA_ERR_INVALID_ARGUMENT},
       {"{\"device\": \"/dev/a\", \"options\": [1]}", "'options'", KATA_ERR_INVALID_ARGUMENT},
       {"{\"device\": \"/dev/a\", \"metadata\": []}", "'metadata'", KATA_ERR_INVALID_ARGUMENT},
@@ -85,6 +95,7 @@ static void test_paths(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_members), cmocka_unit_test(test_few_members),
-                                     cmocka_unit_test(test_refused), cmocka_unit_test(test_paths)};
+                                     cmocka_unit_test(test_words_of_the_newer_runtime), cmocka_unit_test(test_refused),
+                                     cmocka_unit_test(test_paths)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

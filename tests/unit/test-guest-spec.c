@@ -96,6 +96,33 @@ static void test_bind_mounts(void **state) {
   }
 }
 
+/* Of upstream's newer runtime, by its types of mounts. */
+static void test_volumes(void **state) {
+  g_autoptr(OciSpec) spec = parse(
+      "\"root\": {\"path\": \"/r\"}, \"mounts\": ["
+      "{\"destination\": \"/a\", \"type\": \"directvol\", \"source\": \"/v/1\", \"options\": [\"rbind\", \"ro\"]},"
+      "{\"destination\": \"/b\", \"type\": \"directvol\", \"source\": \"/v/2\"}]");
+  g_autoptr(GPtrArray) shares = rewrite(spec, NULL);
+  assert_int_equal(shares->len, 3);
+  for (guint i = 1; i < 3; i++) {
+    assert_true(share_at(shares, i)->is_volume);
+    assert_string_equal(spec->mounts[i - 1]->type, "bind");
+  }
+  assert_string_equal(share_at(shares, 2)->host_path, "/v/2");
+  assert_int_equal(spec->mounts[0]->n_options, 2);
+  assert_int_equal(spec->mounts[1]->n_options, 1);
+  assert_string_equal(spec->mounts[1]->options[0], "rbind");
+
+  g_autoptr(OciSpec) wrong = parse(
+      "\"root\": {\"path\": \"/r\"}, \"mounts\": [{\"destination\": \"/c\", \"type\": \"spdkvol\", \"source\": "
+      "\"/v\"}]");
+  g_autoptr(GError) error = NULL;
+  gboolean shares_pidns = FALSE;
+  assert_null(guest_spec_rewrite(wrong, "c1", "/bundle", &shares_pidns, &error));
+  assert_true(g_error_matches(error, KATA_ERROR, KATA_ERR_UNSUPPORTED));
+  assert_non_null(strstr(error->message, "'/c': guests have no volumes of type 'spdkvol'"));
+}
+
 static void test_namespaces(void **state) {
   gboolean shares_pidns = FALSE;
   g_autoptr(OciSpec) spec = parse(
@@ -195,6 +222,7 @@ int main(void) {
       cmocka_unit_test(test_root),
       cmocka_unit_test(test_own_namespaces),
       cmocka_unit_test(test_bind_mounts),
+      cmocka_unit_test(test_volumes),
       cmocka_unit_test(test_namespaces),
       cmocka_unit_test(test_host_numbers_go),
       cmocka_unit_test(test_what_is_left_out),
