@@ -73,21 +73,27 @@ GArray *cgroup_list(const char *path, guint max) {
   return listing.pids;
 }
 
-static void kill_tree(const char *path) {
+static void signal_tree(const char *path, int signal_number) {
   g_autoptr(GArray) pids = cgroup_list(path, G_MAXUINT);
-  for (guint i = 0; i < pids->len; i++) kill(g_array_index(pids, pid_t, i), SIGKILL);
+  for (guint i = 0; i < pids->len; i++) kill(g_array_index(pids, pid_t, i), signal_number);
+}
+
+/* Frozen ones cannot fork away meanwhile. Those of a container that is paused stay so. */
+gboolean cgroup_signal(const char *path, int signal_number, GError **error) {
+  g_autofree char *before = cgroup_read(path, "cgroup.freeze");
+  gboolean freezes = before && *before == '0' && write_file(path, "cgroup.freeze", "1");
+  signal_tree(path, signal_number);
+  if (!freezes || write_file(path, "cgroup.freeze", "0")) return TRUE;
+  error_set_errno(error, errno, "cannot thaw the cgroup '%s'", path);
+  return FALSE;
 }
 
 gboolean cgroup_kill(const char *path, GError **error) {
   if (write_file(path, "cgroup.kill", "1")) return TRUE;
   g_autofree char *directory = g_strconcat(CGROUP_ROOT, path, NULL);
   if (access(directory, F_OK) < 0 && errno == ENOENT) return TRUE;
-  /* Kernels before 5.14: hold them still so that none can fork away. */
-  gboolean frozen = write_file(path, "cgroup.freeze", "1");
-  kill_tree(path);
-  if (!frozen || write_file(path, "cgroup.freeze", "0")) return TRUE;
-  error_set_errno(error, errno, "cannot thaw the cgroup '%s'", path);
-  return FALSE;
+  /* Kernels before 5.14. */
+  return cgroup_signal(path, SIGKILL, error);
 }
 
 static void remove_tree(const char *path, guint depth, gpointer user_data) {

@@ -11,6 +11,9 @@
 /* Kills every process in the cgroup and below. No such cgroup: success. */
 gboolean cgroup_kill(const char *path, GError **error);
 
+/* Sends a signal to every process in the cgroup and below, which stand still meanwhile. No such cgroup: success. */
+gboolean cgroup_signal(const char *path, int signal_number, GError **error);
+
 /* Removes the cgroup with all below it, and those above that are empty then. FALSE: processes in it are not quite
  * dead yet. */
 gboolean cgroup_remove(const char *path);

@@ -177,14 +177,15 @@ static gboolean handles_signal(pid_t pid, int signal_number) {
   return (mask >> (signal_number - 1)) & 1;
 }
 
-gboolean process_signal(Process *process, int signal_number, gboolean is_init, GError **error) {
+gboolean process_signal(Process *process, int signal_number, SignalManner manner, GError **error) {
   if (process->ended && !process->waited) return TRUE;
   if (process->pid <= 0) {
     g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "process '%s' %s", process->id,
                 process->ended ? "has already finished" : "has not started yet");
     return FALSE;
   }
-  if (signal_number == SIGTERM && is_init && !handles_signal(process->pid, SIGTERM)) signal_number = SIGKILL;
+  if (signal_number == SIGTERM && manner == SIGNAL_ENDS_INIT && !handles_signal(process->pid, SIGTERM))
+    signal_number = SIGKILL;
   if (kill(process->pid, signal_number) == 0 || errno == ESRCH) return TRUE;
   error_set_errno(error, errno, "cannot send signal %d to process '%s'", signal_number, process->id);
   return FALSE;

@@ -59,9 +59,14 @@ gboolean process_is_alive(const Process *process);
 void process_wait(Process *process, ProcessWaitFunc func, gpointer user_data);
 void process_cancel_wait(Process *process, gpointer user_data);
 
-/* Sends a signal. A process that has ended but was not waited for takes every signal, as a zombie does. The first
- * process of a pid namespace is not killed by a SIGTERM it does not handle: it gets SIGKILL instead. */
-gboolean process_signal(Process *process, int signal_number, gboolean is_init, GError **error);
+/* What becomes of a SIGTERM that the first process of a pid namespace does not handle, and would not feel. */
+typedef enum {
+  SIGNAL_AS_IT_IS,
+  SIGNAL_ENDS_INIT, /* it gets SIGKILL instead */
+} SignalManner;
+
+/* Sends a signal. A process that has ended but was not waited for takes every signal, as a zombie does. */
+gboolean process_signal(Process *process, int signal_number, SignalManner manner, GError **error);
 
 /* Nobody reads it any more. A terminal hangs up, whichever is asked for. */
 void process_close_output(Process *process, gboolean is_err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* kata.v1.Guest: what our owner asks beyond upstream's protocol. */
+#include "agent/cgroup.h"
 #include "agent/process-list.h"
 #include "agent/rpc.h"
 #include "agent/task.h"
@@ -89,5 +90,26 @@ void rpc_close_output(TtrpcCall *call, const ProtobufCMessage *request, gpointer
   }
   process_close_output(process, asked->is_stderr);
   Kata__V1__CloseOutputResponse reply = KATA__V1__CLOSE_OUTPUT_RESPONSE__INIT;
+  ttrpc_call_reply(call, &reply.base);
+}
+
+void rpc_signal(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Kata__V1__SignalRequest *asked = (const Kata__V1__SignalRequest *)request;
+  if (asked->signal > RPC_SIGNAL_MAX) {
+    ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "signal %u does not exist", asked->signal);
+    return;
+  }
+  Process *process = rpc_find_process(call, user_data, asked->container_id, asked->exec_id);
+  if (!process) return;
+  g_autoptr(GError) error = NULL;
+  const Container *container = sandbox_find_container(user_data, asked->container_id);
+  gboolean done = asked->all && container->cgroup_path
+                      ? cgroup_signal(container->cgroup_path, (int)asked->signal, &error)
+                      : process_signal(process, (int)asked->signal, SIGNAL_AS_IT_IS, &error);
+  if (!done) {
+    ttrpc_call_fail_error(call, error);
+    return;
+  }
+  Kata__V1__SignalResponse reply = KATA__V1__SIGNAL_RESPONSE__INIT;
   ttrpc_call_reply(call, &reply.base);
 }

@@ -25,7 +25,8 @@ void rpc_signal_process(TtrpcCall *call, const ProtobufCMessage *request, gpoint
   } else {
     Process *process = rpc_find_process(call, user_data, asked->container_id, asked->exec_id);
     if (!process) return;
-    process_signal(process, (int)asked->signal, process == container->init, &error);
+    SignalManner manner = process == container->init ? SIGNAL_ENDS_INIT : SIGNAL_AS_IT_IS;
+    process_signal(process, (int)asked->signal, manner, &error);
   }
   rpc_answer(error, call);
 }

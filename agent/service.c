@@ -86,6 +86,7 @@ static const TtrpcMethod agent_methods[] = {
 static const TtrpcMethod guest_methods[] = {
     {"ListProcesses", rpc_list_processes},
     {"CloseOutput", rpc_close_output},
+    {"Signal", rpc_signal},
     {NULL, NULL},
 };
 

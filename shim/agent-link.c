@@ -134,3 +134,13 @@ gboolean agent_signal(TtrpcClient *agent, const char *container_id, const char *
   request.signal = signal;
   return agent_call_signal_process(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
 }
+
+gboolean agent_signal_plainly(TtrpcClient *agent, const char *container_id, const char *exec_id, guint32 signal,
+                              gboolean all, GError **error) {
+  Kata__V1__SignalRequest request = KATA__V1__SIGNAL_REQUEST__INIT;
+  request.container_id = (char *)container_id;
+  request.exec_id = (char *)exec_id;
+  request.signal = signal;
+  request.all = all;
+  return call_guest(agent, "Signal", &request.base, NULL, error);
+}

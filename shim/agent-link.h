@@ -27,6 +27,11 @@ gboolean agent_wait(TtrpcClient *agent, const char *container_id, const char *ex
 gboolean agent_signal(TtrpcClient *agent, const char *container_id, const char *exec_id, guint32 signal,
                       GError **error);
 
+/* As kill(2) does it: SIGTERM as well leaves a first process alone that does not handle it. all: to every process, and
+ * exec_id is "". KATA_ERR_UNSUPPORTED: the agent is not ours. */
+gboolean agent_signal_plainly(TtrpcClient *agent, const char *container_id, const char *exec_id, guint32 signal,
+                              gboolean all, GError **error);
+
 /* The processes of a container, to be freed by protobuf_c_message_free_unpacked(). KATA_ERR_UNSUPPORTED: the agent is
  * not ours. */
 Kata__V1__ListProcessesResponse *agent_list_processes(TtrpcClient *agent, const char *container_id, GError **error);

@@ -236,6 +236,29 @@ static gboolean set_finished(const Process *process, GError **error) {
   return FALSE;
 }
 
+/*
+ * Engines that call katactl have runc in mind: a first process without a handler does not feel SIGTERM, and ends by the
+ * SIGKILL that follows. Under containerd's shim it is killed at once, as everybody's who comes from upstream's.
+ */
+static gboolean is_plain(const Sandbox *sandbox, guint32 signal, gboolean all) {
+  return signal == SIGTERM ? sandbox->publisher == NULL : all && signal != SIGKILL;
+}
+
+static gboolean signal_guest(const Sandbox *sandbox, TtrpcClient *agent, const Process *process, guint32 signal,
+                             gboolean all, GError **error) {
+  const char *container_id = process_get_container_id(process);
+  const char *target = all ? "" : process_get_agent_id(process);
+  if (is_plain(sandbox, signal, all)) {
+    g_autoptr(GError) why = NULL;
+    if (agent_signal_plainly(agent, container_id, target, signal, all, &why)) return TRUE;
+    if (error_get_code(why) != KATA_ERR_UNSUPPORTED) {
+      g_propagate_error(error, g_steal_pointer(&why));
+      return FALSE;
+    }
+  }
+  return agent_signal(agent, container_id, target, signal, error);
+}
+
 static gboolean kill_process(Sandbox *sandbox, Process *process, guint32 signal, gboolean all, GError **error) {
   ProcessStatus status = process_get_status(process);
   gboolean is_exec = *process_get_exec_id(process) != '\0';
@@ -247,9 +270,8 @@ static gboolean kill_process(Sandbox *sandbox, Process *process, guint32 signal,
   }
   g_autoptr(GError) why = NULL;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, &why);
-  const char *target = all && !is_exec ? "" : process_get_agent_id(process);
   if (signal == SIGKILL) process_expect_end(process);
-  if (agent != NULL && agent_signal(agent, process_get_container_id(process), target, signal, &why)) return TRUE;
+  if (agent != NULL && signal_guest(sandbox, agent, process, signal, all && !is_exec, &why)) return TRUE;
   /* A guest that ends takes its processes along, even if they are not all told off yet. */
   if (sandbox_get_status(sandbox) == SANDBOX_STOPPED) return set_finished(process, error);
   g_propagate_error(error, g_steal_pointer(&why));

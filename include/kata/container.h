@@ -120,7 +120,8 @@ int kata_container_start(kata_container *container, uint32_t flags, kata_error *
 #define KATA_KILL_ALL (1u << 0)
 
 /**
- * kata_container_kill: sends a signal.
+ * kata_container_kill: sends a signal. A container's first process does not feel what it does not handle but for
+ * SIGKILL, as the first of a pid namespace does not; in a sandbox that containerd made SIGTERM kills it.
  * @signal: its Linux number, signal(7); 0 only asks whether the process is there.
  * @flags: 0 or KATA_KILL_ALL.
  * Returns: 0 or -1.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* kata.v1.Guest: what our owner asks beyond upstream's protocol. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -144,6 +145,55 @@ static void test_unknown(void **state) {
   assert_non_null(strstr(error->message, "nvalid container id 'nobody'"));
 }
 
+static kata_error_code send_signal(const char *id, const char *exec_id, guint32 signal, gboolean all) {
+  Kata__V1__SignalRequest request = KATA__V1__SIGNAL_REQUEST__INIT;
+  request.container_id = (char *)id;
+  request.exec_id = (char *)exec_id;
+  request.signal = signal;
+  request.all = all;
+  g_autoptr(GError) error = NULL;
+  ttrpc_client_invoke(harness_client(), &kata__v1__guest__descriptor, "Signal", &request.base, HARNESS_CALL_MS, NULL,
+                      &error);
+  return error_get_code(error);
+}
+
+/* The first of a pid namespace does not feel what it does not handle. */
+static void test_plain_signals(void **state) {
+  harness_create("plain", "echo ready; cat");
+  assert_int_equal(send_signal("plain", "", SIGTERM, FALSE), KATA_ERR_NONE);
+  harness_start_container("plain");
+  g_autoptr(GBytes) ready = harness_read("plain", "", 6);
+  assert_int_equal(send_signal("plain", "", SIGTERM, FALSE), KATA_ERR_NONE);
+  harness_write("plain", "", "still there", 11);
+  g_autoptr(GBytes) echo = harness_read("plain", "", 100);
+  assert_memory_equal(g_bytes_get_data(echo, NULL), "still there", 11);
+
+  harness_exec("plain", "e", "exec sleep 1000");
+  assert_int_equal(send_signal("plain", "e", SIGTERM, FALSE), KATA_ERR_NONE);
+  assert_int_equal(harness_wait("plain", "e"), 143);
+  assert_int_equal(send_signal("plain", "", 0, FALSE), KATA_ERR_NONE);
+  assert_int_equal(send_signal("plain", "", 65, FALSE), KATA_ERR_INVALID_ARGUMENT);
+  assert_int_equal(send_signal("plain", "nobody", SIGTERM, FALSE), KATA_ERR_NOT_FOUND);
+  assert_int_equal(send_signal("nobody", "", SIGTERM, FALSE), KATA_ERR_INVALID_ARGUMENT);
+  harness_remove("plain");
+}
+
+static void test_signal_all(void **state) {
+  harness_create("every",
+                 "trap 'echo first' USR1; (trap 'echo second; exit' USR1; echo ready; while :; do sleep 0.1; "
+                 "done) & wait $!; wait $!; exit 3");
+  harness_start_container("every");
+  g_autoptr(GBytes) ready = harness_read("every", "", 6);
+  harness_exec("every", "e", "exec sleep 1000");
+  assert_int_equal(send_signal("every", "", SIGUSR1, TRUE), KATA_ERR_NONE);
+  assert_int_equal(harness_wait("every", "e"), 128 + SIGUSR1);
+  g_autoptr(GString) said = harness_read_all("every", "", FALSE);
+  assert_non_null(strstr(said->str, "first\n"));
+  assert_non_null(strstr(said->str, "second\n"));
+  assert_int_equal(harness_wait("every", ""), 3);
+  harness_remove("every");
+}
+
 static kata_error_code close_output(const char *id, const char *exec_id, gboolean is_stderr) {
   Kata__V1__CloseOutputRequest request = KATA__V1__CLOSE_OUTPUT_REQUEST__INIT;
   request.container_id = (char *)id;
@@ -202,8 +252,9 @@ static void test_close_terminal(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_list),           cmocka_unit_test(test_terminal), cmocka_unit_test(test_close_output),
-      cmocka_unit_test(test_close_terminal), cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_list),          cmocka_unit_test(test_terminal),   cmocka_unit_test(test_close_output),
+      cmocka_unit_test(test_plain_signals), cmocka_unit_test(test_signal_all), cmocka_unit_test(test_close_terminal),
+      cmocka_unit_test(test_unknown),
   };
   return cmocka_run_group_tests_name("agent-guest-service", tests, start, stop);
 }

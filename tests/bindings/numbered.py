@@ -188,7 +188,7 @@ class InGuest(unittest.TestCase):
             self.assertIn(new_id("life"), [other.id for other in self.ctx.containers()])
             self.assertRaises(kata.InvalidState, container.start)
             self.assertRaises(kata.AlreadyExists, self.create, "life")
-            container.kill(signal.SIGTERM)
+            container.kill(signal.SIGKILL)
             container.wait(PATIENCE)
             self.assertEqual(container.status, kata.ContainerStatus.STOPPED)
         self.assertRaises(kata.NotFound, self.ctx.open_container, new_id("life"))
