@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""crun on the host and katactl behind one interface, and the bundles both of them get."""
+"""crun and runc on the host and katactl behind one interface, and the bundles all of them get."""
 import copy
 import fcntl
 import json
@@ -103,33 +103,28 @@ class Engine:
         return tempfile.TemporaryFile(dir=self.base)
 
 
-class Crun(Engine):
+class OnHost(Engine):
     """In a mount namespace where the cgroup tree is pure v2, which is what crun 1.8 takes."""
+    NAME, OPTIONS = "", ()
 
     def __init__(self, base):
         self.base = base
-        self.root = os.path.join(base, "crun")
+        self.root = os.path.join(base, self.NAME)
         self.env = dict(os.environ)
-        self.cgroup = f"/kata-oci-{os.getpid()}"
+        self.cgroup = f"/kata-oci-{self.NAME}-{os.getpid()}"
         place = ("{ mountpoint -q /sys/fs/cgroup && umount -R -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }"
                  " >&2 && echo ready && exec sleep 100000")
         self.holder = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", place],
                                        stdout=subprocess.PIPE)
         if self.holder.stdout.readline() != b"ready\n":
-            kata_cli.skip("no mount namespace with cgroup v2 for crun")
+            kata_cli.skip(f"no mount namespace with cgroup v2 for {self.NAME}")
 
     def command(self, *args):
-        return ["nsenter", "-t", str(self.holder.pid), "-m", f"--wd={self.base}", "crun", "--cgroup-manager=cgroupfs",
-                "--root", self.root, *args]
+        return ["nsenter", "-t", str(self.holder.pid), "-m", f"--wd={self.base}", self.NAME, *self.OPTIONS, "--root",
+                self.root, *args]
 
     def prepare(self, document, path):
         document["linux"]["cgroupsPath"] = f"{self.cgroup}/{os.path.relpath(path, self.base).replace('/', '-')}"
-
-    def call_on_terminal(self, *args, **options):
-        result = super().call_on_terminal(*args, **options)
-        # Now and then crun 1.8 takes the last output for words of its own.
-        result.stdout = re.sub(r"\x1b\[1;31m\S+Z: |\x1b\[0m\n", "", result.stdout)
-        return result
 
     def close(self):
         subprocess.run(["nsenter", "-t", str(self.holder.pid), "-m", "find", f"/sys/fs/cgroup{self.cgroup}", "-depth",
@@ -137,6 +132,20 @@ class Crun(Engine):
         self.holder.kill()
         self.holder.wait()
         self.holder.stdout.close()
+
+
+class Crun(OnHost):
+    NAME, OPTIONS = "crun", ("--cgroup-manager=cgroupfs",)
+
+    def call_on_terminal(self, *args, **options):
+        result = super().call_on_terminal(*args, **options)
+        # Now and then crun 1.8 takes the last output for words of its own.
+        result.stdout = re.sub(r"\x1b\[1;31m\S+Z: |\x1b\[0m\n", "", result.stdout)
+        return result
+
+
+class Runc(OnHost):
+    NAME = "runc"
 
 
 class Katactl(Engine):

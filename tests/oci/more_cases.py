@@ -152,6 +152,13 @@ def signals(engine, directory):
         found[f"as '{form}'"] = send(form, name)
     for form in ("NOSIGNAL", "-5", "1000", "SIG", "1x"):
         found[f"refused: '{form}'"] = failed(engine.call("kill", identity, form))
+    # Not only to the first one.
+    engine.call("exec", "--detach", identity, "sh", "-c",
+                "trap 'echo child >> /out/log; exit' USR1; echo > /out/child; while :; do sleep 0.05; done")
+    wait_file(os.path.join(path, "rootfs/out/child"))
+    found["to all"] = failed(engine.call("kill", "--all", identity, "USR1"))
+    wait_file(log, "child")
+    wait_file(log, "USR1")
     found["default is TERM"] = failed(engine.call("kill", identity))
     wait_stopped(engine, identity)
     engine.call("delete", identity)
