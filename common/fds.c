@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -64,6 +65,16 @@ gboolean fd_write_all(int fd, const void *buffer, size_t size) {
       return FALSE;
   }
   return TRUE;
+}
+
+int fd_lock_file(const char *path, GError **error) {
+  autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int result = -1;
+  do result = fd >= 0 ? flock(fd, LOCK_EX) : -1;
+  while (result < 0 && fd >= 0 && errno == EINTR);
+  if (result == 0) return fd_steal(&fd);
+  error_set_errno(error, errno, "cannot lock '%s'", path);
+  return -1;
 }
 
 gboolean fd_set_nonblocking(int fd, gboolean nonblocking, GError **error) {

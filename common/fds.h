@@ -18,6 +18,10 @@ int fd_steal(int *fd);
 ssize_t fd_read_all(int fd, void *buffer, size_t size);
 gboolean fd_write_all(int fd, const void *buffer, size_t size);
 
+/* Waits for the lock (flock(2)) of a file, which is made if it is not there; -1 with error. The lock is held until the
+ * descriptor is closed, at the latest with the process. */
+int fd_lock_file(const char *path, GError **error);
+
 gboolean fd_set_nonblocking(int fd, gboolean nonblocking, GError **error);
 
 /* Sends or receives exactly one descriptor over a unix stream socket beside a short text (at least one byte). */

@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,16 +37,7 @@ static gboolean make_directory(const char *path, GError **error) {
 }
 
 /* One fills a pool at a time: the next finds it full. */
-static int lock_pools(GError **error) {
-  static const char path[] = PATHS_POOL "/lock";
-  autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  int result = -1;
-  do result = fd >= 0 ? flock(fd, LOCK_EX) : -1;
-  while (result < 0 && fd >= 0 && errno == EINTR);
-  if (result == 0) return fd_steal(&fd);
-  error_set_errno(error, errno, "cannot lock '%s'", path);
-  return -1;
-}
+static int lock_pools(GError **error) { return fd_lock_file(PATHS_POOL "/lock", error); }
 
 static gboolean is_of_sandbox(const char *directory) {
   g_autofree char *note = g_build_filename(directory, PATHS_LINK, NULL);

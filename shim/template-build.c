@@ -5,7 +5,6 @@
 #include <glib/gstdio.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,18 +43,8 @@ static gboolean make_private_directory(const char *path, GError **error) {
   return FALSE;
 }
 
-/* One template at a time: it is made beside guests that somebody waits for. Held until the descriptor is closed, at the
- * latest with the process. */
-static int lock_work(GError **error) {
-  static const char path[] = TEMPLATE_WORK_DIR "/lock";
-  autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  int result = -1;
-  do result = fd >= 0 ? flock(fd, LOCK_EX) : -1;
-  while (result < 0 && fd >= 0 && errno == EINTR);
-  if (result == 0) return fd_steal(&fd);
-  error_set_errno(error, errno, "cannot lock '%s'", path);
-  return -1;
-}
+/* One template at a time: it is made beside guests that somebody waits for. */
+static int lock_work(GError **error) { return fd_lock_file(TEMPLATE_WORK_DIR "/lock", error); }
 
 typedef struct {
   char *path;

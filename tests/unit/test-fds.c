@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,6 +116,26 @@ static void test_nonblocking(void **state) {
   assert_true(g_error_matches(error, KATA_ERROR, KATA_ERR_IO));
 }
 
+static void test_lock_file(void **state) {
+  g_autofree char *directory = g_dir_make_tmp("fds-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename(directory, "lock", NULL), *link = g_build_filename(directory, "link", NULL);
+  g_autoptr(GError) error = NULL;
+  int fd = fd_lock_file(path, &error);
+  assert_true(fd >= 0);
+  int other = open(path, O_RDWR | O_CLOEXEC);
+  assert_int_equal(flock(other, LOCK_EX | LOCK_NB), -1);
+  assert_int_equal(errno, EWOULDBLOCK);
+  close(fd);
+  assert_int_equal(flock(other, LOCK_EX | LOCK_NB), 0);
+  close(other);
+  assert_int_equal(symlink(path, link), 0);
+  assert_int_equal(fd_lock_file(link, &error), -1);
+  assert_non_null(strstr(error->message, link));
+  unlink(link);
+  unlink(path);
+  rmdir(directory);
+}
+
 static void test_send_and_receive(void **state) {
   int pair[2];
   make_pair(pair);
@@ -185,6 +206,7 @@ int main(void) {
       cmocka_unit_test(test_write_all_waits_for_room),
       cmocka_unit_test(test_write_all_reports_a_lost_peer),
       cmocka_unit_test(test_nonblocking),
+      cmocka_unit_test(test_lock_file),
       cmocka_unit_test(test_send_and_receive),
       cmocka_unit_test(test_receive_wants_exactly_one),
   };
