@@ -48,4 +48,3 @@ endif
 examples/go.built: lib/libkata.la $(FILES_OF_GO) $(EXAMPLES_GO:%=examples/go/%/main.go)
 	$(AM_V_GEN)$(MKDIR_P) examples/built-go && cd $(srcdir)/examples/go && $(GO_ENVIRONMENT) $(GO) vet ./... && \
 	  $(GO_ENVIRONMENT) $(GO) build -o '$(abs_top_builddir)/examples/built-go/' ./... && touch '$(abs_top_builddir)/$@'
-EXTRA_DIST += docs/embedding.md

@@ -66,7 +66,7 @@ const SettingKey setting_keys[] = {
      .preset = "0",
      .min = 0,
      .max = VCPUS_MAX,
-     .doc = "Virtual CPUs a guest may ever have; less than default_vcpus: as many as that."},
+     .doc = "Virtual CPUs a guest may ever have; 0: as many as the host has; never fewer than default_vcpus."},
     {.section = QEMU,
      .key = "default_memory",
      .type = SETTING_NUMBER,
@@ -85,7 +85,8 @@ const SettingKey setting_keys[] = {
      .type = SETTING_STRING,
      .preset = QUOTED("auto"),
      .words = "auto|vsock|serial",
-     .doc = "How the agent is reached: vsock, or a virtio-serial port; auto: vsock if the host has it."},
+     .doc = "How the agent is reached: vsock, or a virtio-serial port; auto: vsock if the host has it and "
+            "guests start neither from templates nor from the pool."},
     {.section = QEMU,
      .key = "shared_fs",
      .type = SETTING_STRING,
@@ -190,8 +191,8 @@ const SettingKey setting_keys[] = {
      .key = "enable_template",
      .type = SETTING_BOOLEAN,
      .preset = "false",
-     .doc = "A guest that has booted once is saved, and later ones of the same configuration start from there; see "
-            "\"katactl template\"."},
+     .doc = "A guest that has booted once is saved, and later ones of the same configuration start from there, unless "
+            "agent_channel is vsock; see \"katactl template\"."},
     {.section = FACTORY,
      .key = "template_path",
      .type = SETTING_PATH,
@@ -203,8 +204,8 @@ const SettingKey setting_keys[] = {
      .preset = "0",
      .min = 0,
      .max = 64,
-     .doc = "How many guests stand by, started from such a saved one, so that a new sandbox has one at once; see "
-            "\"katactl pool\". 0: none."},
+     .doc = "How many guests stand by, started from such a saved one, so that a new sandbox has one at once, "
+            "unless agent_channel is vsock; see \"katactl pool\". 0: none."},
     {.section = RUNTIME,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,

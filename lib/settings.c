@@ -279,5 +279,9 @@ Accelerator settings_get_accelerator(const kata_settings *settings) {
 AgentChannel settings_get_channel(const kata_settings *settings) {
   const char *word = settings_get_string(settings, "hypervisor.qemu", "agent_channel");
   if (strcmp(word, "vsock") == 0) return CHANNEL_VSOCK;
-  return strcmp(word, "serial") == 0 ? CHANNEL_SERIAL : CHANNEL_AUTO;
+  if (strcmp(word, "serial") == 0) return CHANNEL_SERIAL;
+  /* A machine with a vsock device cannot be saved: templates and the pool want the other one. */
+  gboolean are_saved = settings_get_bool(settings, "factory", "enable_template") ||
+                       settings_get_int(settings, "factory", "vm_cache_number") > 0;
+  return are_saved ? CHANNEL_SERIAL : CHANNEL_AUTO;
 }

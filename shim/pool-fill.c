@@ -210,8 +210,10 @@ static char *find_key(const Fill *fill, guint64 *ret_guest_mib, GError **error) 
   g_autoptr(Sandbox) sandbox = sandbox_new("pool", "standby", PATHS_DEFAULT_ROOT, fill->settings, error);
   if (sandbox == NULL) return NULL;
   if (sandbox->channel != CHANNEL_SERIAL) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
-                "guests that stand by need the agent's channel 'serial' (setting hypervisor.qemu.agent_channel)");
+    g_set_error(
+        error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+        "guests that stand by need the agent's channel 'serial': set hypervisor.qemu.agent_channel to \"serial\" or "
+        "\"auto\"");
     return NULL;
   }
   char *key = NULL;

@@ -35,19 +35,8 @@
 
 static gboolean resolve(const kata_settings *settings, Accelerator *ret_accelerator, AgentChannel *ret_channel,
                         GError **error) {
-  /* The words are checked when settings are read; here they are one of those known. */
-  static const char *const accelerators[] = {"auto", "kvm", "tcg"};
-  static const char *const channels[] = {"auto", "vsock", "serial"};
-  Accelerator wanted = ACCELERATOR_AUTO;
-  AgentChannel wanted_channel = CHANNEL_AUTO;
-  for (guint i = 0; i < 3; i++) {
-    if (g_strcmp0(settings_get_string(settings, "hypervisor.qemu", "accelerator"), accelerators[i]) == 0)
-      wanted = (Accelerator)i;
-    if (g_strcmp0(settings_get_string(settings, "hypervisor.qemu", "agent_channel"), channels[i]) == 0)
-      wanted_channel = (AgentChannel)i;
-  }
-  return host_resolve_accelerator(wanted, ret_accelerator, error) &&
-         host_resolve_channel(wanted_channel, ret_channel, error);
+  return host_resolve_accelerator(settings_get_accelerator(settings), ret_accelerator, error) &&
+         host_resolve_channel(settings_get_channel(settings), ret_channel, error);
 }
 
 gboolean sandbox_change_settings(Sandbox *sandbox, kata_settings *settings, GError **error) {

@@ -141,8 +141,10 @@ char *template_build(kata_settings *settings, gboolean *ret_is_new, GError **err
   g_autoptr(Sandbox) sandbox = sandbox_new("template", "template", PATHS_DEFAULT_ROOT, settings, error);
   if (sandbox == NULL) return NULL;
   if (sandbox->channel != CHANNEL_SERIAL) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
-                "templates need the agent's channel 'serial' (setting hypervisor.qemu.agent_channel)");
+    g_set_error(
+        error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+        "templates need the agent's channel 'serial': set hypervisor.qemu.agent_channel to \"serial\", or to \"auto\" "
+        "with factory.enable_template = true");
     return NULL;
   }
   g_autofree char *key = NULL;

@@ -5,6 +5,7 @@ is in section 3, as its header has it; pages refer to pages that exist, are inst
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,10 @@ def lint(path):
 
 
 def main():
+    for tool in ("man", "lexgrog"):
+        if not shutil.which(tool):
+            print(f"skipped: no {tool}")
+            sys.exit(77)
     made = sorted(glob.glob(f"{BUILD}/man/*.[1-9]"))
     paths = sorted(glob.glob(f"{TOP}/man/*.[1-9]")) + made
     pages = {os.path.basename(path) for path in paths}

@@ -123,6 +123,8 @@ def private_dirty(world):
 def measure_agent():
     """The agent on this host: its figures, and its exec over crun's own."""
     program = os.path.join(kata_cli.BUILD, "tests/bench/measure-agent")
+    if not os.path.exists(program):  # made with cmocka only
+        return None
     done = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     if done.returncode == 77:
         return None

@@ -6,7 +6,8 @@ tests_bench_measure_client_LDADD = lib/libkata.la
 tests_bench_measure_run_SOURCES = tests/bench/measure-run.c
 tests_bench_measure_run_LDADD = lib/libkata.la
 if HAVE_CMOCKA
-check_PROGRAMS += tests/bench/measure-agent
+MEASURE_AGENT = tests/bench/measure-agent
+check_PROGRAMS += $(MEASURE_AGENT)
 tests_bench_measure_agent_SOURCES = tests/bench/measure-agent.c $(AGENT_HARNESS)
 tests_bench_measure_agent_LDADD = $(TEST_LIBS)
 tests_bench_measure_agent_DEPENDENCIES = agent/kata-agent common/libcommon.la
@@ -15,7 +16,7 @@ EXTRA_DIST += tests/bench/bench.py tests/bench/hand_guest.py tests/bench/starts.
 	tests/bench/bench-containerd.py tests/bench/bench-podman.py tests/bench/bench-pods.py
 
 .PHONY: bench
-bench: all tests/bench/measure-run tests/bench/measure-client tests/bench/measure-agent
+bench: all tests/bench/measure-run tests/bench/measure-client $(MEASURE_AGENT)
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench-podman.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench-containerd.py

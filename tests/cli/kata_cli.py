@@ -257,6 +257,11 @@ class Assertions(unittest.TestCase):
         self.assertIn(text, result.stderr)
         return result.stderr
 
+    def commands(self):
+        """All commands, of one word or two, as katactl's own help lists them."""
+        text = self.ok("help").split("Commands:\n")[1].split("\n\n")[0]
+        return [name for name in re.findall(r"(?m)^   (\S+(?: \S+)?)  +\S", text) if name != "help"]
+
 
 class CliTest(Assertions):
     """One world for each test; a test that succeeds leaves nothing."""

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * socket-talk tcp|udp SOURCE ADDRESS PORT: asks from that address with a line, and shows what comes back, or says that
- * nothing does.
- * socket-talk answer ADDRESS PORT: answers one question that comes by UDP.
+ * socket-talk tcp|udp SOURCE ADDRESS PORT [MS]: asks from that address with a line, and shows what comes back, or says
+ * that nothing does in that time (3000). socket-talk answer ADDRESS PORT: answers one question that comes by UDP.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,8 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WAIT_MS 3000
 #define HEARD_MAX 4096
+
+static int wait_ms = 3000;
 
 typedef union {
   struct sockaddr any;
@@ -33,7 +33,7 @@ static Address parse(const char *text, const char *port) {
 
 static int is_ready(int fd, short events) {
   struct pollfd list = {.fd = fd, .events = events};
-  return poll(&list, 1, WAIT_MS) == 1;
+  return poll(&list, 1, wait_ms) == 1;
 }
 
 static int nothing(const char *step) {
@@ -55,7 +55,8 @@ int main(int argc, char **argv) {
   static const char line[] = "question\n";
   char heard[HEARD_MAX];
   if (argc == 4) return answer(argv[2], argv[3]);
-  if (argc != 5) return 2;
+  if (argc != 5 && argc != 6) return 2;
+  if (argc == 6) wait_ms = atoi(argv[5]);
   Address from = parse(argv[2], "0"), to = parse(argv[3], argv[4]);
   int fd = socket(from.any.sa_family, (strcmp(argv[1], "tcp") == 0 ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK, 0);
   if (fd < 0 || bind(fd, &from.any, sizeof from) < 0) return nothing("bind");

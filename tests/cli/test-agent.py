@@ -222,7 +222,7 @@ class InASandbox(kata_cli.OneContainerTest):
         self.assertLessEqual({"Check", "Version", "GetGuestDetails"}, answered)
 
     def test_examples_of_the_page(self):
-        """katactl-agent.1): each of its command lines does what it says here, too."""
+        """katactl-agent(1): each of its command lines does what it says here, too."""
         lines = [line for line in page_examples() if "katactl " in line]
         self.assertGreaterEqual(len(lines), 6)
         bin_dir = self.world.path("bin")

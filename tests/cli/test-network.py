@@ -157,7 +157,7 @@ class Connections(NetworkTest):
             self.wires.in_pod("busybox", "ping", "-c", "1", "-w", "30", address)
             self.ok("exec", "-d", "c1", "socket-talk", "answer", address, "7000")
             kata_cli.wait_for(lambda: ":7000 " in self.guest("netstat", "-uln"), "the guest to listen")
-            self.assertEqual(self.wires.in_pod(SOCKET_TALK, "udp", address, address, "7000"), b"answer\n")
+            self.assertEqual(self.wires.in_pod(SOCKET_TALK, "udp", address, address, "7000", "60000"), b"answer\n")
         # From outside the guest's 127.0.0.1 stays out of reach.
         self.assertEqual(self.guest("cat", "/proc/sys/net/ipv4/conf/eth0/route_localnet").strip(), "0")
 

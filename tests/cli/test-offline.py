@@ -13,8 +13,6 @@ import xml.etree.ElementTree
 
 import kata_cli
 
-COMMANDS = ["boot-chart", "check", "checkpoint", "config check", "create", "delete", "env", "events", "exec", "features",
-            "kata-overhead", "kill", "list", "pause", "ps", "restore", "resume", "run", "spec", "start", "state", "update", "version", "xml"]
 BAD_IDS = ["", ".", "..", "a/b", "../x", "a b", "ü", "a\nb", "x" * 129, "y" * 4096]
 
 
@@ -63,9 +61,9 @@ class Syntax(kata_cli.CliTest):
     def test_help(self):
         for spelling in (["--help"], ["-h"], ["help"], []):
             text = self.ok(*spelling)
-            for command in COMMANDS:
+            for command in self.commands():
                 self.assertRegex(text, rf"(?m)^   {command} +\w")
-        for command in COMMANDS:
+        for command in self.commands():
             self.assertIn(f"Usage: katactl {command}", self.ok(*command.split(), "--help"))
             self.assertEqual(self.ok("help", *command.split()), self.ok(*command.split(), "-h"))
         self.fails("no help topic for 'x'", "help", "x", status=3)
@@ -73,11 +71,14 @@ class Syntax(kata_cli.CliTest):
     def test_man_pages_and_help_agree(self):
         """Each command has a page, with the same purpose, operands and options as its help, and no others."""
         self.assertEqual(tags(page("katactl")), tags(self.ok("--help")))
-        for command in COMMANDS:
-            self.assertIn(f"katactl-{command.split()[0]}(1)", page("katactl"))
-        for group in {command.split()[0] for command in COMMANDS}:
+        groups = {command.split()[0] for command in self.commands()}
+        for group in groups:
+            self.assertIn(f"katactl-{group}(1)", page("katactl"))
+        self.assertEqual(groups, {name[len("katactl-"):-2] for name in os.listdir(os.path.join(kata_cli.SOURCE, "man"))
+                                  if name.startswith("katactl-")})
+        for group in groups:
             text = page(f"katactl-{group}")
-            commands = [command for command in COMMANDS if command.split()[0] == group]
+            commands = [command for command in self.commands() if command.split()[0] == group]
             helps = {command: self.ok(*command.split(), "--help") for command in commands}
             self.assertEqual(tags(text) - NOT_IN_HELP.get(group, set()),
                              set().union(*map(tags, helps.values())) - {HELP}, group)
@@ -182,7 +183,7 @@ class Syntax(kata_cli.CliTest):
         """Refused with a word, or taken; never a crash, and nothing is made."""
         garbage = ["", "-", "--", "=", "/", "..", "x" * 70000, "-1", "99999999999999999999", "1e9", "%s%n%p", "a\nb", "\udcff",
                    "{", "null", "/proc/self/mem", "/dev/null"]
-        for command in COMMANDS:
+        for command in self.commands():
             options = re.findall(r"(?m)^   --([a-z0-9-]+)(?:, -\w)?( \S+)?", self.ok(*command.split(), "--help"))
             flags = [f"--{name}" for name, value in options if not value.startswith(" ") and name != "help"]
             valued = [f"--{name}" for name, value in options if value.startswith(" ") and name not in ("resources", "bundle")]
@@ -472,7 +473,7 @@ class BadBundles(kata_cli.CliTest):
         try:
             self.assertEqual(self.fails(text, *args, **nobody).count("\n"), 1)
         except PermissionError:
-            print("the build directory is not for others to see: cannot run as another user", file=sys.stderr)
+            self.skipTest("the build directory is not for others to see: cannot run as another user")
 
     def test_unreadable(self):
         bundle = self.world.bundle("sh", rootfs=False)

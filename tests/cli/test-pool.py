@@ -112,7 +112,7 @@ class Pool(network.NetworkTest):
             self.assertNotEqual(answers[0][line], answers[1][line], f"line {line} of {answers}")
         self.assertLess(abs(int(answers[0][3]) - int(answers[1][3])), 30)
         self.assertEqual(self.ok("exec", "c0", "hostname"), "box\n")
-        # In the guest's mount table there is one share: what one writes is not seen by the other.
+        # What one writes the other does not see.
         self.ok("exec", "c0", "touch", "/left")
         self.fails("", "exec", "c1", "ls", "/left")
         kata_cli.wait_for(lambda: len(self.members()) == 2 and not self.fillers(), "two others to stand by")

@@ -12,7 +12,7 @@ import socket
 import struct
 import subprocess
 import termios
-import time
+import threading
 
 import kata_cli
 
@@ -78,10 +78,18 @@ class ConsoleSocket:
         return descriptors[0]
 
 
+def press_until(master, key, done):
+    """Presses a key, and again each second until that has had its effect."""
+    os.write(master, key)
+    while not done.wait(1):
+        os.write(master, key)
+
+
 class Created(kata_cli.CliTest):
     def test_create(self):
         kata_cli.become_subreaper()
-        bundle = self.world.bundle("sh", "-c", "stty size; read line; echo got $line; stty size; exit 5", terminal=True)
+        bundle = self.world.bundle("sh", "-c", "stty size; until [ \"$(stty size)\" = \"22 77\" ]; do "
+                                   "sleep 0.1; done; read line; echo got $line; stty size; exit 5", terminal=True)
         pid_file = self.world.path("pid")
         console = ConsoleSocket(self.world.path("console.sock"))
         maker = self.world.start("create", "--bundle", bundle, "--pid-file", pid_file, "--console-socket",
@@ -95,7 +103,6 @@ class Created(kata_cli.CliTest):
         self.ok("start", "c1")
         read_until(master, b"33 101\r\n")
         set_size(master, 77, 22)
-        time.sleep(1)
         os.write(master, b"hello\n")
         rest = read_until(master, None)
         os.close(master)
@@ -149,20 +156,24 @@ class OnOneContainer(kata_cli.OneContainerTest):
 class OwnTerminal(kata_cli.CliTest):
     def test_run(self):
         """Typed characters go through, Ctrl-C is the guest's, the size follows, the mode comes back."""
-        script = "trap 'echo caught' INT; echo ready; read line || read line; echo got $line; read line; stty size; exit 3"
+        script = ("trap 'echo caught' INT; echo ready; until read line; do :; done; echo got $line; "
+                  "until [ \"$(stty size)\" = \"31 91\" ]; do sleep 0.1; done; read line; stty size; exit 3")
         pid, master = start_on_terminal(self.world, "run", "--bundle", self.world.bundle("sh", "-c", script, terminal=True),
                                              "c1")
         set_size(master, 90, 30)
         before = termios.tcgetattr(master)
         read_until(master, b"ready\r\n")
         self.assertFalse(termios.tcgetattr(master)[3] & termios.ECHO)
-        time.sleep(0.5)  # a signal that comes just before the shell waits for a line is looked at only after that line
-        os.write(master, b"\x03")
+        # A signal that comes just before the shell waits for a line is looked at only after that line, or the next signal.
+        caught = threading.Event()
+        presses = threading.Thread(target=press_until, args=(master, b"\x03", caught))
+        presses.start()
         read_until(master, b"caught\r\n")
+        caught.set()
+        presses.join()
         os.write(master, b"one\n")
         read_until(master, b"got one\r\n")
         set_size(master, 91, 31)
-        time.sleep(1)
         os.write(master, b"two\n")
         read_until(master, b"31 91\r\n")
         kata_cli.wait_for(lambda: termios.tcgetattr(master)[3] & termios.ECHO, "the mode to come back")

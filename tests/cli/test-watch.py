@@ -77,7 +77,7 @@ class Watch(kata_cli.OneContainerTest):
         """Numbers that can be: a guest that sleeps costs less than a processor, and its memory is on the host."""
         lines = dict(line.split("=") for line in self.ok("kata-overhead", "c1").splitlines())
         self.assertEqual(list(lines), ["cpu_overhead", "memory_overhead_bytes"])
-        self.assertLess(abs(float(lines["cpu_overhead"])), 2)
+        self.assertLess(abs(float(lines["cpu_overhead"])), 1)
         self.assertGreater(int(lines["memory_overhead_bytes"]), 32 << 20)
         self.assertLess(int(lines["memory_overhead_bytes"]), 2 << 30)
         self.fails("does not exist", "kata-overhead", "nobody")

@@ -334,22 +334,24 @@ class ContainerdKataTest(unittest.TestCase):
             return answer
 
         def delete(container):
-            begin = time.monotonic()
-            deleted = self.shim("-id", container, "delete", stdin=subprocess.DEVNULL)
-            self.assertLess(time.monotonic() - begin, 5)  # as long as containerd waits
-            return deleted
+            return self.shim("-id", container, "delete", stdin=subprocess.DEVNULL)
         for each, bundle in bundles.items():
             task("Create", {1: each, 2: bundle})
             task("Start", {1: each})
         signal.pidfd_send_signal(owner, signal.SIGSTOP)
         for each in ("one", "pod"):
+            begin = time.monotonic()
             refused = delete(each)
+            self.assertLess(time.monotonic() - begin, 5)  # as long as containerd waits
             self.assertEqual((refused.returncode, refused.stdout), (1, b""))
             self.assertRegex(refused.stderr.decode(), rf"^cannot delete container '{each}': the owner of its sandbox "
                              r"\(process \d+\) lives, and did not delete it: .* not answered within \d+ ms")
         signal.pidfd_send_signal(owner, signal.SIGCONT)
         for each in ("one", "pod"):
-            deleted = delete(each)
+            tries = []  # on a busy machine the owner may miss its time, and may be asked again
+            kata_cli.wait_for(lambda each=each, tries=tries: tries.append(delete(each)) or tries[-1].returncode == 0,
+                              f"{each} to be deleted")
+            deleted = tries[-1]
             self.assertEqual((deleted.returncode, deleted.stderr), (0, b""))
             self.assertEqual(ttrpc.decode(deleted.stdout)[2], [137])
             self.assertEqual(client.call("containerd.task.v2.Task", "State", {1: each})[0], "NOT_FOUND")

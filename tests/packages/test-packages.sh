@@ -123,7 +123,8 @@ build_programs() {
   if command -v go >/dev/null; then
     (cd "$examples/go/run-container" && GOCACHE=$build/go-cache GO111MODULE=off GOPATH=$root/usr/share/gocode GOFLAGS='' \
       go build -o "$root/packages/example-go" .)
-    in_root ldd /packages/example-go | grep -q 'libkata\.so\.0 => /lib' || fail 'the example in Go does not use the library'
+    in_root ldd /packages/example-go >"$work/ldd-go"
+    grep -q 'libkata\.so\.0 => /lib' "$work/ldd-go" || fail 'the example in Go does not use the library'
   fi
 }
 

@@ -67,6 +67,24 @@ static void a_file_sets_what_it_names(void **state) {
   assert_int_equal(settings_get_channel(settings), CHANNEL_AUTO);
 }
 
+/* A machine with a vsock device cannot be saved. */
+static void saved_guests_are_reached_by_the_port(void **state) {
+  static const struct {
+    const char *text;
+    AgentChannel channel;
+  } cases[] = {
+      {"[factory]\nenable_template = true\n", CHANNEL_SERIAL},
+      {"[factory]\nvm_cache_number = 1\n", CHANNEL_SERIAL},
+      {"[factory]\nenable_template = false\n", CHANNEL_AUTO},
+      {"[hypervisor.qemu]\nagent_channel = \"vsock\"\n[factory]\nenable_template = true\n", CHANNEL_VSOCK},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(kata_settings) settings = settings_new();
+    assert_true(load(settings, cases[i].text, NULL));
+    assert_int_equal(settings_get_channel(settings), cases[i].channel);
+  }
+}
+
 static void an_empty_file_is_legal(void **state) {
   g_autoptr(kata_settings) settings = settings_new();
   assert_true(load(settings, "", NULL));
@@ -304,6 +322,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_table_is_sound),
       cmocka_unit_test(a_file_sets_what_it_names),
+      cmocka_unit_test(saved_guests_are_reached_by_the_port),
       cmocka_unit_test(an_empty_file_is_legal),
       cmocka_unit_test(errors_name_file_line_and_what_is_allowed),
       cmocka_unit_test(a_nul_byte_is_refused),

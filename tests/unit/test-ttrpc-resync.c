@@ -5,7 +5,9 @@
  * the host's peers that come and go are clients on duplicates of it, and bytes
  * written by hand for those that died.
  */
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -291,7 +293,12 @@ static void test_bytes_before_open(void **state) {
   for (int i = 0; i < 3; i++) assert_int_equal(send(port, "", 0, 0), 0);
   fixture_add_stream(fixture, pair[1], TTRPC_STREAM_PORT);
   /* All three have been read when there is room for more again. */
-  g_usleep(300 * G_TIME_SPAN_MILLISECOND);
+  int unread = 1;
+  for (int waited = 0; unread > 0 && waited < 20000; waited++) {
+    assert_int_equal(ioctl(port, SIOCOUTQ, &unread), 0);
+    g_usleep(G_TIME_SPAN_MILLISECOND);
+  }
+  assert_int_equal(unread, 0);
   for (gsize i = 0; i < n_full; i++) assert_int_equal(recv(port, answer, sizeof(answer), 0), 4);
   const struct timeval patience = {.tv_sec = 20};
   assert_int_equal(setsockopt(port, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
