@@ -47,6 +47,7 @@ const ProtobufCMessage *agent_calls_translate(const ProtobufCMessage *request, v
   REPLY(update_routes, UpdateRoutes, Grpc__UpdateRoutesRequest, Grpc__Routes)                       \
   PLAIN(add_arp_neighbors, AddARPNeighbors, Grpc__AddARPNeighborsRequest)                           \
   PLAIN(online_cpu_mem, OnlineCPUMem, Grpc__OnlineCPUMemRequest)                                    \
+  REPLY(get_metrics, GetMetrics, Grpc__GetMetricsRequest, Grpc__Metrics)                            \
   REPLY(get_oom_event, GetOOMEvent, Grpc__GetOOMEventRequest, Grpc__OOMEvent)                       \
   PLAIN(copy_file, CopyFile, Grpc__CopyFileRequest)                                                 \
   REPLY(get_volume_stats, GetVolumeStats, Grpc__VolumeStatsRequest, Grpc__VolumeStatsResponse)      \

@@ -10,6 +10,9 @@
 
 /* What x86's Linux takes memory in, as long as there are less than 64 GiB (arch/x86/mm/init_64.c). */
 #define MEMORY_BLOCK_MIB 128u
+/* As long as the agent looks for CPUs. */
+#define MEMORY_WAIT_MS 5000
+#define MEMORY_POLL_MS 100
 
 static gboolean is_static(const Sandbox *sandbox) {
   return settings_get_bool(sandbox->settings, "runtime", "static_sandbox_resource_mgmt");
@@ -75,18 +78,92 @@ static gboolean grow(Sandbox *sandbox, const VmSize *target, GError **error) {
   return TRUE;
 }
 
-static gboolean tell_guest(Sandbox *sandbox, GError **error) {
+/* ---- what the guest makes of it ---- */
+
+static VmSize get_taken(const Sandbox *sandbox) {
+  return (VmSize){sandbox->size.vcpus - sandbox->untaken.vcpus, sandbox->size.memory_mib - sandbox->untaken.memory_mib};
+}
+
+/* Of ours and of upstream's agent. */
+static guint64 find_total(const char *metrics) {
+  static const char *const lines[] = {"kata_guest_meminfo{item=\"memtotal\"} ",
+                                      "kata_guest_meminfo{item=\"mem_total\"} "};
+  for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
+    const char *found = strstr(metrics, lines[i]);
+    double bytes = found != NULL ? g_ascii_strtod(found + strlen(lines[i]), NULL) : 0;
+    if (bytes >= 1 << 20 && bytes < (double)G_MAXINT64) return (guint64)bytes >> 20;
+  }
+  return 0;
+}
+
+/* The memory that the guest's kernel counts; 0: nobody says. */
+static guint64 count_memory(TtrpcClient *agent) {
+  Grpc__GetMetricsRequest request = GRPC__GET_METRICS_REQUEST__INIT;
+  Grpc__Metrics *reply = NULL;
+  if (!agent_call_get_metrics(agent, &request, AGENT_CALL_TIMEOUT_MS, &reply, NULL)) return 0;
+  guint64 mib = find_total(reply->metrics);
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  return mib;
+}
+
+/* The kernel takes memory in a thread of its own, and says nowhere that it will not. */
+static gboolean wait_for_memory(Sandbox *sandbox, TtrpcClient *agent, GError **error) {
+  guint64 untaken = sandbox->untaken.memory_mib, wanted = sandbox->counted_mib + untaken - untaken / 8;
+  gint64 deadline = g_get_monotonic_time() + MEMORY_WAIT_MS * G_TIME_SPAN_MILLISECOND;
+  if (untaken == 0 || sandbox->counted_mib == 0) return TRUE;
+  for (;;) {
+    guint64 found = count_memory(agent);
+    if (found == 0 || found >= wanted) return TRUE;
+    if (g_get_monotonic_time() > deadline) {
+      g_set_error(
+          error, KATA_ERROR, KATA_ERR_GUEST,
+          "the guest does not take the memory that was plugged in: after %d ms its kernel has %" G_GUINT64_FORMAT
+          " MiB, as before",
+          MEMORY_WAIT_MS, found);
+      return FALSE;
+    }
+    g_usleep(MEMORY_POLL_MS * 1000);
+  }
+}
+
+static gboolean tell_guest(Sandbox *sandbox, TtrpcClient *agent, guint n_cpus, GError **error) {
   Grpc__OnlineCPUMemRequest request = GRPC__ONLINE_CPUMEM_REQUEST__INIT;
   request.wait = TRUE;
-  request.nb_cpus = sandbox->size.vcpus;
-  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
-  return agent != NULL && agent_call_online_cpu_mem(agent, &request, AGENT_CALL_TIMEOUT_MS, error);
+  request.nb_cpus = n_cpus;
+  if (!agent_call_online_cpu_mem(agent, &request, AGENT_CALL_TIMEOUT_MS, error)) {
+    g_prefix_error(error, "the guest does not take what was plugged in: ");
+    return FALSE;
+  }
+  if (n_cpus == sandbox->size.vcpus) sandbox->untaken.vcpus = 0;
+  if (!wait_for_memory(sandbox, agent, error)) return FALSE;
+  sandbox->untaken.memory_mib = 0;
+  return TRUE;
 }
+
+/* What a guest refuses stays plugged in: it cannot be taken out again without the guest. Nothing counts on it, and the
+ * next one who needs it asks the guest again. */
+static gboolean grow_with_guest(Sandbox *sandbox, const VmSize *target, GError **error) {
+  VmSize taken = get_taken(sandbox), before = sandbox->size;
+  if (target->vcpus <= taken.vcpus && target->memory_mib <= taken.memory_mib) return TRUE;
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  if (agent == NULL) return FALSE;
+  if (target->memory_mib > taken.memory_mib && sandbox->untaken.memory_mib == 0)
+    sandbox->counted_mib = count_memory(agent);
+  gboolean grown = grow(sandbox, target, error);
+  sandbox->untaken.vcpus += sandbox->size.vcpus - before.vcpus;
+  sandbox->untaken.memory_mib += sandbox->size.memory_mib - before.memory_mib;
+  gboolean done =
+      grown && tell_guest(sandbox, agent, target->vcpus > taken.vcpus ? sandbox->size.vcpus : taken.vcpus, error);
+  gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib;
+  return (!changed || store_save(sandbox, done ? error : NULL)) && done;
+}
+
+/* ---- who asks for it ---- */
 
 /* What the machine was not made for cannot be plugged in. */
 static gboolean check_target(const Sandbox *sandbox, const VmSize *target, GError **error) {
-  VmSize limit = vm_config_get_limit(sandbox->settings);
-  if (target->vcpus < sandbox->size.vcpus || target->memory_mib < sandbox->size.memory_mib) {
+  VmSize limit = vm_config_get_limit(sandbox->settings), taken = get_taken(sandbox);
+  if (target->vcpus < taken.vcpus || target->memory_mib < taken.memory_mib) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
                 "it has %u CPUs and %" G_GUINT64_FORMAT " MiB, and does not shrink", sandbox->size.vcpus,
                 sandbox->size.memory_mib);
@@ -106,13 +183,11 @@ static gboolean check_target(const Sandbox *sandbox, const VmSize *target, GErro
 
 gboolean resize_to(Sandbox *sandbox, VmSize *size, GError **error) {
   g_mutex_lock(&sandbox->resizing);
-  VmSize before = sandbox->size;
-  VmSize target = {size->vcpus != 0 ? size->vcpus : before.vcpus,
-                   size->memory_mib != 0 ? size->memory_mib : before.memory_mib};
-  gboolean done =
-      sandbox_check_running(sandbox, error) && check_target(sandbox, &target, error) && grow(sandbox, &target, error);
-  gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib;
-  if (done && changed) done = tell_guest(sandbox, error) && store_save(sandbox, error);
+  VmSize taken = get_taken(sandbox);
+  VmSize target = {size->vcpus != 0 ? size->vcpus : taken.vcpus,
+                   size->memory_mib != 0 ? size->memory_mib : taken.memory_mib};
+  gboolean done = sandbox_check_running(sandbox, error) && check_target(sandbox, &target, error) &&
+                  grow_with_guest(sandbox, &target, error);
   *size = sandbox->size;
   g_mutex_unlock(&sandbox->resizing);
   if (!done)
@@ -125,10 +200,8 @@ gboolean resize_follow(Sandbox *sandbox, const Kata__V1__ContainerInfo *extra, c
                        GError **error) {
   if (is_static(sandbox)) return TRUE;
   g_mutex_lock(&sandbox->resizing);
-  VmSize before = sandbox->size, target = get_target(sandbox, extra, extra_demand);
-  gboolean grown = grow(sandbox, &target, error);
-  gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib;
-  gboolean done = grown && (!changed || (tell_guest(sandbox, error) && store_save(sandbox, error)));
+  VmSize target = get_target(sandbox, extra, extra_demand);
+  gboolean done = grow_with_guest(sandbox, &target, error);
   g_mutex_unlock(&sandbox->resizing);
   if (!done)
     g_prefix_error(error,

@@ -80,6 +80,8 @@ typedef struct {
   GMutex resizing; /* guards size and its machine's growing, and machine and share from being freed meanwhile */
   VmDemand demand; /* of the first container, before the start */
   VmSize base_size, size;
+  VmSize untaken;      /* of size: what was plugged in and the guest does not use (yet) */
+  guint64 counted_mib; /* the guest's own count of its memory without the untaken part, 0: not known */
 
   GMutex removal;  /* only one thread removes it; outside all others, since hooks run meanwhile */
   GMutex teardown; /* only one thread takes the machine down */

@@ -136,5 +136,30 @@ class Dynamic(kata_cli.CliTest):
             self.ok("delete", "--force", name)
 
 
+class RefusingGuest(kata_cli.CliTest):
+    """A kernel that takes nothing in while it runs."""
+    settings = [("runtime", "static_sandbox_resource_mgmt", "false"),
+                ("hypervisor.qemu", "kernel_params", '"acpi_no_memhotplug possible_cpus=1"')]
+
+    def test_refusal(self):
+        """The call fails and says so, each time; the container has what it had, and goes on; a smaller change works."""
+        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=show_cgroup), "c1")
+        before = self.ok("exec", "c1", "sh", "-c", PRINT + "; cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max")
+        self.fails("the guest does not take the memory that was plugged in: after 5000 ms its kernel has", "update",
+                   "--memory", "200m", "--memory-swap", "200m", "c1")
+        if os.cpu_count() > 1:
+            self.fails("the guest does not take what was plugged in: only 1 of 2 CPUs are online", "update", "--cpu-quota",
+                       "150000", "--cpu-period", "100000", "c1")
+        self.assertEqual(self.ok("exec", "c1", "sh", "-c", PRINT + "; cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max"),
+                         before)
+        self.ok("update", "--pids-limit", "77", "c1")
+        self.assertEqual(self.ok("exec", "c1", "cat", "/sys/fs/cgroup/pids.max"), "77\n")
+        bundle = self.world.bundle("true", change=lambda document: (limits(0, 192 << 20)(document), document.update(annotations={
+            "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "c1"})))
+        self.fails("does not take the memory", "create", "--bundle", bundle, "c2")
+        self.assertEqual(self.world.state("c1")["status"], "running")
+        self.ok("delete", "--force", "c1")
+
+
 if __name__ == "__main__":
     kata_cli.main(kata_cli.require_guests)

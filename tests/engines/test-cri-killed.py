@@ -182,6 +182,21 @@ class CriKilledTest(unittest.TestCase):
         self.remove(pod)
 
 
+    def test_guest_that_does_not_grow(self):
+        """What it refuses fails the call, and nothing but that."""
+        pod = self.daemon.run_pod("refuses", annotations={
+            "io.katacontainers.config.runtime.static_sandbox_resource_mgmt": "false",
+            "io.katacontainers.config.hypervisor.kernel_params": "acpi_no_memhotplug"})
+        container = self.daemon.run(pod, "box", *SLEEPER)
+        with self.assertRaisesRegex(Failed, "the guest does not take the memory that was plugged in"):
+            self.daemon.call("UpdateContainerResources", {1: container, 2: {4: 256 * MIB}})
+        self.assertEqual(self.daemon.sh(container, "cat /sys/fs/cgroup/memory.max"), "max\n")
+        self.assertEqual(self.daemon.status(container)[0], cri.RUNNING)
+        self.assertFalse(self.is_down(pod))
+        self.assertEqual(self.daemon.sh(self.daemon.run(pod, "later", *SLEEPER), "echo new"), "new\n")
+        self.remove(pod)
+
+
 class Background:
     """A call in a thread of its own; end() is what it returned, or its failure."""
 
