@@ -206,6 +206,14 @@ const SettingKey setting_keys[] = {
      .max = 64,
      .doc = "How many guests stand by, started from such a saved one, so that a new sandbox has one at once, "
             "unless agent_channel is vsock; see \"katactl pool\". 0: none."},
+    {.section = FACTORY,
+     .key = "vm_cache_memory",
+     .type = SETTING_NUMBER,
+     .preset = "0",
+     .min = 0,
+     .max = MEMORY_MAX_MIB,
+     .doc = "No more guests stand by than have so much memory together, in MiB, whatever vm_cache_number says. 0: only "
+            "a quarter of the host's memory is left alone."},
     {.section = RUNTIME,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,

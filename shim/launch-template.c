@@ -108,6 +108,7 @@ gboolean launch_from_template(Sandbox *sandbox, GError **error) {
   g_autoptr(VmConfig) config = is_wanted || sandbox->standby != NULL ? make_config(sandbox) : NULL;
   if (config == NULL) return TRUE;
   if (sandbox->standby != NULL && !try_start(sandbox, config, NULL, "the guest that stood by", error)) return FALSE;
+  sandbox->from_pool = sandbox->standby != NULL && sandbox->from_template;
   g_clear_pointer(&sandbox->standby, pool_member_free);
   g_autofree char *path = template_path(sandbox->settings, sandbox->template_key);
   if (sandbox->from_template || !is_wanted || access(path, F_OK) < 0) return TRUE;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "lib/settings-table.h"
 #include "shim/background.h"
 #include "shim/pool.h"
 #include "shim/start.h"
@@ -20,11 +21,24 @@ static guint count(const kata_settings *settings) {
   return members->len;
 }
 
+static void explain_none(const kata_settings *settings, GError **error) {
+  if (settings_get_int(settings, "factory", "vm_cache_number") == 0)
+    g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG,
+                "no guest is to stand by: the setting factory.vm_cache_number says how many are");
+  else
+    g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG,
+                "no guest of %" G_GINT64_FORMAT
+                " MiB can stand by: the setting factory.vm_cache_memory allows %" G_GINT64_FORMAT
+                " MiB for all of them",
+                settings_get_int(settings, "hypervisor.qemu", "default_memory"),
+                settings_get_int(settings, "factory", "vm_cache_memory"));
+}
+
 static int create(kata_settings *settings, GError **error) {
   guint size = pool_get_size(settings), made = 0;
   if (size == 0) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_CONFIG,
-                "no guest is to stand by: the setting factory.vm_cache_number says how many are");
+    pool_empty(settings);
+    explain_none(settings, error);
     return 1;
   }
   if (!pool_fill(settings, size, &made, error)) return 1;
@@ -79,9 +93,32 @@ int action_pool(const ShimOptions *options) {
   return error != NULL ? action_report(options, error) : status;
 }
 
+/* What a sandbox's annotations or its caller ask for is not what the next one needs. */
+static gboolean is_configuration(const kata_settings *settings) {
+  for (gsize i = 0; i < n_setting_keys; i++) {
+    const char *source = settings_get_source(settings, setting_keys[i].section, setting_keys[i].key);
+    if (*source != '/' && strcmp(source, "default") != 0) return FALSE;
+  }
+  return TRUE;
+}
+
+/* Whether all that stand by are such as the settings want, as far as one can tell without asking for much. */
+static gboolean is_as_wanted(const Sandbox *sandbox, guint size) {
+  g_autofree char *pool = pool_get_directory(sandbox->settings);
+  g_autoptr(GPtrArray) members = pool_list(pool);
+  if (members->len != size) return FALSE;
+  for (guint i = 0; i < members->len; i++) {
+    const PoolMember *member = members->pdata[i];
+    if (g_strcmp0(member->key, sandbox->template_key) != 0) return FALSE;
+  }
+  return TRUE;
+}
+
 void pool_follow_start(Sandbox *sandbox) {
   guint size = pool_get_size(sandbox->settings);
-  if (size == 0 || sandbox->channel != CHANNEL_SERIAL || count(sandbox->settings) >= size) return;
+  if (size == 0 || sandbox->channel != CHANNEL_SERIAL || is_as_wanted(sandbox, size) ||
+      (!sandbox->from_pool && !is_configuration(sandbox->settings)))
+    return;
   g_autoptr(GError) error = NULL;
   if (!background_start(sandbox, "-pool", sandbox->settings, &error))
     g_warning("cannot fill the pool: %s", error->message);

@@ -46,15 +46,17 @@ static gboolean is_of_sandbox(const char *directory) {
   return g_strcmp0(target, directory) == 0;
 }
 
-/* Those that are of no use: not of this key, ended, or left half made. keep: NULL: none is of use. */
-static guint remove_others(const char *pool, const char *keep) {
+/* Those that are of no use: not of this key, more of it than size, ended, or left half made. keep: NULL: none is of
+ * use. */
+static guint remove_others(const char *pool, const char *keep, const char *mounts, guint size) {
   g_autoptr(GDir) dir = g_dir_open(pool, 0, NULL);
-  guint n_removed = 0;
+  guint n_removed = 0, n_kept = 0;
   const char *name;
   while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
     g_autofree char *directory = g_build_filename(pool, name, NULL);
     g_autoptr(PoolMember) member = pool_read(directory);
-    if (member != NULL && g_strcmp0(member->key, keep) == 0) continue;
+    if (member != NULL && g_strcmp0(member->key, keep) == 0 && (strcmp(member->mounts, mounts) != 0 || n_kept++ < size))
+      continue;
     autofd int lock = sandbox_dir_lock(directory, NULL);
     if (lock < 0 || is_of_sandbox(directory)) continue;
     pool_discard(directory);
@@ -67,7 +69,7 @@ guint pool_empty(const kata_settings *settings) {
   g_autofree char *pool = pool_get_directory(settings);
   if (access(pool, F_OK) < 0) return 0;
   autofd int lock = lock_pools(NULL);
-  guint n_removed = remove_others(pool, NULL);
+  guint n_removed = remove_others(pool, NULL, NULL, 0);
   rmdir(pool); /* unless sandboxes have begun there */
   return n_removed;
 }
@@ -231,7 +233,7 @@ gboolean pool_fill(kata_settings *settings, guint size, guint *ret_made, GError 
   if (key == NULL || !make_directory(PATHS_DEFAULT_ROOT, error) || !make_directory(PATHS_POOL, error)) return FALSE;
   autofd int lock = lock_pools(error);
   if (lock < 0 || !make_directory(pool, error)) return FALSE;
-  remove_others(pool, key);
+  remove_others(pool, key, mounts, size);
   for (guint n = count(pool, key, mounts); n < size; n++) {
     if (!check_memory(guest_mib, error) || !run_apart(build_template, &fill, error) ||
         !run_apart(make_guest, &fill, error))

@@ -28,7 +28,10 @@ void pool_member_free(PoolMember *member) {
 }
 
 guint pool_get_size(const kata_settings *settings) {
-  return (guint)settings_get_int(settings, "factory", "vm_cache_number");
+  gint64 number = settings_get_int(settings, "factory", "vm_cache_number");
+  gint64 memory = settings_get_int(settings, "factory", "vm_cache_memory");
+  gint64 each = settings_get_int(settings, "hypervisor.qemu", "default_memory");
+  return (guint)(memory > 0 ? MIN(number, memory / each) : number);
 }
 
 /* Short, since the path of QEMU's monitor lies below. */

@@ -23,7 +23,7 @@ typedef struct PoolMember {
 void pool_member_free(PoolMember *member);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PoolMember, pool_member_free)
 
-/* How many are to stand by; 0: there is no pool. */
+/* How many are to stand by, in number and memory; 0: there is no pool. */
 guint pool_get_size(const kata_settings *settings);
 /* Where they lie: those of one directory of templates. */
 char *pool_get_directory(const kata_settings *settings);
@@ -40,13 +40,14 @@ PoolMember *pool_take(Sandbox *sandbox, int *ret_lock);
 /* Takes it off the host; the caller holds its lock. */
 void pool_discard(const char *directory);
 
-/* Fills the pool up to size guests, and removes what is of no use in it. Needs a process without threads; the work is
- * done by others that it starts. *ret_made: how many it has made. */
+/* Fills the pool up to size guests, and removes those above and what is of no use in it. Needs a process without
+ * threads; the work is done by others that it starts. *ret_made: how many it has made. */
 gboolean pool_fill(kata_settings *settings, guint size, guint *ret_made, GError **error);
 /* Removes all that nobody has taken; returns how many. */
 guint pool_empty(const kata_settings *settings);
 
-/* After a start: has the pool filled up in the background, by a process that outlives this one. */
+/* After a start: has the pool filled up, and freed of what the settings want no more, in the background, by a process
+ * that outlives this one. */
 void pool_follow_start(Sandbox *sandbox);
 
 /* "containerd-shim-kata-v2 -pool create|list|remove|background"; returns the exit status. */

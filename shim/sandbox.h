@@ -48,6 +48,7 @@ typedef struct {
   char *domain_xml;
   char *template_key;          /* of the saved guest it could start from; NULL: of none */
   struct PoolMember *standby;  /* the guest it is to take over (pool.h), or NULL */
+  gboolean from_pool;          /* it has */
   char *netns_mount;           /* of such a guest: where the namespace is that its machine is not in, or NULL */
   gboolean from_template;      /* it has */
   Vm *vm;                      /* used and freed under resizing, but by the start, teardown and their watches */

@@ -32,8 +32,8 @@ class Pool(network.NetworkTest):
         self.write_settings(2)
         self.addCleanup(self.empty)
 
-    def write_settings(self, size, **qemu):
-        """qemu: settings of the guest, in the place of those there are."""
+    def write_settings(self, size, memory=0, **qemu):
+        """memory: of all that stand by. qemu: settings of the guest, in the place of those there are."""
         templates = self.world.path("templates")
         with open(self.world.config, encoding="utf-8") as file:
             lines = [line for line in file.read().partition("[factory]")[0].splitlines()
@@ -41,7 +41,8 @@ class Pool(network.NetworkTest):
         more = [f"{key} = {value}" for key, value in qemu.items()]
         place = lines.index("[hypervisor.qemu]") + 1
         lines[place:place] = more
-        lines += ["[factory]", f"vm_cache_number = {size}", f'template_path = "{templates}"']
+        lines += ["[factory]", f"vm_cache_number = {size}", f"vm_cache_memory = {memory}",
+                  f'template_path = "{templates}"']
         with open(self.world.config, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
         self.directory = f"/run/kata/p/{hashlib.sha256(templates.encode()).hexdigest()[:8]}"
@@ -142,7 +143,7 @@ class Pool(network.NetworkTest):
 
     def test_what_does_not_fit(self):
         """One that has ended, one of another size, one of another configuration: the sandbox starts all the same."""
-        self.write_settings(1)
+        self.write_settings(1, enable_annotations='["kernel_params"]')
         memory = ("sed", "-n", "s/MemTotal: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo")
 
         def limited(document):
@@ -156,12 +157,20 @@ class Pool(network.NetworkTest):
         self.assertGreater(int(larger.stdout), 280 << 10, larger.stderr)
         kata_cli.wait_for(lambda: len(self.members()) == 1 and not self.fillers(), "a third to stand by")
         before = self.members()[0]
+
+        def annotated(document):
+            document["annotations"] = {"io.katacontainers.config.hypervisor.kernel_params": "quiet"}
+
+        # What one sandbox wants is no reason to exchange what the next one needs.
+        self.assertEqual(self.world.run("run", "--bundle", self.world.bundle("echo", "one", change=annotated),
+                                        "c3").stdout, "one\n")
+        self.assertEqual(self.fillers(), [])
+        # They end with their configuration: the first start under the new one has another made.
         self.write_settings(1, kernel_params='"quiet"')
-        self.assertEqual(self.world.run("run", "--bundle", self.world.bundle("echo", "other"), "c3").stdout, "other\n")
-        self.assertTrue(lives(int(before["machine"])))
-        after = self.fill(1)[0]
-        self.assertNotEqual(after["key"], before["key"])
+        self.assertEqual(self.world.run("run", "--bundle", self.world.bundle("echo", "other"), "c4").stdout, "other\n")
         kata_cli.wait_for(lambda: not lives(int(before["machine"])), "the old one to end")
+        kata_cli.wait_for(lambda: len(self.members()) == 1 and not self.fillers(), "one of the new kind to stand by")
+        self.assertNotEqual(self.members()[0]["key"], before["key"])
 
     def test_clean_up(self):
         """Killed while it fills the pool: nothing of that stays. An id that is in use takes no guest."""
@@ -193,7 +202,23 @@ class Pool(network.NetworkTest):
         with open("/proc/meminfo", encoding="ascii") as file:
             total = int(file.readline().split()[1]) >> 10
         self.write_settings(1, default_memory=total)
-        self.fails(f"no guest of {total} MiB can stand by", "pool", "create")
+        self.fails(f"no guest of {total} MiB can stand by: only", "pool", "create")
+
+    def test_caps(self):
+        """As many as vm_cache_number says, but no more than vm_cache_memory has room for; fewer once these say so."""
+        self.write_settings(3, memory=600)
+        self.assertEqual(self.ok("pool", "create"), "2 guests made, 2 stand by\n")
+        self.assertEqual(len(self.members()), 2)
+        self.write_settings(1)
+        self.assertEqual(self.ok("pool", "create"), "0 guests made, 1 stand by\n")
+        self.assertEqual(len(self.members()), 1)
+        self.assertEqual(self.ok("pool", "remove"), "1 guests removed\n")
+        self.assertEqual(self.members(), [])
+        self.ok("pool", "create")
+        self.write_settings(3, memory=255)
+        self.fails("no guest of 256 MiB can stand by: the setting factory.vm_cache_memory allows 255 MiB for all of them",
+                   "pool", "create")
+        self.assertEqual(self.members(), [])
 
 
 if __name__ == "__main__":
