@@ -72,6 +72,13 @@ class Pool(network.NetworkTest):
         self.assertRegex(self.ok("pool", "create"), f"^{made} guests made, ")
         return self.members()
 
+    def of_unit(self, line):
+        """What systemd runs, word by word; its first word is where katactl will be installed."""
+        with open(os.path.join(kata_cli.BUILD, "systemd/kata-pool.service"), encoding="utf-8") as file:
+            program, *words = re.search(f"(?m)^{line}=(.*)$", file.read())[1].split()
+        self.assertRegex(program, "^/.*/katactl$")
+        return self.ok(*words)
+
     def machine(self, container):
         """QEMU, by the directory its container's link leads to."""
         place = os.path.realpath(os.path.join(self.world.root, "c", container))
@@ -205,16 +212,17 @@ class Pool(network.NetworkTest):
         self.fails(f"no guest of {total} MiB can stand by: only", "pool", "create")
 
     def test_caps(self):
-        """As many as vm_cache_number says, but no more than vm_cache_memory has room for; fewer once these say so."""
+        """As many as vm_cache_number says, but no more than vm_cache_memory has room for; fewer once these say so. As
+        systemd's unit has it: start, reload, stop."""
         self.write_settings(3, memory=600)
-        self.assertEqual(self.ok("pool", "create"), "2 guests made, 2 stand by\n")
+        self.assertEqual(self.of_unit("ExecStart"), "2 guests made, 2 stand by\n")
         self.assertEqual(len(self.members()), 2)
         self.write_settings(1)
-        self.assertEqual(self.ok("pool", "create"), "0 guests made, 1 stand by\n")
+        self.assertEqual(self.of_unit("ExecReload"), "0 guests made, 1 stand by\n")
         self.assertEqual(len(self.members()), 1)
-        self.assertEqual(self.ok("pool", "remove"), "1 guests removed\n")
+        self.assertEqual(self.of_unit("ExecStop"), "1 guests removed\n")
         self.assertEqual(self.members(), [])
-        self.ok("pool", "create")
+        self.of_unit("ExecReload")
         self.write_settings(3, memory=255)
         self.fails("no guest of 256 MiB can stand by: the setting factory.vm_cache_memory allows 255 MiB for all of them",
                    "pool", "create")

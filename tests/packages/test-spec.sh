@@ -15,7 +15,7 @@ done
 # The same files go into them.
 rpmspec -P "$spec" | sed -n '/^%files/,$p' >"$spec.files"
 trap 'rm -f "$spec.files"' EXIT
-for file in $(sed -n 's,^\(usr/[^* ]*\).*,\1,p' "$top"/debian/kata*.install | grep -v '/man[0-9]*$'); do
+for file in $(sed -n 's,^\(\(usr\|lib\)/[^* ]*\).*,\1,p' "$top"/debian/kata*.install | grep -v '/man[0-9]*$'); do
   grep -qF "/${file##*/}" "$spec.files" || { echo "libkata.spec has no '$file'"; exit 1; }
 done
 echo "$packages"
