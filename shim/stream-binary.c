@@ -11,20 +11,26 @@
 #include "common/fds.h"
 
 #define SCHEME "binary://"
+#define SCHEME_2 "binary-v2://"
 #define READY_TIMEOUT_MS 10000
 /* The program's descriptors. */
 enum { FD_OUT = 3, FD_ERR, FD_READY };
 
-gboolean stream_is_binary(const char *uri) { return uri != NULL && g_str_has_prefix(uri, SCHEME); }
+static gboolean is_version_2(const char *uri) { return g_str_has_prefix(uri, SCHEME_2); }
+
+gboolean stream_is_binary(const char *uri) {
+  return uri != NULL && (g_str_has_prefix(uri, SCHEME) || is_version_2(uri));
+}
 
 /* PROGRAM NAME VALUE NAME VALUE..., as containerd's own shim passes them. */
 static GPtrArray *parse_command(const char *uri, GError **error) {
   g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
-  g_auto(GStrv) parts = g_strsplit(uri + strlen(SCHEME), "?", 2);
+  const char *scheme = is_version_2(uri) ? SCHEME_2 : SCHEME;
+  g_auto(GStrv) parts = g_strsplit(uri + strlen(scheme), "?", 2);
   g_ptr_array_add(argv, g_uri_unescape_string(parts[0], NULL));
   const char *program = argv->pdata[0];
   if (program == NULL || !g_path_is_absolute(program)) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "stream '%s' is not of the form binary:///PROGRAM", uri);
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "stream '%s' is not of the form %s/PROGRAM", uri, scheme);
     return NULL;
   }
   GUriParamsIter iter;
@@ -41,15 +47,20 @@ static GPtrArray *parse_command(const char *uri, GError **error) {
   return g_steal_pointer(&argv);
 }
 
-/* A byte, or the end of the pipe. */
-static gboolean wait_ready(int fd, const char *program, GError **error) {
+/* A byte, or the end of the pipe; of version 2 a byte alone. */
+static gboolean wait_ready(int fd, const char *program, gboolean wants_byte, GError **error) {
   struct pollfd ready = {.fd = fd, .events = POLLIN};
   int count;
   do count = poll(&ready, 1, READY_TIMEOUT_MS);
   while (count < 0 && errno == EINTR);
-  if (count > 0) return TRUE;
-  g_set_error(error, KATA_ERROR, KATA_ERR_TIMEOUT, "the logging program '%s' was not ready within %d s", program,
-              READY_TIMEOUT_MS / 1000);
+  char byte;
+  if (count > 0 && (!wants_byte || read(fd, &byte, 1) == 1)) return TRUE;
+  if (count > 0)
+    g_set_error(error, KATA_ERROR, KATA_ERR_IO,
+                "the logging program '%s' ended, or closed descriptor %d, without a word", program, FD_READY);
+  else
+    g_set_error(error, KATA_ERROR, KATA_ERR_TIMEOUT, "the logging program '%s' was not ready within %d s", program,
+                READY_TIMEOUT_MS / 1000);
   return FALSE;
 }
 
@@ -83,7 +94,7 @@ gboolean stream_binary_open(const char *uri, const char *id, const char *namespa
   int theirs[] = {pipes[0][0], pipes[1][0], pipes[2][1]};
   gboolean started = start((char **)argv->pdata, envp, theirs, error);
   for (int i = 0; i < 3; i++) close(theirs[i]);
-  if (!started || !wait_ready(ready, argv->pdata[0], error)) return FALSE;
+  if (!started || !wait_ready(ready, argv->pdata[0], is_version_2(uri), error)) return FALSE;
   *ret_out = stream_new(fd_steal(&out));
   *ret_err = stream_new(fd_steal(&errors));
   return TRUE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Streams of the form binary:///PROGRAM?NAME=VALUE: a program that takes a process's output (containerd shim v2,
- * "Stdio"). */
+ * "Stdio"). binary-v2:// is the same with a program that has to write a byte once it is ready. */
 #pragma once
 
 #include <glib.h>

@@ -72,8 +72,8 @@ static int open_uri(const char *uri, gboolean input, GError **error) {
   if (g_str_has_prefix(uri, "file:///") && !input) return open_file(uri + strlen("file://"), uri, error);
   if (uri[0] == '/') return open_fifo(uri, input, uri, error);
   g_set_error(error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
-              "cannot open the stream '%s': only pidfd://, fifo://, file:// and binary:// (for output) and paths of "
-              "named pipes are known",
+              "cannot open the stream '%s': only pidfd://, fifo://, file://, binary:// and binary-v2:// (for output) "
+              "and paths of named pipes are known",
               uri);
   return -1;
 }

@@ -247,6 +247,7 @@ class ContainerdKataTest(unittest.TestCase):
         self.assertEqual(task("Shutdown", {1: "w"})[0], "OK")  # there is a container, so nothing happens
         self.assertEqual(task("CloseIO", {1: "w", 3: 1})[0], "OK")
         self.assertEqual(task("ResizePty", {1: "w", 3: 80, 4: 25})[0], "OK")
+        self.use_streams(task, process)
         # Two with one id: no second one in a namespace, another one in another.
         again = self.shim("-id", "w", "start", input=b"", cwd=self.daemon.bundle("w"))
         self.assertEqual((again.returncode, again.stdout), (1, b""))
@@ -271,6 +272,29 @@ class ContainerdKataTest(unittest.TestCase):
         self.assertGreaterEqual(len(task("Pids", {1: "w"})[1][1]), 1)
         self.assertEqual(task("Start", {1: "w"})[0], "FAILED_PRECONDITION")
         self.remove("w", 7)
+
+    def use_streams(self, task, process):
+        """What takes an exec's output: a program that says a word when it is ready, one that does not, what nobody knows."""
+        program, caught = self.world.path("logger-2"), self.world.path("caught-2")
+        process = {1: PROCESS, 2: process[2].replace("exit 4", "echo out")}
+        for start, wanted, words in (("", "INTERNAL|UNKNOWN", "without a word"), ("printf x >&5", "OK", None)):
+            with open(program, "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\n{start}\nexec 5>&-\ncat <&3 >{caught}\n")
+            os.chmod(program, 0o755)
+            status, answer = task("Exec", {1: "w", 2: "s", 5: f"binary-v2://{program}", 7: process})
+            self.assertRegex(status, f"^({wanted})$", answer)
+            if words:
+                self.assertIn(words, answer)
+        self.assertEqual(task("Start", {1: "w", 2: "s"})[0], "OK")
+        task("Wait", {1: "w", 2: "s"})
+        self.assertEqual(task("Delete", {1: "w", 2: "s"})[0], "OK")
+        wait_for(lambda: os.path.exists(caught) and os.path.getsize(caught), "the program to catch it")
+        with open(caught, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "out\n")
+        for uri in ("streaming+unix:///run/x.sock?streaming_id=y", "npipe:////./pipe/x", "http://x/y"):
+            status, answer = task("Exec", {1: "w", 2: "s", 5: uri, 7: process})
+            self.assertEqual(status, "UNIMPLEMENTED")
+            self.assertIn(f"cannot open the stream '{uri}': only ", answer)
 
     def shim(self, *args, **options):
         """The program as containerd calls it."""

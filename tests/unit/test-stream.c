@@ -152,6 +152,9 @@ static void test_refused(void **state) {
   assert_refused("pidfd://99999999999/1", KATA_ERR_INVALID_ARGUMENT);
   assert_refused("binary:///bin/true", KATA_ERR_UNSUPPORTED);
   assert_refused("relative", KATA_ERR_UNSUPPORTED);
+  assert_refused("npipe:////./pipe/x", KATA_ERR_UNSUPPORTED);
+  assert_refused("streaming+unix:///run/x.sock?streaming_id=y", KATA_ERR_UNSUPPORTED);
+  assert_refused("file://relative", KATA_ERR_UNSUPPORTED);
   assert_refused("/no/such/fifo", KATA_ERR_NOT_FOUND);
 }
 
