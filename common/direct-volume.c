@@ -127,6 +127,17 @@ static char *encode(const char *path) {
   return g_strdelimit(g_strdelimit(text, "+", '-'), "/", '_');
 }
 
+/* NULL: no such name. */
+static char *decode(const char *name) {
+  gsize length = 0;
+  g_autofree char *text = g_strdelimit(g_strdelimit(g_strdup(name), "-", '+'), "_", '/');
+  g_autofree guchar *bytes = g_base64_decode(text, &length);
+  g_autofree char *path = g_strndup((const char *)bytes, length);
+  g_autofree char *again = encode(path);
+  gboolean is_whole = strcmp(again, name) == 0 && g_path_is_absolute(path) && g_utf8_validate(path, -1, NULL);
+  return is_whole ? g_steal_pointer(&path) : NULL;
+}
+
 /* NULL: such a path can have none. */
 static char *directory_of(const char *path) {
   g_autofree char *name = encode(path);
@@ -157,6 +168,31 @@ gboolean direct_volume_find(const char *path, DirectVolume **ret, GError **error
   g_autofree char *where = g_strdup_printf("direct-assigned volume '%s'", path);
   if (json != NULL) *ret = direct_volume_parse(json, length, where, error);
   return *ret != NULL;
+}
+
+char *direct_volume_read(const char *path) {
+  g_autofree char *directory = directory_of(path);
+  g_autofree char *file = directory != NULL ? g_build_filename(directory, MOUNT_INFO, NULL) : NULL;
+  return file != NULL ? safe_read_file(file, DIRECT_VOLUME_LIMIT, NULL, NULL) : NULL;
+}
+
+static gint compare_texts(gconstpointer a, gconstpointer b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+char **direct_volume_list(GError **error) {
+  g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+  gboolean is_there = access(DIRECT_VOLUMES, F_OK) == 0 || errno != ENOENT;
+  g_autoptr(GDir) directory = is_there ? g_dir_open(DIRECT_VOLUMES, 0, error) : NULL;
+  if (is_there && directory == NULL) return NULL;
+  const char *name;
+  while (directory != NULL && (name = g_dir_read_name(directory)) != NULL) {
+    char *path = decode(name);
+    if (path != NULL) g_ptr_array_add(paths, path);
+  }
+  g_ptr_array_sort(paths, compare_texts);
+  g_ptr_array_add(paths, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&paths), FALSE);
 }
 
 gboolean direct_volume_add(const char *path, const char *json, GError **error) {

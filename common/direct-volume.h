@@ -28,6 +28,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DirectVolume, direct_volume_free)
 
 /* What has been left for the path (absolute, without "." and ".."); *ret NULL: nothing. */
 gboolean direct_volume_find(const char *path, DirectVolume **ret, GError **error);
+/* The same as it was left, unread; NULL: nothing, or it cannot be read. */
+char *direct_volume_read(const char *path);
+/* The paths something has been left for, sorted. */
+char **direct_volume_list(GError **error);
 /* Leaves it, in the place of what was there; the caller owns its own text. */
 gboolean direct_volume_add(const char *path, const char *json, GError **error);
 /* Nothing there: success. */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Written by scripts/make-completions.py: edits are lost.
 set -g __katactl_valued --root --log --log-format --rootless --cgroup-manager --criu --kata-config
-set -g __katactl_pairs 'agent call' 'agent methods' 'config check' 'direct-volume add' 'direct-volume remove' 'direct-volume resize' 'direct-volume stats' 'network add-if' 'network del-if' 'network list-ifs' 'network list-routes' 'network update-routes' 'pool create' 'pool list' 'pool remove' 'template create' 'template list' 'template remove'
+set -g __katactl_pairs 'agent call' 'agent methods' 'config check' 'direct-volume add' 'direct-volume list' 'direct-volume remove' 'direct-volume resize' 'direct-volume stats' 'network add-if' 'network del-if' 'network list-ifs' 'network list-routes' 'network update-routes' 'pool create' 'pool list' 'pool remove' 'template create' 'template list' 'template remove'
 # What of the command line names the command; nothing yet: an empty line.
 function __katactl_command
     set -l at
@@ -114,6 +114,8 @@ complete -c katactl -n '__katactl_at direct-volume' -a add -d 'leave a block dev
 complete -c katactl -n '__katactl_at direct-volume add' -l volume-path -r -F -d 'where the volume is published on the host'
 complete -c katactl -n '__katactl_at direct-volume add' -l mount-info -x -d 'its volume-type, device, fstype, options and metadata'
 complete -c katactl -n '__katactl_at direct-volume add' -l help -s h -d 'show this text'
+complete -c katactl -n '__katactl_at direct-volume' -a list -d 'list what has been left for guests'
+complete -c katactl -n '__katactl_at direct-volume list' -l help -s h -d 'show this text'
 complete -c katactl -n '__katactl_at direct-volume' -a remove -d 'take back what was left for guests'
 complete -c katactl -n '__katactl_at direct-volume remove' -l volume-path -r -F -d 'where the volume is published on the host'
 complete -c katactl -n '__katactl_at direct-volume remove' -l help -s h -d 'show this text'

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "commands.h"
-#include "env-facts.h"
 #include "state-json.h"
 
 static gboolean as_json;
@@ -16,33 +15,31 @@ static json_object *get(json_object *object, const char *key) {
   return json_object_object_get_ex(object, key, &value) ? value : NULL;
 }
 
-/* What kata_settings_describe() tells. */
-static json_object *describe_settings(App *app, GError **error) {
+static char *describe(App *app, kata_error **err) {
+  g_autoptr(kata_settings) settings = kata_context_load_settings(app->context, 0, err);
+  if (settings == NULL || (bundle != NULL && kata_settings_load_annotations(settings, bundle, 0, err) < 0)) return NULL;
+  return kata_context_describe(app->context, settings, 0, err);
+}
+
+/* With this program's own version, in front. */
+static void add_own_version(json_object *document) {
+  json_object *versions = json_object_new_object();
+  json_object_object_add(versions, "katactl", json_object_new_string(KATA_VERSION));
+  json_object_object_foreach(get(document, "versions"), name, version) {
+    json_object_object_add(versions, name, json_object_get(version));
+  }
+  json_object_object_add(document, "versions", versions);
+}
+
+static json_object *collect(App *app, GError **error) {
   kata_error *err = NULL;
-  g_autoptr(kata_settings) settings = kata_context_load_settings(app->context, 0, &err);
-  gboolean is_whole =
-      settings != NULL && (bundle == NULL || kata_settings_load_annotations(settings, bundle, 0, &err) == 0);
-  autokatafree char *text = is_whole ? kata_settings_describe(settings, 0, &err) : NULL;
+  autokatafree char *text = describe(app, &err);
   if (text == NULL) {
     app_take_error(err, error);
     return NULL;
   }
-  return json_tokener_parse(text);
-}
-
-static json_object *collect(App *app, GError **error) {
-  g_autoptr(json_object) described = describe_settings(app, error);
-  json_object *settings = described != NULL ? get(described, "settings") : NULL;
-  json_object *host = settings != NULL ? env_facts_host(app, error) : NULL;
-  if (host == NULL) return NULL;
-  json_object *document = json_object_new_object();
-  json_object_object_add(document, "versions", env_facts_versions(settings));
-  json_object_object_add(document, "guest", env_facts_guest(settings));
-  json_object_object_add(document, "host", host);
-  json_object_object_add(document, "root", json_object_new_string(kata_context_get_root(app->context)));
-  json_object_object_add(document, "config_file", json_object_new_string(kata_context_get_config_file(app->context)));
-  json_object_object_add(document, "settings", json_object_get(settings));
-  json_object_object_add(document, "ignored", json_object_get(get(described, "ignored")));
+  json_object *document = json_tokener_parse(text);
+  add_own_version(document);
   return document;
 }
 

@@ -33,6 +33,7 @@ int cmd_config_check(App *app, char **operands, GError **error);
 int cmd_create(App *app, char **operands, GError **error);
 int cmd_delete(App *app, char **operands, GError **error);
 int cmd_direct_volume_add(App *app, char **operands, GError **error);
+int cmd_direct_volume_list(App *app, char **operands, GError **error);
 int cmd_direct_volume_remove(App *app, char **operands, GError **error);
 int cmd_direct_volume_resize(App *app, char **operands, GError **error);
 int cmd_direct_volume_stats(App *app, char **operands, GError **error);

@@ -10,12 +10,11 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/cmd-check.c katactl/cmd-checkpoint.c katactl/cmd-config.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-direct-volume.c katactl/cmd-env.c katactl/cmd-events.c katactl/cmd-exec.c \
 	katactl/cmd-features.c katactl/cmd-kata-overhead.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-network.c katactl/cmd-pause.c katactl/cmd-ps.c \
 	katactl/cmd-run.c katactl/cmd-spec.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-update.c \
-	katactl/cmd-pool.c katactl/cmd-template.c katactl/cmd-version.c katactl/owner-program.c katactl/owner-program.h \
+	katactl/cmd-pool.c katactl/cmd-template.c katactl/cmd-version.c \
 	katactl/cmd-xml.c katactl/commands.h \
 	katactl/console.c katactl/console.h \
 	katactl/default-spec.c katactl/default-spec.h \
 	katactl/duration.c katactl/duration.h \
-	katactl/env-facts.c katactl/env-facts.h \
 	katactl/guest-assets.c katactl/guest-assets.h \
 	katactl/guest-settings.c katactl/guest-settings.h \
 	katactl/launch.c katactl/launch.h \
@@ -34,7 +33,7 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/subject.c katactl/subject.h \
 	katactl/view.c katactl/view.h
 # Log lines know where they come from.
-katactl_libkatactl_la_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_USE_STRUCTURED -DKATA_OWNER_PATH='"$(bindir)/containerd-shim-kata-v2"'
+katactl_libkatactl_la_CPPFLAGS = $(AM_CPPFLAGS) -DG_LOG_USE_STRUCTURED
 bin_PROGRAMS += katactl/katactl
 katactl_katactl_SOURCES = katactl/main.c
 katactl_katactl_LDADD = katactl/libkatactl.la lib/libkata.la common/libcommon.la $(GLIB_LIBS) $(JSON_LIBS)

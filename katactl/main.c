@@ -33,6 +33,8 @@ static const Command commands[] = {
     {"delete", "ID", "delete a container that has ended", delete_options, OPTIONS_ANYWHERE, 1, 1, cmd_delete},
     {"direct-volume add", "", "leave a block device for guests to mount as a volume", direct_volume_add_options,
      OPTIONS_ANYWHERE, 0, 0, cmd_direct_volume_add},
+    {"direct-volume list", "", "list what has been left for guests", no_options, OPTIONS_ANYWHERE, 0, 0,
+     cmd_direct_volume_list},
     {"direct-volume remove", "", "take back what was left for guests", direct_volume_options, OPTIONS_ANYWHERE, 0, 0,
      cmd_direct_volume_remove},
     {"direct-volume resize", "", "let the guest's file system on a volume grow", direct_volume_resize_options,

@@ -10,6 +10,7 @@
 #include "common/ttrpc.h"
 #include "proto/agent.pb-c.h"
 #include "proto/health.pb-c.h"
+#include "lib/api.h"
 
 #define PACKAGE "grpc."
 /* base64 takes four characters for three bytes; names and white space come on top. */
@@ -78,7 +79,5 @@ ProtobufCMessage *agent_method_read_request(const kata_agent_method *method, con
 
 char *agent_method_write_reply(const ProtobufCMessage *reply) {
   struct json_object *json = protobuf_to_json(reply, PROTOBUF_JSON_CANONICAL);
-  char *text = g_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-  json_object_put(json);
-  return text;
+  return api_take_json(json);
 }

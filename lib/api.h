@@ -15,5 +15,9 @@ gboolean api_check_argument(const void *argument, const char *name, GError **err
 int api_fail(kata_error **err, const GError *error);
 void *api_fail_null(kata_error **err, const GError *error);
 
+/* JSON as the caller gets it; json is released. */
+struct json_object;
+char *api_take_json(struct json_object *json);
+
 /* The code with this name; KATA_ERR_NONE if there is none. */
 kata_error_code api_code_from_name(const char *name);

@@ -14,9 +14,7 @@
 
 /* Takes json over. */
 static char *print(struct json_object *json) {
-  char *text = g_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-  json_object_put(json);
-  return text;
+  return api_take_json(json);
 }
 
 static char *stats_to_json(const ProtobufCBinaryData *packed, const char *id, GError **error) {

@@ -101,6 +101,15 @@ int kata_context_set_owner_program(kata_context *ctx, const char *path, kata_err
   return 0;
 }
 
+kata_context *context_copy_for_root(const kata_context *ctx, const char *root, GError **error) {
+  g_autoptr(kata_context) copy = g_new0(kata_context, 1);
+  g_atomic_ref_count_init(&copy->refs);
+  copy->config_file = g_strdup(ctx->config_file);
+  copy->config_chosen = ctx->config_chosen;
+  copy->owner = g_strdup(ctx->owner);
+  return set_root(copy, root, error) ? g_steal_pointer(&copy) : NULL;
+}
+
 kata_settings *context_load_settings(const kata_context *ctx, GError **error) {
   g_autoptr(kata_settings) settings = settings_new();
   if (!settings_load_default(settings, ctx->config_file, ctx->config_chosen, error)) return NULL;

@@ -19,3 +19,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(kata_context, kata_context_unref)
 
 /* What a new sandbox gets: defaults, the settings file, its drop-ins. */
 kata_settings *context_load_settings(const kata_context *ctx, GError **error);
+
+/* The same with sandboxes elsewhere. */
+kata_context *context_copy_for_root(const kata_context *ctx, const char *root, GError **error);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "common/error.h"
 
+#include <json-c/json.h>
 #include <string.h>
 
 #include "lib/api.h"
@@ -86,4 +87,10 @@ int api_fail(kata_error **err, const GError *error) {
 void *api_fail_null(kata_error **err, const GError *error) {
   api_fail(err, error);
   return NULL;
+}
+
+char *api_take_json(struct json_object *json) {
+  char *text = g_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+  json_object_put(json);
+  return text;
 }

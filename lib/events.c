@@ -95,9 +95,7 @@ static char *to_json(const Kata__V1__Event *event) {
   json_object_object_add(json, "time", json_object_new_string(when));
   if (g_str_equal(event->type, "exit"))
     json_object_object_add(json, "exit_status", json_object_new_int64(event->exit_status));
-  char *text = g_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-  json_object_put(json);
-  return text;
+  return api_take_json(json);
 }
 
 /* NULL without an error: there was none in time. */

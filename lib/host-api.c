@@ -15,15 +15,17 @@ static struct json_object *finding_to_json(const HostFinding *finding) {
   return json;
 }
 
+struct json_object *host_check_to_json(const kata_settings *settings) {
+  g_autoptr(GPtrArray) findings = host_check(settings);
+  struct json_object *json = json_object_new_array();
+  for (guint i = 0; i < findings->len; i++) json_object_array_add(json, finding_to_json(findings->pdata[i]));
+  return json;
+}
+
 char *kata_host_check(kata_context *ctx, uint32_t flags, kata_error **err) {
   g_autoptr(GError) error = NULL;
   g_autoptr(kata_settings) settings = NULL;
   if (!api_check(ctx, "context", flags, 0, &error) || (settings = context_load_settings(ctx, &error)) == NULL)
     return api_fail_null(err, error);
-  g_autoptr(GPtrArray) findings = host_check(settings);
-  struct json_object *json = json_object_new_array();
-  for (guint i = 0; i < findings->len; i++) json_object_array_add(json, finding_to_json(findings->pdata[i]));
-  char *text = g_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-  json_object_put(json);
-  return text;
+  return api_take_json(host_check_to_json(settings));
 }

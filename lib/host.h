@@ -27,3 +27,6 @@ void host_finding_free(HostFinding *finding);
 
 /* Everything a guest with these settings needs; owned array of HostFinding. */
 GPtrArray *host_check(const kata_settings *settings);
+/* The same for callers. */
+struct json_object;
+struct json_object *host_check_to_json(const kata_settings *settings);

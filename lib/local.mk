@@ -9,6 +9,8 @@ lib_libcore_la_SOURCES = \
 	lib/container-find.c lib/container-find.h \
 	lib/container-state.c lib/container-watch.c \
 	lib/context.c lib/context.h \
+	lib/describe.c \
+	lib/direct-volume.c \
 	lib/domain.c \
 	lib/domain-xml.c lib/domain-xml.h \
 	lib/domain-xml-devices.c lib/domain-xml-devices.h \
@@ -18,8 +20,10 @@ lib_libcore_la_SOURCES = \
 	lib/host.c lib/host-api.c lib/host-check.c lib/host.h \
 	lib/net-cards.c lib/net-cards.h \
 	lib/owner-client.c lib/owner-client.h \
+	lib/owner-program.c lib/owner-program.h \
 	lib/owner-start.c lib/owner-start.h \
 	lib/paths.c lib/paths.h \
+	lib/pool.c \
 	lib/process.c \
 	lib/sandbox.c lib/sandbox-agent.c lib/sandbox-machine.c lib/sandbox-network.c lib/sandbox.h \
 	lib/settings.c lib/settings-api.c lib/settings-describe.c lib/settings.h \
@@ -28,6 +32,7 @@ lib_libcore_la_SOURCES = \
 	lib/settings-upstream.c lib/settings-upstream.h \
 	lib/settings-value.c lib/settings-value.h \
 	lib/task.c lib/task.h \
+	lib/template.c \
 	lib/version.c \
 	lib/vm-config.c lib/vm-config.h \
 	lib/vm-size.c lib/vm-size.h
@@ -53,7 +58,8 @@ lib_libkata_la_DEPENDENCIES = lib/libcore.la lib/libkata.syms
 
 katadir = $(includedir)/kata
 kata_HEADERS = \
-	include/kata/agent.h include/kata/container.h include/kata/context.h include/kata/domain.h \
-	include/kata/error.h include/kata/event.h include/kata/kata.h include/kata/process.h include/kata/sandbox.h include/kata/settings.h
+	include/kata/agent.h include/kata/container.h include/kata/context.h include/kata/direct-volume.h include/kata/domain.h \
+	include/kata/error.h include/kata/event.h include/kata/kata.h include/kata/pool.h include/kata/process.h \
+	include/kata/sandbox.h include/kata/settings.h include/kata/template.h
 nodist_kata_HEADERS = include/kata/version.h
 EXTRA_DIST += lib/libkata.syms

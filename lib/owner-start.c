@@ -8,7 +8,7 @@
 
 #include "common/error.h"
 #include "common/spawn.h"
-#include "lib/api.h"
+#include "lib/owner-program.h"
 #include "proto/google-protobuf.pb-c.h"
 #include "proto/shim-options.pb-c.h"
 
@@ -16,7 +16,6 @@
 #define OUTPUT_LIMIT (64u << 10)
 /* "start" makes a directory and a process; after a crash it also removes what was left. */
 #define START_MS 60000
-#define CODE_LINE "code="
 
 static GBytes *pack(const ProtobufCMessage *message) {
   gsize size = protobuf_c_message_get_packed_size(message);
@@ -38,31 +37,6 @@ static GBytes *pack_options(const kata_context *ctx, const kata_settings *overri
   any.type_url = (char *)"runtimeoptions.v1.Options";
   any.value.data = (guint8 *)g_bytes_get_data(packed, &any.value.len);
   return pack(&any.base);
-}
-
-/* The last line may be "code=NAME"; cuts it off. */
-static kata_error_code take_code(char *text) {
-  char *line = strrchr(text, '\n');
-  line = line != NULL ? line + 1 : text;
-  if (!g_str_has_prefix(line, CODE_LINE)) return KATA_ERR_NONE;
-  kata_error_code code = api_code_from_name(line + strlen(CODE_LINE));
-  if (code != KATA_ERR_NONE) *line = '\0';
-  return code;
-}
-
-static void set_program_error(const char *program, const char *words, int status, GError **error) {
-  g_autofree char *text = g_utf8_make_valid(words, -1);
-  g_strchomp(text);
-  kata_error_code code = take_code(text);
-  g_strstrip(text);
-  if (*text != '\0')
-    g_set_error(error, KATA_ERROR, code != KATA_ERR_NONE ? code : KATA_ERR_INTERNAL, "%s", text);
-  else if (WIFSIGNALED(status))
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNAVAILABLE, "the owner program '%s' was killed by signal %d", program,
-                WTERMSIG(status));
-  else
-    g_set_error(error, KATA_ERROR, KATA_ERR_INTERNAL, "the owner program '%s' failed with status %d and no word why",
-                program, WEXITSTATUS(status));
 }
 
 static gboolean make_root(const char *root, GError **error) {
@@ -100,7 +74,7 @@ gboolean owner_start_program(const kata_context *ctx, const char *sandbox_id, co
     return FALSE;
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    set_program_error(ctx->owner, words, status, error);
+    owner_program_set_error(ctx->owner, words, status, error);
     return FALSE;
   }
   if (!g_str_has_prefix(address, "unix://")) {

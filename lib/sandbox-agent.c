@@ -38,8 +38,8 @@ static gboolean forward(const kata_sandbox *sandbox, const kata_agent_method *me
   return TRUE;
 }
 
-static gboolean call_agent(const kata_sandbox *sandbox, const char *name, const char *request_json, gint64 timeout_ms,
-                           char **ret_reply_json, GError **error) {
+gboolean sandbox_call_agent(const kata_sandbox *sandbox, const char *name, const char *request_json, gint64 timeout_ms,
+                            char **ret_reply_json, GError **error) {
   const kata_agent_method *method = agent_method_find(name, error);
   ProtobufCMessage *message = method != NULL ? agent_method_read_request(method, request_json, error) : NULL;
   if (message == NULL) return FALSE;
@@ -52,7 +52,7 @@ int kata_sandbox_call_agent(kata_sandbox *sandbox, const char *method, const cha
                             uint32_t flags, char **ret_reply_json, kata_error **err) {
   g_autoptr(GError) error = NULL;
   if (!api_check(sandbox, "sandbox", flags, 0, &error) || !api_check_argument(method, "method", &error) ||
-      !call_agent(sandbox, method, request_json, timeout_ms, ret_reply_json, &error))
+      !sandbox_call_agent(sandbox, method, request_json, timeout_ms, ret_reply_json, &error))
     return api_fail(err, error);
   return 0;
 }

@@ -322,9 +322,7 @@ static char *timeline_to_json(const Kata__V1__BootTimelineResponse *timeline) {
     json_object_object_add(step, "end_us", json_object_new_uint64(timeline->steps[i]->end_us));
     json_object_array_add(json, step);
   }
-  char *text = g_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-  json_object_put(json);
-  return text;
+  return api_take_json(json);
 }
 
 char *kata_sandbox_get_boot_timeline(kata_sandbox *sandbox, uint32_t flags, kata_error **err) {

@@ -19,3 +19,7 @@ kata_sandbox *sandbox_handle_new(kata_context *ctx, const char *id);
 
 /* Tells the owner to end, and waits until all of the sandbox is gone from the host. */
 gboolean sandbox_shut_down(const kata_context *ctx, const char *id, GError **error);
+
+/* kata_sandbox_call_agent(), its arguments checked. */
+gboolean sandbox_call_agent(const kata_sandbox *sandbox, const char *method, const char *request_json,
+                            gint64 timeout_ms, char **ret_reply_json, GError **error);

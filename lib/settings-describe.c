@@ -40,18 +40,19 @@ static struct json_object *describe_ignored(const kata_settings *settings) {
   return list;
 }
 
+void settings_describe_to(const kata_settings *settings, struct json_object *document) {
+  struct json_object *list = json_object_new_array();
+  for (gsize i = 0; i < n_setting_keys; i++) json_object_array_add(list, describe(settings, &setting_keys[i]));
+  json_object_object_add(document, "settings", list);
+  json_object_object_add(document, "ignored", describe_ignored(settings));
+}
+
 char *kata_settings_describe(const kata_settings *settings, uint32_t flags, kata_error **err) {
   g_autoptr(GError) error = NULL;
   if (!api_check(settings, "settings", flags, 0, &error)) return api_fail_null(err, error);
-  struct json_object *list = json_object_new_array();
-  for (gsize i = 0; i < n_setting_keys; i++) json_object_array_add(list, describe(settings, &setting_keys[i]));
   struct json_object *document = json_object_new_object();
-  json_object_object_add(document, "settings", list);
-  json_object_object_add(document, "ignored", describe_ignored(settings));
-  char *text =
-      g_strdup(json_object_to_json_string_ext(document, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-  json_object_put(document);
-  return text;
+  settings_describe_to(settings, document);
+  return api_take_json(document);
 }
 
 kata_settings *kata_context_load_settings(const kata_context *ctx, uint32_t flags, kata_error **err) {

@@ -50,3 +50,7 @@ const char *const *settings_get_strv(const kata_settings *settings, const char *
 /* Words as the values they stand for. */
 Accelerator settings_get_accelerator(const kata_settings *settings);
 AgentChannel settings_get_channel(const kata_settings *settings);
+
+/* Adds what kata_settings_describe() tells. */
+struct json_object;
+void settings_describe_to(const kata_settings *settings, struct json_object *document);

@@ -5,7 +5,8 @@
 #include "kata/version.h"
 
 int kata_has_feature(const char *name) {
-  static const char *const features[] = {"agent-call", "console", "containers", "events", "network", "pause", "resize"};
+  static const char *const features[] = {"agent-call", "console", "containers", "direct-volumes", "events",
+                                         "network",    "pause",   "pool",       "resize",         "templates"};
   for (gsize i = 0; name != NULL && i < G_N_ELEMENTS(features); i++) {
     if (strcmp(features[i], name) == 0) return 1;
   }

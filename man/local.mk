@@ -13,8 +13,8 @@ COMMAND_PAGES = man/katactl-agent.1 man/katactl-boot-chart.1 man/katactl-check.1
 dist_man_MANS += $(COMMAND_PAGES)
 
 # A page for each object of the library, made from the comments of its header.
-API_PAGES = man/kata_agent.3 man/kata_container.3 man/kata_context.3 man/kata_domain.3 man/kata_error.3 man/kata_events.3 \
-	man/kata_process.3 man/kata_sandbox.3 man/kata_settings.3 man/kata_version.3
+API_PAGES = man/kata_agent.3 man/kata_container.3 man/kata_context.3 man/kata_direct_volume.3 man/kata_domain.3 man/kata_error.3 man/kata_events.3 \
+	man/kata_pool.3 man/kata_process.3 man/kata_sandbox.3 man/kata_settings.3 man/kata_template.3 man/kata_version.3
 man_MANS = $(API_PAGES)
 EXTRA_DIST += scripts/make-api-pages.py
 CLEANFILES += $(API_PAGES) man/api-pages.stamp

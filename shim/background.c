@@ -2,6 +2,7 @@
 #include "shim/background.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -31,6 +32,12 @@ kata_settings *background_read_settings(const char *file, GError **error) {
     return NULL;
   }
   return settings_load_text(settings, text, (gsize)length, "standard input", error) ? g_steal_pointer(&settings) : NULL;
+}
+
+int background_answer(struct json_object *answer) {
+  puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+  json_object_put(answer);
+  return 0;
 }
 
 static int write_settings(const kata_settings *settings, GError **error) {

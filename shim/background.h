@@ -3,6 +3,8 @@
  * "FLAG background -config -". */
 #pragma once
 
+#include <json-c/json.h>
+
 #include "lib/settings.h"
 #include "shim/sandbox.h"
 
@@ -13,3 +15,6 @@ gboolean background_start(Sandbox *sandbox, const char *flag, const kata_setting
 /* In such a process, and in one that was called by hand: the settings of a file, "-" is standard input, NULL the
  * default file, which need not be there. */
 kata_settings *background_read_settings(const char *file, GError **error);
+
+/* In one that was called by libkata or by hand: prints its answer, which is released. Returns the exit status, 0. */
+int background_answer(struct json_object *answer);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The pool by command, and in the background of a start. */
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -42,8 +41,10 @@ static int create(kata_settings *settings, GError **error) {
     return 1;
   }
   if (!pool_fill(settings, size, &made, error)) return 1;
-  printf("%u guests made, %u stand by\n", made, count(settings));
-  return 0;
+  struct json_object *answer = json_object_new_object();
+  json_object_object_add(answer, "made", json_object_new_int64(made));
+  json_object_object_add(answer, "ready", json_object_new_int64(count(settings)));
+  return background_answer(answer);
 }
 
 static int create_in_background(kata_settings *settings, GError **error) {
@@ -55,22 +56,30 @@ static int create_in_background(kata_settings *settings, GError **error) {
   return 1;
 }
 
+static struct json_object *describe(const PoolMember *member) {
+  g_autoptr(GDateTime) made_at = g_date_time_new_from_unix_utc(member->made_at);
+  g_autofree char *when = g_date_time_format_iso8601(made_at);
+  g_autofree char *name = g_path_get_basename(member->directory);
+  struct json_object *guest = json_object_new_object();
+  json_object_object_add(guest, "name", json_object_new_string(name));
+  json_object_object_add(guest, "template", json_object_new_string(member->key));
+  json_object_object_add(guest, "pid", json_object_new_int64(member->machine));
+  json_object_object_add(guest, "made_at", json_object_new_string(when));
+  return guest;
+}
+
 static int list(const kata_settings *settings) {
   g_autofree char *pool = pool_get_directory(settings);
   g_autoptr(GPtrArray) members = pool_list(pool);
-  for (guint i = 0; i < members->len; i++) {
-    const PoolMember *member = members->pdata[i];
-    g_autoptr(GDateTime) made_at = g_date_time_new_from_unix_utc(member->made_at);
-    g_autofree char *when = g_date_time_format_iso8601(made_at);
-    g_autofree char *name = g_path_get_basename(member->directory);
-    printf("%-8s  %-32s  %7d  %s\n", name, member->key, (int)member->machine, when);
-  }
-  return 0;
+  struct json_object *answer = json_object_new_array();
+  for (guint i = 0; i < members->len; i++) json_object_array_add(answer, describe(members->pdata[i]));
+  return background_answer(answer);
 }
 
 static int empty(const kata_settings *settings) {
-  printf("%u guests removed\n", pool_empty(settings));
-  return 0;
+  struct json_object *answer = json_object_new_object();
+  json_object_object_add(answer, "removed", json_object_new_int64(pool_empty(settings)));
+  return background_answer(answer);
 }
 
 int action_pool(const ShimOptions *options) {

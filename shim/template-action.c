@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Templates by command, and in the background of a start. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -36,8 +35,10 @@ static int create(kata_settings *settings, GError **error) {
   gboolean is_new = FALSE;
   g_autofree char *key = enter(settings, error) ? template_build(settings, &is_new, error) : NULL;
   if (key == NULL) return 1;
-  printf("template %s %s\n", key, is_new ? "made" : "is there already");
-  return 0;
+  struct json_object *answer = json_object_new_object();
+  json_object_object_add(answer, "key", json_object_new_string(key));
+  json_object_object_add(answer, "is_new", json_object_new_boolean(is_new));
+  return background_answer(answer);
 }
 
 static int create_in_background(kata_settings *settings, GError **error) {
@@ -53,30 +54,37 @@ static int create_in_background(kata_settings *settings, GError **error) {
 
 /* ---- list and remove ---- */
 
-typedef void (*TemplateFunc)(const char *name, const char *path, const struct stat *st);
+/* What to tell of one; NULL: nothing. */
+typedef struct json_object *(*TemplateFunc)(const char *name, const char *path, const struct stat *st);
 
-static int for_each(const kata_settings *settings, TemplateFunc func, GError **error) {
+static int answer_for_each(const kata_settings *settings, TemplateFunc func, GError **error) {
   const char *directory = settings_get_string(settings, "factory", "template_path");
-  if (access(directory, F_OK) < 0 && errno == ENOENT) return 0;
-  g_autoptr(GDir) dir = g_dir_open(directory, 0, error);
-  if (dir == NULL) return 1;
+  gboolean is_there = access(directory, F_OK) == 0 || errno != ENOENT;
+  g_autoptr(GDir) dir = is_there ? g_dir_open(directory, 0, error) : NULL;
+  if (is_there && dir == NULL) return 1;
+  struct json_object *answer = json_object_new_array();
   const char *name;
-  while ((name = g_dir_read_name(dir)) != NULL) {
+  while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
     struct stat st;
     g_autofree char *path = g_build_filename(directory, name, NULL);
-    if (template_is_key(name) && lstat(path, &st) == 0) func(name, path, &st);
+    struct json_object *one = template_is_key(name) && lstat(path, &st) == 0 ? func(name, path, &st) : NULL;
+    if (one != NULL) json_object_array_add(answer, one);
   }
-  return 0;
+  return background_answer(answer);
 }
 
-static void print_template(const char *name, const char *path, const struct stat *st) {
+static struct json_object *describe_template(const char *name, const char *path, const struct stat *st) {
   g_autoptr(GDateTime) used = g_date_time_new_from_unix_utc(st->st_mtim.tv_sec);
   g_autofree char *when = g_date_time_format_iso8601(used);
-  printf("%-32s  %6.1f MiB  %s\n", name, (double)st->st_size / (1 << 20), when);
+  struct json_object *one = json_object_new_object();
+  json_object_object_add(one, "key", json_object_new_string(name));
+  json_object_object_add(one, "bytes", json_object_new_int64(st->st_size));
+  json_object_object_add(one, "used_at", json_object_new_string(when));
+  return one;
 }
 
-static void remove_template(const char *name, const char *path, const struct stat *st) {
-  if (unlink(path) == 0) printf("template %s removed\n", name);
+static struct json_object *remove_template(const char *name, const char *path, const struct stat *st) {
+  return unlink(path) == 0 ? json_object_new_string(name) : NULL;
 }
 
 /* So that the next start tries again. */
@@ -100,9 +108,9 @@ int action_template(const ShimOptions *options) {
   else if (strcmp(what, "background") == 0)
     status = create_in_background(settings, &error);
   else if (strcmp(what, "list") == 0)
-    status = for_each(settings, print_template, &error);
+    status = answer_for_each(settings, describe_template, &error);
   else if (strcmp(what, "remove") == 0)
-    status = for_each(settings, remove_template, &error), forget_failures();
+    status = answer_for_each(settings, remove_template, &error), forget_failures();
   else
     g_set_error(&error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "-template '%s': neither create, list nor remove", what);
   return error != NULL ? action_report(options, error) : status;

@@ -23,12 +23,15 @@
 #include <kata/agent.h>
 #include <kata/container.h>
 #include <kata/context.h>
+#include <kata/direct-volume.h>
 #include <kata/domain.h>
 #include <kata/error.h>
 #include <kata/event.h>
+#include <kata/pool.h>
 #include <kata/process.h>
 #include <kata/sandbox.h>
 #include <kata/settings.h>
+#include <kata/template.h>
 #include <kata/version.h>
 
 #endif

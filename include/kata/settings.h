@@ -101,6 +101,19 @@ char *kata_settings_to_text(const kata_settings *settings);
  */
 char *kata_settings_describe(const kata_settings *settings, uint32_t flags, kata_error **err);
 
+/**
+ * kata_context_describe: all that a new sandbox would meet, for people and for reports of faults. Asks the owner
+ * program, the hypervisor and virtiofsd for their versions.
+ * @settings: those of the sandbox; NULL: the context's, kata_context_load_settings().
+ * @flags: 0.
+ * Returns: JSON, an object with "versions" ("libkata", "owner", "libvirt", "hypervisor", "virtio_fs_daemon": what each
+ * says of itself, or "unknown: " and why), "guest" ("kernel" and "initrd": "path", "exists", "bytes", "modified", and
+ * the kernel's "version"), "host" ("kernel", "machine", "system", "cpus", "memory_mib", and "checks" as
+ * kata_host_check()), "root", "config_file", and the members of kata_settings_describe(). Members may be added. To be
+ * released with kata_free(). NULL on error. Errors: those of kata_context_load_settings(). Since: 0.1
+ */
+char *kata_context_describe(kata_context *ctx, const kata_settings *settings, uint32_t flags, kata_error **err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """katactl is an ordinary user of libkata: linked with the shared library, it finds all it needs of ours in the public
-calls; what it may include, scripts/check-layers.py sees to."""
+calls, and starts no program: what the owner program does, others get as well. What it may include, scripts/check-layers.py
+sees to."""
 import os
 import re
 import subprocess
@@ -12,6 +13,9 @@ BUILD = os.environ.get("top_builddir", ".")
 KATACTL = os.path.join(BUILD, "katactl/.libs/katactl")
 # Whose calls a program needs to be one: documents, texts, the system.
 LIBRARIES = {"libkata.so.0", "libglib-2.0.so.0", "libjson-c.so.5", "libprotobuf-c.so.1", "libc.so.6"}
+# What starts a program, ours or another's. fork(2) alone makes the process that stands for a container.
+STARTERS = re.compile(r"exec(l|le|lp|v|ve|vp|vpe|veat)|fexecve|posix_spawnp?|system|popen|g_spawn_\w+|g_subprocess_\w+|"
+                      r"spawn_(start|run)|g_app_info_launch\w*")
 
 
 def lines(*command):
@@ -31,6 +35,7 @@ def main():
     defined = {line.split()[-1] for line in lines("nm", "--defined-only", KATACTL)}
     problems = [f"katactl needs {name}, which is no public call" for name in sorted(calls - public_calls())]
     problems += [f"katactl is linked with {name}" for name in sorted(needed - LIBRARIES)]
+    problems += [f"katactl starts programs: {name}()" for name in sorted(wanted | defined) if STARTERS.fullmatch(name)]
     # Statically linked, the library's own functions would be in there.
     problems += [f"katactl has {name} of lib/ in itself" for name in sorted(defined & public_calls() | {
         name for name in defined if re.match(r"owner_(call|ask|start)$|task_start$|settings_new$", name)})]

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,7 +57,7 @@ static const char *bundle(const char *name) {
 }
 
 static const char *new_id(const char *name) {
-  static char id[TEXT_MAX];
+  static char id[TEXT_MAX / 4];
   snprintf(id, sizeof id, "%s-%s", getenv("KATA_TEST_LANGUAGE"), name);
   return id;
 }
@@ -198,7 +199,18 @@ static void test_050_agent_protocol(void) {
   FAILS(KATA_ERR_NOT_FOUND, "grpc.Nothing", kata_agent_describe_message("grpc.Nothing", 0, &err) != NULL);
 }
 
-static void test_060_host_check(void) { CHECK(has(kata_host_check(ctx, 0, NULL), "\"text\"")); }
+static void test_060_host_check(void) {
+  CHECK(has(kata_host_check(ctx, 0, NULL), "\"text\""));
+  kata_settings *settings = kata_settings_new(0, NULL);
+  OK(kata_settings_set(settings, "hypervisor.qemu", "default_vcpus", "3", &err) == 0);
+  char *text = NULL;
+  OK((text = kata_context_describe(ctx, settings, 0, &err)) != NULL);
+  CHECK(strstr(text, "\"libkata\": \"" KATA_VERSION "\"") != NULL && strstr(text, "\"hypervisor\": \"QEMU") != NULL);
+  CHECK(strstr(text, "\"checks\": [") != NULL);
+  CHECK(strstr(text, "\"key\": \"default_vcpus\", \"value\": 3, \"default\": 1, \"source\": \"caller\"") != NULL);
+  kata_free(text);
+  kata_settings_unref(settings);
+}
 
 static void test_070_agent_addresses(void) {
   char address[TEXT_MAX];
@@ -602,6 +614,77 @@ static void test_430_checkpoint(void) {
   kata_settings_unref(settings);
 }
 
+/* For a pool of number guests from templates in a directory. */
+static kata_settings *ahead(const char *directory, const char *number) {
+  char value[TEXT_MAX];
+  kata_settings *settings = kata_settings_new(0, NULL);
+  snprintf(value, sizeof value, "\"%s\"", directory);
+  OK(kata_settings_set(settings, "factory", "template_path", value, &err) == 0);
+  OK(kata_settings_set(settings, "factory", "vm_cache_number", number, &err) == 0);
+  OK(kata_settings_set(settings, "hypervisor.qemu", "agent_channel", "\"serial\"", &err) == 0);
+  return settings;
+}
+
+static void test_440_ahead(void) {
+  kata_settings *settings = ahead(getenv("KATA_TEST_STORE"), "1");
+  char *before = kata_template_list(ctx, settings, 0, NULL), *key = NULL;
+  uint32_t made = 7, ready = 7, removed = 7;
+  int is_new = 7;
+  OK((key = kata_template_create(ctx, settings, 0, &is_new, &err)) != NULL);
+  CHECK(is_new == (strcmp(before, "[ ]") == 0));
+  kata_free(before);
+  CHECK(has(kata_template_list(ctx, settings, 0, NULL), key));
+  OK(kata_pool_fill(ctx, settings, 0, &made, &ready, &err) == 0);
+  CHECK(made == 1 && ready == 1);
+  char *guests = kata_pool_list(ctx, settings, 0, NULL), place[TEXT_MAX];
+  CHECK(guests != NULL && strstr(guests, key) != NULL && strstr(guests, "\"pid\": ") != NULL);
+  snprintf(place, sizeof place, "/proc/%ld/root", strtol(strstr(guests, "\"pid\": ") + 7, NULL, 10));
+  CHECK(access(place, F_OK) == 0);
+  OK(kata_pool_empty(ctx, settings, 0, &removed, &err) == 0);
+  CHECK(removed == 1 && access(place, F_OK) != 0);
+  kata_free(guests);
+  kata_free(key);
+  kata_settings_unref(settings);
+}
+
+static void test_450_none_ahead(void) {
+  const char *key = "0123456789abcdef0123456789abcdef";
+  char directory[TEXT_MAX], path[2 * TEXT_MAX];
+  snprintf(directory, sizeof directory, "%s", bundle(new_id("store")));
+  snprintf(path, sizeof path, "%s/%s", directory, key);
+  CHECK(mkdir(directory, 0700) == 0);
+  kata_settings *settings = ahead(directory, "0");
+  FAILS(KATA_ERR_CONFIG, "factory.vm_cache_number", kata_pool_fill(ctx, settings, 0, NULL, NULL, &err) == 0);
+  CHECK(has(kata_pool_list(ctx, settings, 0, NULL), "[ ]"));
+  CHECK(chmod(directory, 0777) == 0);
+  FAILS(KATA_ERR_PERMISSION_DENIED, directory, kata_template_create(ctx, settings, 0, NULL, &err) != NULL);
+  FILE *file = fopen(path, "w");
+  CHECK(file != NULL && fclose(file) == 0);
+  char **keys = NULL;
+  OK((keys = kata_template_remove(ctx, settings, 0, &err)) != NULL);
+  CHECK(keys[0] != NULL && strcmp(keys[0], key) == 0 && keys[1] == NULL);
+  kata_strv_free(keys);
+  kata_settings_unref(settings);
+  CHECK(rmdir(directory) == 0);
+}
+
+static void test_460_direct_volumes(void) {
+  char path[TEXT_MAX];
+  snprintf(path, sizeof path, "%s", bundle(new_id("volume")));
+  FAILS(KATA_ERR_INVALID_ARGUMENT, "device", kata_direct_volume_add(ctx, path, "{}", 0, &err) == 0);
+  FAILS(KATA_ERR_INVALID_ARGUMENT, "absolute", kata_direct_volume_add(ctx, "here", "{}", 0, &err) == 0);
+  OK(kata_direct_volume_add(ctx, path, "{\"device\": \"/dev/kata-nothing\"}", 0, &err) == 0);
+  char *list = kata_direct_volume_list(ctx, 0, NULL);
+  CHECK(list != NULL && strstr(list, path) != NULL && strstr(list, "/dev/kata-nothing") != NULL);
+  kata_free(list);
+  FAILS(KATA_ERR_NOT_FOUND, path, kata_direct_volume_get_stats(ctx, path, 0, &err) != NULL);
+  FAILS(KATA_ERR_NOT_FOUND, path, kata_direct_volume_resize(ctx, path, 4096, 0, &err) == 0);
+  OK(kata_direct_volume_remove(ctx, path, 0, &err) == 0);
+  list = kata_direct_volume_list(ctx, 0, NULL);
+  CHECK(list != NULL && strstr(list, path) == NULL);
+  kata_free(list);
+}
+
 #define TEST(number, name) \
   { #number, test_##number##_##name }
 static const struct {
@@ -643,6 +726,9 @@ static const struct {
     TEST(410, fork),
     TEST(420, no_checkpoint),
     TEST(430, checkpoint),
+    TEST(440, ahead),
+    TEST(450, none_ahead),
+    TEST(460, direct_volumes),
 };
 
 int main(void) {

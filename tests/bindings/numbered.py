@@ -77,6 +77,12 @@ class Offline(unittest.TestCase):
     def test_060_host_check(self):
         with kata.Context() as ctx:
             lines = ctx.check_host()
+            with kata.Settings({"hypervisor.qemu": {"default_vcpus": 3}}) as settings:
+                described = ctx.describe(settings)
+            self.assertEqual((described["versions"]["libkata"], described["root"]), (kata.version(), ctx.root))
+        self.assertRegex(described["versions"]["hypervisor"], "QEMU")
+        self.assertEqual([one["name"] for one in described["host"]["checks"]], [line["name"] for line in lines])
+        self.assertEqual([one["value"] for one in described["settings"] if one["key"] == "default_vcpus"], [3])
         self.assertGreater(len(lines), 3)
         for line in lines:
             self.assertTrue(line["name"] and line["text"], line)
@@ -351,6 +357,55 @@ class InGuest(unittest.TestCase):
             container.checkpoint(saved, leave_running=True)
             self.assertTrue(os.path.exists(saved))
             self.assertEqual(container.status, kata.ContainerStatus.RUNNING)
+
+    @staticmethod
+    def ahead(directory, number):
+        return kata.Settings({"factory": {"template_path": directory, "vm_cache_number": number},
+                              "hypervisor.qemu": {"agent_channel": "serial"}})
+
+    def test_440_ahead(self):
+        with self.ahead(os.environ["KATA_TEST_STORE"], 1) as settings:
+            before = self.ctx.list_templates(settings)
+            key, is_new = self.ctx.create_template(settings)
+            self.assertEqual(is_new, not before)
+            template, = self.ctx.list_templates(settings)
+            self.assertEqual(template["key"], key)
+            self.assertGreater(template["bytes"], 1 << 20)
+            self.assertEqual(self.ctx.fill_pool(settings), (1, 1))
+            standby, = self.ctx.list_pool(settings)
+            self.assertEqual(standby["template"], key)
+            self.assertEqual(self.ctx.empty_pool(settings), 1)
+            self.assertFalse(os.path.exists(f"/proc/{standby['pid']}/root"))
+
+    def test_450_none_ahead(self):
+        directory, key = bundle(new_id("store")), "0123456789abcdef0123456789abcdef"
+        os.mkdir(directory)
+        with self.ahead(directory, 0) as settings:
+            with self.assertRaisesRegex(kata.ConfigError, "factory.vm_cache_number"):
+                self.ctx.fill_pool(settings)
+            self.assertEqual(self.ctx.list_pool(settings), [])
+            os.chmod(directory, 0o777)
+            with self.assertRaisesRegex(kata.PermissionDenied, directory):
+                self.ctx.create_template(settings)
+            with open(os.path.join(directory, key), "w", encoding="utf-8") as file:
+                file.write("old")
+            self.assertEqual(self.ctx.remove_templates(settings), [key])
+        os.rmdir(directory)
+
+    def test_460_direct_volumes(self):
+        path = bundle(new_id("volume"))
+        with self.assertRaisesRegex(kata.InvalidArgument, "device"):
+            self.ctx.add_direct_volume(path, {})
+        with self.assertRaisesRegex(kata.InvalidArgument, "absolute"):
+            self.ctx.add_direct_volume("here", {"device": "/dev/kata-nothing"})
+        self.ctx.add_direct_volume(path, {"device": "/dev/kata-nothing", "options": ["ro"]})
+        volume, = [one for one in self.ctx.list_direct_volumes() if one["volume_path"] == path]
+        self.assertEqual(volume["mount_info"], {"device": "/dev/kata-nothing", "options": ["ro"]})
+        self.assertEqual(volume["users"], [])
+        self.assertRaisesRegex(kata.NotFound, path, self.ctx.direct_volume_stats, path)
+        self.assertRaisesRegex(kata.NotFound, path, self.ctx.resize_direct_volume, path, 4096)
+        self.ctx.remove_direct_volume(path)
+        self.assertNotIn(path, [one["volume_path"] for one in self.ctx.list_direct_volumes()])
 
 
 class Result(unittest.TextTestResult):

@@ -35,6 +35,7 @@ class Numbered(kata_cli.Assertions):
         for name, script in (("talk", TALK), ("sleep", SLEEP), ("terminal", "stty size")):
             os.rename(world.bundle("sh", "-c", script, terminal=name == "terminal"), os.path.join(bundles, name))
         world.env.update(KATA_TEST_BUNDLES=bundles, KATA_TEST_ID="one", KATA_TEST_CHECKPOINT=cls.save_one(bundles),
+                         KATA_TEST_STORE=world.path("store"),
                          KATA_LIBRARY=os.path.join(kata_cli.BUILD, "lib/.libs/libkata.so.0"),
                          PYTHONPATH=os.path.join(TOP, "bindings/python"))
         done = world.run_attached("run", "--detach", "--bundle", world.bundle("sleep", "100000"), "one")

@@ -293,6 +293,7 @@ class DirectVolumeTest(StorageTest):
                              "3000 2775\n1\n")
             self.assertEqual(self.exec("c2", "cat /volume/file; touch /volume/x 2> /dev/null || echo kept"), "text\nkept\n")
             self.assertEqual(os.listdir(published), [])
+            self.assertIn(f"{published}  {device}  c1\n", self.ok("direct-volume", "list"))
             with self.assertRaises(OSError):
                 os.close(os.open(device, os.O_RDWR | os.O_EXCL))
             usage = json.loads(self.ok(*self.direct_volume("stats")))["usage"]
@@ -317,6 +318,7 @@ class DirectVolumeTest(StorageTest):
                     self.assertEqual(file.read(), "text\n")
         self.ok(*self.direct_volume("remove"))
         self.ok(*self.direct_volume("remove"))
+        self.assertNotIn(published, self.ok("direct-volume", "list"))
 
     def test_wrong_volumes(self):
         """Refused before a guest starts, with the volume's name."""

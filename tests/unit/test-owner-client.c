@@ -231,6 +231,28 @@ static void a_missing_owner_program_is_named(void **state) {
   kata_context_unref(other);
 }
 
+static void a_program_that_does_not_answer_is_named(void **state) {
+  static const struct {
+    const char *program;
+    kata_error_code code;
+    const char *words;
+  } cases[] = {{"/bin/true", KATA_ERR_INTERNAL, "'/bin/true' did not answer as it should"},
+               {"/bin/false", KATA_ERR_INTERNAL, "'/bin/false' failed with status 1 and no word why"},
+               {"/nowhere/owner", KATA_ERR_NOT_FOUND, "/nowhere/owner"}};
+  kata_context *other = kata_context_new(0, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    kata_error *err = NULL;
+    guint32 made = 7;
+    assert_int_equal(kata_context_set_owner_program(other, cases[i].program, NULL), 0);
+    assert_int_equal(kata_pool_fill(other, NULL, 0, &made, NULL, &err), -1);
+    assert_int_equal(kata_error_get_code(err), cases[i].code);
+    assert_non_null(strstr(kata_error_get_message(err), cases[i].words));
+    kata_error_free(err);
+    assert_int_equal(made, 7);
+  }
+  kata_context_unref(other);
+}
+
 static void a_refused_sandbox_leaves_nothing(void **state) {
   g_autoptr(KataError) err = NULL;
   assert_null(kata_sandbox_create(ctx, "refuses-create", NULL, 0, &err));
@@ -658,6 +680,7 @@ int main(void) {
       cmocka_unit_test(a_wrong_settings_file_starts_nothing),
       cmocka_unit_test(a_failed_start_tells_why),
       cmocka_unit_test(a_missing_owner_program_is_named),
+      cmocka_unit_test(a_program_that_does_not_answer_is_named),
       cmocka_unit_test(a_refused_sandbox_leaves_nothing),
       cmocka_unit_test(a_killed_owner_is_replaced),
       cmocka_unit_test(a_sandbox_that_died_with_its_owner_is_cleared_away),

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"context"
+	"time"
 	"unsafe"
 )
 
@@ -100,6 +101,39 @@ func (c *Client) LoadSettings() (*Settings, error) {
 			return nil, takeError(cerr)
 		}
 		return &Settings{newHandle(unsafe.Pointer(settings), releaseSettings)}, nil
+	})
+}
+
+// GuestFile is the guest's kernel or initrd.
+type GuestFile struct {
+	Path     string    `json:"path"`
+	Exists   bool      `json:"exists"`
+	Bytes    int64     `json:"bytes"`
+	Modified time.Time `json:"modified"`
+	Version  string    `json:"version"` // of the kernel, as far as the file tells
+}
+
+// Description is all that a new sandbox would meet.
+type Description struct {
+	Versions map[string]string // of libkata, owner, libvirt, hypervisor, virtio_fs_daemon
+	Guest    struct{ Kernel, Initrd GuestFile }
+	Host     struct {
+		Kernel, Machine, System string
+		CPUs                    int   `json:"cpus"`
+		MemoryMiB               int64 `json:"memory_mib"`
+		Checks                  []Check
+	}
+	Root       string
+	ConfigFile string `json:"config_file"`
+	Settings   []Setting
+}
+
+// Describe tells all that a new sandbox would meet. settings: those of the sandbox; nil for what LoadSettings gives.
+func (c *Client) Describe(ctx context.Context, settings *Settings) (Description, error) {
+	return askWith(ctx, c, settings, func(pointer *C.kata_context, values *C.kata_settings) (Description, error) {
+		var cerr *C.kata_error
+		text := C.kata_context_describe(pointer, values, 0, &cerr)
+		return parseJSON[Description](takeText(text, cerr))
 	})
 }
 

@@ -138,13 +138,16 @@ func tell(ctx context.Context, h *handle, f func(unsafe.Pointer) error) error {
 // askJSON is ask for a call that gives JSON.
 func askJSON[T any](ctx context.Context, h *handle, f func(unsafe.Pointer) (string, error)) (T, error) {
 	return ask(ctx, h, func(pointer unsafe.Pointer) (T, error) {
-		var value T
-		text, err := f(pointer)
-		if err == nil {
-			err = json.Unmarshal([]byte(text), &value)
-		}
-		return value, err
+		return parseJSON[T](f(pointer))
 	})
+}
+
+func parseJSON[T any](text string, err error) (T, error) {
+	var value T
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &value)
+	}
+	return value, err
 }
 
 // await repeats a wait of the library, which takes milliseconds, until it ends or the context does.

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -201,6 +202,21 @@ func Test060HostCheck(t *testing.T) {
 	for _, check := range checks {
 		if check.Name == "" || check.Text == "" {
 			t.Fatal(check)
+		}
+	}
+	settings, err := kata.NewSettings()
+	ok(t, err)
+	defer settings.Close()
+	ok(t, settings.Set("hypervisor.qemu", "default_vcpus", 3))
+	described, err := client.Describe(context.Background(), settings)
+	ok(t, err)
+	same(t, described.Versions["libkata"], kata.Version())
+	same(t, strings.HasPrefix(described.Versions["hypervisor"], "QEMU"), true)
+	same(t, described.Root, client.Root())
+	same(t, len(described.Host.Checks), len(checks))
+	for _, setting := range described.Settings {
+		if setting.Key == "default_vcpus" {
+			same(t, setting.Value.(float64), 3)
 		}
 	}
 }
@@ -694,4 +710,94 @@ func Test430Checkpoint(t *testing.T) {
 	status, err := container.Status(g.ctx)
 	ok(t, err)
 	same(t, status, kata.ContainerRunning)
+}
+
+// aheadSettings are those of a pool of n guests from templates in a directory.
+func aheadSettings(t *testing.T, directory string, n int) *kata.Settings {
+	settings, err := kata.NewSettings()
+	ok(t, err)
+	ok(t, settings.Set("factory", "template_path", directory))
+	ok(t, settings.Set("factory", "vm_cache_number", n))
+	ok(t, settings.Set("hypervisor.qemu", "agent_channel", "serial"))
+	return settings
+}
+
+func Test440Ahead(t *testing.T) {
+	g := begin(t)
+	settings := aheadSettings(t, os.Getenv("KATA_TEST_STORE"), 1)
+	defer settings.Close()
+	before, err := g.client.Templates(g.ctx, settings)
+	ok(t, err)
+	key, isNew, err := g.client.CreateTemplate(g.ctx, settings)
+	ok(t, err)
+	same(t, isNew, len(before) == 0)
+	after, err := g.client.Templates(g.ctx, settings)
+	ok(t, err)
+	same(t, len(after), 1)
+	same(t, after[0].Key, key)
+	same(t, after[0].Bytes > 1<<20, true)
+	made, ready, err := g.client.FillPool(g.ctx, settings)
+	ok(t, err)
+	same(t, [2]int{made, ready}, [2]int{1, 1})
+	standby, err := g.client.Pool(g.ctx, settings)
+	ok(t, err)
+	same(t, len(standby), 1)
+	same(t, standby[0].Template, key)
+	removed, err := g.client.EmptyPool(g.ctx, settings)
+	ok(t, err)
+	same(t, removed, 1)
+	_, err = os.Stat("/proc/" + strconv.Itoa(standby[0].PID) + "/root")
+	same(t, os.IsNotExist(err), true)
+}
+
+func Test450NoneAhead(t *testing.T) {
+	g := begin(t)
+	directory := bundle(newID("store"))
+	ok(t, os.Mkdir(directory, 0o700))
+	settings := aheadSettings(t, directory, 0)
+	defer settings.Close()
+	_, _, err := g.client.FillPool(g.ctx, settings)
+	fails(t, err, kata.ErrConfig, "factory.vm_cache_number")
+	standby, err := g.client.Pool(g.ctx, settings)
+	ok(t, err)
+	same(t, len(standby), 0)
+	ok(t, os.Chmod(directory, 0o777))
+	_, _, err = g.client.CreateTemplate(g.ctx, settings)
+	fails(t, err, kata.ErrPermissionDenied, directory)
+	key := "0123456789abcdef0123456789abcdef"
+	ok(t, os.WriteFile(directory+"/"+key, []byte("old"), 0o600))
+	keys, err := g.client.RemoveTemplates(g.ctx, settings)
+	ok(t, err)
+	same(t, len(keys), 1)
+	same(t, keys[0], key)
+	ok(t, os.Remove(directory))
+}
+
+func Test460DirectVolumes(t *testing.T) {
+	g := begin(t)
+	path := bundle(newID("volume"))
+	fails(t, g.client.AddDirectVolume(g.ctx, path, kata.MountInfo{}), kata.ErrInvalidArgument, "device")
+	info := kata.MountInfo{Device: "/dev/kata-nothing", Options: []string{"ro"}}
+	fails(t, g.client.AddDirectVolume(g.ctx, "here", info), kata.ErrInvalidArgument, "absolute")
+	ok(t, g.client.AddDirectVolume(g.ctx, path, info))
+	find := func() (found []kata.DirectVolume) {
+		list, err := g.client.DirectVolumes(g.ctx)
+		ok(t, err)
+		for _, volume := range list {
+			if volume.VolumePath == path {
+				found = append(found, volume)
+			}
+		}
+		return found
+	}
+	found := find()
+	same(t, len(found), 1)
+	same(t, found[0].MountInfo.Device, info.Device)
+	same(t, found[0].MountInfo.Options[0], "ro")
+	same(t, len(found[0].Users), 0)
+	_, err := g.client.DirectVolumeStats(g.ctx, path)
+	fails(t, err, kata.ErrNotFound, path)
+	fails(t, g.client.ResizeDirectVolume(g.ctx, path, 4096), kata.ErrNotFound, path)
+	ok(t, g.client.RemoveDirectVolume(g.ctx, path))
+	same(t, len(find()), 0)
 }

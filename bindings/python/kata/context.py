@@ -2,10 +2,13 @@
 """The context: where sandboxes live on this host and which program owns them."""
 from __future__ import annotations
 
+import json
 import uuid
-from typing import Any, Dict, Iterator, List, Optional
+from contextlib import contextmanager
+from ctypes import byref, c_int, c_uint32
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from ._library import Handle, StrPath, call, call_list, to_bytes
+from ._library import Handle, StrPath, call, call_list, call_text, to_bytes
 from .container import Container
 from .errors import NotFound
 from .sandbox import CREATE_BOUND, Sandbox
@@ -13,6 +16,17 @@ from .settings import Settings
 from .streams import Completed
 
 __all__ = ["Context", "run"]
+
+
+@contextmanager
+def _pointers(ctx: Context, settings: Optional[Settings]) -> Iterator[Tuple[int, Optional[int]]]:
+    """What a call with settings over those of the context's file takes first."""
+    with ctx._use() as pointer:  # pylint: disable=protected-access
+        if settings is None:
+            yield pointer, None
+        else:
+            with settings._use() as values:  # pylint: disable=protected-access
+                yield pointer, values
 
 
 class Context(Handle):
@@ -58,6 +72,12 @@ class Context(Handle):
         """What a sandbox would get: the defaults, the settings file, its drop-ins. Raises ConfigError."""
         return Settings._of(self._call("kata_context_load_settings", 0))  # pylint: disable=protected-access
 
+    def describe(self, settings: Optional[Settings] = None) -> Dict[str, Any]:
+        """All that a new sandbox would meet: versions, guest, host, root, config_file, settings, ignored; see
+        kata_settings(3). settings: those of the sandbox; None: what load_settings() gives."""
+        with _pointers(self, settings) as pointers:
+            return json.loads(call_text("kata_context_describe", *pointers, 0))
+
     # ---- sandboxes ----
 
     def create_sandbox(self, id: Optional[str] = None,  # pylint: disable=redefined-builtin
@@ -69,10 +89,8 @@ class Context(Handle):
         """
         chosen = (id or f"py-{uuid.uuid4().hex[:12]}").encode()
         flags = CREATE_BOUND if bound else 0
-        if settings is None:
-            return Sandbox(self, self._call("kata_sandbox_create", chosen, None, flags), True)
-        with settings._use() as values:
-            return Sandbox(self, self._call("kata_sandbox_create", chosen, values, flags), True)
+        with _pointers(self, settings) as (pointer, values):
+            return Sandbox(self, call("kata_sandbox_create", pointer, chosen, values, flags), True)
 
     def open_sandbox(self, id: str) -> Sandbox:  # pylint: disable=redefined-builtin
         """A handle to a sandbox that exists. Raises NotFound."""
@@ -113,6 +131,69 @@ class Context(Handle):
                 yield self.open_container(container_id)
             except NotFound:
                 pass
+
+    # ---- guests ahead of time ----
+
+    def create_template(self, settings: Optional[Settings] = None) -> Tuple[str, bool]:
+        """Boots a guest and saves it, so that those of the same configuration start from there. The template's key, and
+        whether it is new. settings: set over those of the settings file."""
+        is_new = c_int()
+        with _pointers(self, settings) as pointers:
+            key = call_text("kata_template_create", *pointers, 0, byref(is_new))
+        return key, bool(is_new.value)
+
+    def list_templates(self, settings: Optional[Settings] = None) -> List[Dict[str, Any]]:
+        """The templates: dicts with key, bytes, used_at."""
+        with _pointers(self, settings) as pointers:
+            return json.loads(call_text("kata_template_list", *pointers, 0))
+
+    def remove_templates(self, settings: Optional[Settings] = None) -> List[str]:
+        """Removes all templates; their keys."""
+        with _pointers(self, settings) as pointers:
+            return call_list("kata_template_remove", *pointers, 0)
+
+    def fill_pool(self, settings: Optional[Settings] = None) -> Tuple[int, int]:
+        """Lets as many guests stand by as the setting factory.vm_cache_number says: how many it made, how many stand by.
+        Raises ConfigError if that is 0."""
+        made, ready = c_uint32(), c_uint32()
+        with _pointers(self, settings) as pointers:
+            call("kata_pool_fill", *pointers, 0, byref(made), byref(ready))
+        return made.value, ready.value
+
+    def list_pool(self, settings: Optional[Settings] = None) -> List[Dict[str, Any]]:
+        """The guests that stand by: dicts with name, template, pid, made_at."""
+        with _pointers(self, settings) as pointers:
+            return json.loads(call_text("kata_pool_list", *pointers, 0))
+
+    def empty_pool(self, settings: Optional[Settings] = None) -> int:
+        """Ends all guests that stand by; how many."""
+        removed = c_uint32()
+        with _pointers(self, settings) as pointers:
+            call("kata_pool_empty", *pointers, 0, byref(removed))
+        return removed.value
+
+    # ---- direct-assigned volumes ----
+
+    def add_direct_volume(self, volume_path: StrPath, mount_info: Mapping[str, Any]) -> None:
+        """Leaves a block device for guests to mount where a container has a bind mount of a path. mount_info: of device,
+        fstype, options, metadata; see kata_direct_volume(3). Raises InvalidArgument."""
+        self._call("kata_direct_volume_add", to_bytes(volume_path), json.dumps(mount_info).encode(), 0)
+
+    def remove_direct_volume(self, volume_path: StrPath) -> None:
+        """Takes back what was left for a path."""
+        self._call("kata_direct_volume_remove", to_bytes(volume_path), 0)
+
+    def list_direct_volumes(self) -> List[Dict[str, Any]]:
+        """What has been left: dicts with volume_path, mount_info, users."""
+        return self._json("kata_direct_volume_list", 0)
+
+    def resize_direct_volume(self, volume_path: StrPath, size: int) -> None:
+        """Lets the guest's file system on a volume have the bytes that its device has by now. Raises NotFound."""
+        self._call("kata_direct_volume_resize", to_bytes(volume_path), size, 0)
+
+    def direct_volume_stats(self, volume_path: StrPath) -> Dict[str, Any]:
+        """How full a volume is in the guest that has it: usage and volume_condition, as CSI has them. Raises NotFound."""
+        return self._json("kata_direct_volume_get_stats", to_bytes(volume_path), 0)
 
     def __repr__(self) -> str:
         return f"<kata.Context {self.root if not self.closed else 'closed'}>"

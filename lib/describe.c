@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "env-facts.h"
-
+/* All that a new sandbox would meet: versions, files of the guest, the host, settings. */
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -12,8 +12,12 @@
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/spawn.h"
+#include "kata/version.h"
+#include "lib/api.h"
+#include "lib/context.h"
+#include "lib/host.h"
 
-#define HYPERVISOR "hypervisor.qemu"
+#define QEMU_SECTION "hypervisor.qemu"
 #define WORDS_MAX 4096
 #define VERSION_TIMEOUT_MS 60000
 /* Documentation/arch/x86/boot.rst: "HdrS", and where the text of the version begins. */
@@ -22,22 +26,8 @@
 #define KERNEL_SECTOR 0x200
 #define KERNEL_HEAD (64 * 1024)
 
-static const char *get_text(json_object *object, const char *key) {
-  json_object *value = NULL;
-  return json_object_object_get_ex(object, key, &value) && value != NULL ? json_object_get_string(value) : "";
-}
-
-static void add_text(json_object *object, const char *key, const char *text) {
+static void add_text(struct json_object *object, const char *key, const char *text) {
   json_object_object_add(object, key, json_object_new_string(text));
-}
-
-const char *env_facts_setting(json_object *settings, const char *key) {
-  for (gsize i = 0; i < json_object_array_length(settings); i++) {
-    json_object *setting = json_object_array_get_idx(settings, i);
-    if (strcmp(get_text(setting, "section"), HYPERVISOR) == 0 && strcmp(get_text(setting, "key"), key) == 0)
-      return get_text(setting, "value");
-  }
-  return "";
 }
 
 /* What follows word in a program's own account of its version, up to the line's end, or why it gives none. */
@@ -61,22 +51,20 @@ static char *ask_version(const char *program, const char *option, const char *wo
   return error_clean_text(line);
 }
 
-static void add_version(json_object *versions, const char *name, const char *program, const char *option,
+static void add_version(struct json_object *versions, const char *name, const char *program, const char *option,
                         const char *word) {
   g_autofree char *text = ask_version(program, option, word);
   add_text(versions, name, text);
 }
 
-json_object *env_facts_versions(json_object *settings) {
-  json_object *versions = json_object_new_object();
-  const char *owner = g_getenv("KATA_OWNER");
-  if (owner == NULL || *owner == '\0') owner = KATA_OWNER_PATH;
-  add_text(versions, "katactl", KATA_VERSION);
-  add_text(versions, "libkata", kata_version());
-  add_version(versions, "owner", owner, "-v", "Version:");
-  add_version(versions, "libvirt", owner, "-v", "Libvirt:");
-  add_version(versions, "hypervisor", env_facts_setting(settings, "path"), "--version", "");
-  add_version(versions, "virtio_fs_daemon", env_facts_setting(settings, "virtio_fs_daemon"), "--version", "");
+static struct json_object *describe_versions(const kata_context *ctx, const kata_settings *settings) {
+  struct json_object *versions = json_object_new_object();
+  add_text(versions, "libkata", KATA_VERSION);
+  add_version(versions, "owner", ctx->owner, "-v", "Version:");
+  add_version(versions, "libvirt", ctx->owner, "-v", "Libvirt:");
+  add_version(versions, "hypervisor", settings_get_string(settings, QEMU_SECTION, "path"), "--version", "");
+  add_version(versions, "virtio_fs_daemon", settings_get_string(settings, QEMU_SECTION, "virtio_fs_daemon"),
+              "--version", "");
   return versions;
 }
 
@@ -92,8 +80,8 @@ static char *read_kernel_version(const char *path) {
   return error_clean_text(head + begin);
 }
 
-static json_object *describe_file(const char *path) {
-  json_object *file = json_object_new_object();
+static struct json_object *describe_file(const char *path) {
+  struct json_object *file = json_object_new_object();
   struct stat info;
   add_text(file, "path", path);
   gboolean exists = stat(path, &info) == 0;
@@ -106,25 +94,19 @@ static json_object *describe_file(const char *path) {
   return file;
 }
 
-json_object *env_facts_guest(json_object *settings) {
-  json_object *guest = json_object_new_object();
-  const char *path = env_facts_setting(settings, "kernel");
-  json_object *kernel = describe_file(path);
+static struct json_object *describe_guest(const kata_settings *settings) {
+  struct json_object *guest = json_object_new_object();
+  const char *path = settings_get_string(settings, QEMU_SECTION, "kernel");
+  struct json_object *kernel = describe_file(path);
   g_autofree char *version = read_kernel_version(path);
   if (version != NULL) add_text(kernel, "version", version);
   json_object_object_add(guest, "kernel", kernel);
-  json_object_object_add(guest, "initrd", describe_file(env_facts_setting(settings, "initrd")));
+  json_object_object_add(guest, "initrd", describe_file(settings_get_string(settings, QEMU_SECTION, "initrd")));
   return guest;
 }
 
-json_object *env_facts_host(App *app, GError **error) {
-  kata_error *err = NULL;
-  autokatafree char *checks = kata_host_check(app->context, 0, &err);
-  if (checks == NULL) {
-    app_take_error(err, error);
-    return NULL;
-  }
-  json_object *host = json_object_new_object();
+static struct json_object *describe_host(const kata_settings *settings) {
+  struct json_object *host = json_object_new_object();
   struct utsname system;
   struct sysinfo info;
   if (uname(&system) == 0) {
@@ -136,6 +118,23 @@ json_object *env_facts_host(App *app, GError **error) {
   json_object_object_add(host, "cpus", json_object_new_int64(sysconf(_SC_NPROCESSORS_ONLN)));
   if (sysinfo(&info) == 0)
     json_object_object_add(host, "memory_mib", json_object_new_int64((gint64)info.totalram * info.mem_unit >> 20));
-  json_object_object_add(host, "checks", json_tokener_parse(checks));
+  json_object_object_add(host, "checks", host_check_to_json(settings));
   return host;
+}
+
+char *kata_context_describe(kata_context *ctx, const kata_settings *settings, uint32_t flags, kata_error **err) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(kata_settings) own = NULL;
+  if (!api_check(ctx, "context", flags, 0, &error) ||
+      (settings == NULL && (own = context_load_settings(ctx, &error)) == NULL))
+    return api_fail_null(err, error);
+  if (settings == NULL) settings = own;
+  struct json_object *document = json_object_new_object();
+  json_object_object_add(document, "versions", describe_versions(ctx, settings));
+  json_object_object_add(document, "guest", describe_guest(settings));
+  json_object_object_add(document, "host", describe_host(settings));
+  add_text(document, "root", ctx->root);
+  add_text(document, "config_file", ctx->config_file);
+  settings_describe_to(settings, document);
+  return api_take_json(document);
 }
