@@ -98,3 +98,4 @@ OciProcess *oci_process_copy(const OciProcess *process) { return (OciProcess *)c
 OciResources *oci_resources_copy(const OciResources *resources) {
   return (OciResources *)copy_message(&resources->base);
 }
+Grpc__Linux *oci_linux_copy(const Grpc__Linux *lin) { return (Grpc__Linux *)copy_message(&lin->base); }

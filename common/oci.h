@@ -41,3 +41,4 @@ const char *oci_spec_get_annotation(const OciSpec *spec, const char *key);
 OciSpec *oci_spec_copy(const OciSpec *spec);
 OciProcess *oci_process_copy(const OciProcess *process);
 OciResources *oci_resources_copy(const OciResources *resources);
+Grpc__Linux *oci_linux_copy(const Grpc__Linux *lin);

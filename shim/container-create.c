@@ -27,6 +27,7 @@
 #include "shim/rootfs.h"
 #include "shim/sandbox-dir.h"
 #include "shim/sandbox-network.h"
+#include "shim/sandbox-pod.h"
 #include "shim/start-input.h"
 #include "shim/store.h"
 #include "shim/task-events.h"
@@ -214,6 +215,7 @@ static gboolean read_bundle(Creation *creation, GError **error) {
   creation->demand = vm_demand_of_spec(creation->spec);
   read_dns(creation);
   if (sandbox_get_status(creation->sandbox) != SANDBOX_CREATED) guest_spec_keep_own(creation->spec);
+  sandbox_pod_add_sysctls(creation->sandbox, creation->spec);
   creation->shares = guest_spec_rewrite(creation->spec, creation->id, creation->bundle, &creation->shares_pidns, error);
   return creation->shares != NULL;
 }

@@ -4,6 +4,7 @@
 #include "common/pod.h"
 #include "shim/cgroup-limits.h"
 #include "shim/cgroup-systemd.h"
+#include "shim/sandbox-pod.h"
 
 gboolean limits_is_pods_own(const Kata__V1__ContainerInfo *info) {
   OciSpec spec = GRPC__SPEC__INIT;
@@ -18,6 +19,11 @@ gboolean limits_is_pods_own(const Kata__V1__ContainerInfo *info) {
 static GArray *collect_demands(Sandbox *sandbox) {
   g_autoptr(GArray) demands = g_array_new(FALSE, FALSE, sizeof(VmDemand));
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  VmDemand pods = sandbox_pod_get_demand(sandbox);
+  if (pods.vcpus > 0 || pods.memory_mib > 0) {
+    g_array_append_val(demands, pods);
+    return g_steal_pointer(&demands);
+  }
   for (guint i = 0; i < containers->len; i++) {
     Container *container = containers->pdata[i];
     gboolean asks = container->demand.vcpus > 0 || container->demand.memory_mib > 0;

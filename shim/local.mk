@@ -3,7 +3,7 @@ bin_PROGRAMS += shim/containerd-shim-kata-v2
 shim_containerd_shim_kata_v2_SOURCES = \
 	shim/main.c shim/options.c shim/options.h \
 	shim/start.c shim/start.h shim/start-input.c shim/start-input.h shim/containerd.c shim/containerd.h shim/delete.c shim/serve.c shim/serve.h \
-	shim/service.c shim/service.h shim/task-service.c shim/task-service.h shim/task-container.c shim/task-exec.c shim/task-update.c shim/sandbox-service.c shim/owner-service.c shim/owner-machine.c \
+	shim/service.c shim/service.h shim/task-service.c shim/task-service.h shim/task-container.c shim/task-exec.c shim/task-update.c shim/sandbox-service.c shim/sandbox-pod.c shim/sandbox-pod.h shim/owner-service.c shim/owner-machine.c \
 	shim/sandbox.c shim/sandbox.h shim/sandbox-dir.c shim/sandbox-dir.h \
 	shim/boot-slot.c shim/boot-slot.h \
 	shim/console.c shim/console.h shim/host-watch.c shim/host-watch.h shim/orphan.c shim/orphan.h \

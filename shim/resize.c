@@ -6,6 +6,7 @@
 #include "common/error.h"
 #include "shim/agent-link.h"
 #include "shim/limits.h"
+#include "shim/sandbox-pod.h"
 #include "shim/store.h"
 
 /* What x86's Linux takes memory in, as long as there are less than 64 GiB (arch/x86/mm/init_64.c). */
@@ -48,6 +49,8 @@ static VmSize sum(Sandbox *sandbox, GArray *demands) {
 static VmSize get_target(Sandbox *sandbox, const Kata__V1__ContainerInfo *extra, const VmDemand *extra_demand) {
   g_autoptr(GArray) of_pod = g_array_new(FALSE, FALSE, sizeof(VmDemand));
   g_autoptr(GArray) of_others = g_array_new(FALSE, FALSE, sizeof(VmDemand));
+  VmDemand pods = sandbox_pod_get_demand(sandbox);
+  g_array_append_val(of_pod, pods);
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   for (guint i = 0; i < containers->len; i++) {
     Container *container = containers->pdata[i];

@@ -6,12 +6,13 @@
 #include "common/error.h"
 #include "common/safe-path.h"
 #include "lib/annotations.h"
-#include "proto/cri-sandbox.pb-c.h"
 #include "proto/kata-v1.pb-c.h"
 #include "proto/shim-sandbox.pb-c.h"
+#include "shim/limits.h"
 #include "shim/metrics.h"
 #include "shim/orphan.h"
 #include "shim/sandbox-network.h"
+#include "shim/sandbox-pod.h"
 #include "shim/service.h"
 #include "shim/store.h"
 #include "shim/times.h"
@@ -27,45 +28,6 @@ static gboolean check_id(ServiceJob *job, const char *id) {
 }
 
 /* ---- what is said of a sandbox when it is made ---- */
-
-/* Lines of a resolv.conf. */
-static char **make_dns(const Runtime__V1__DNSConfig *config) {
-  g_autoptr(GStrvBuilder) lines = g_strv_builder_new();
-  const struct {
-    const char *word;
-    char *const *values;
-    size_t n_values;
-    gboolean one_line;
-  } parts[] = {{"nameserver", config->servers, config->n_servers, FALSE},
-               {"search", config->searches, config->n_searches, TRUE},
-               {"options", config->options, config->n_options, TRUE}};
-  for (gsize i = 0; i < G_N_ELEMENTS(parts); i++) {
-    g_autoptr(GString) line = g_string_new(parts[i].word);
-    for (size_t k = 0; k < parts[i].n_values; k++) {
-      if (k > 0 && !parts[i].one_line) g_string_assign(line, parts[i].word);
-      g_string_append_printf(line, " %s", parts[i].values[k]);
-      if (!parts[i].one_line) g_strv_builder_add(lines, line->str);
-    }
-    if (parts[i].one_line && parts[i].n_values > 0) g_strv_builder_add(lines, line->str);
-  }
-  return g_strv_builder_end(lines);
-}
-
-static gboolean take_pod(Sandbox *sandbox, const Google__Protobuf__Any *any, GError **error) {
-  if (any == NULL || !g_str_has_suffix(any->type_url, "runtime.v1.PodSandboxConfig")) return TRUE;
-  Runtime__V1__PodSandboxConfig *config =
-      runtime__v1__pod_sandbox_config__unpack(NULL, any->value.len, any->value.data);
-  if (config == NULL) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
-                "the call's options are not a runtime.v1.PodSandboxConfig, as their type says");
-    return FALSE;
-  }
-  g_free(sandbox->hostname);
-  sandbox->hostname = *config->hostname != '\0' ? g_strdup(config->hostname) : NULL;
-  if (config->dns_config != NULL && sandbox->dns == NULL) sandbox->dns = make_dns(config->dns_config);
-  runtime__v1__pod_sandbox_config__free_unpacked(config, NULL);
-  return TRUE;
-}
 
 /* Settings of the pod, on top of those of the start. */
 static gboolean take_annotations(Sandbox *sandbox,
@@ -86,7 +48,8 @@ static gboolean take_annotations(Sandbox *sandbox,
 static gboolean take_request(Sandbox *sandbox, const Containerd__Runtime__Sandbox__V1__CreateSandboxRequest *request,
                              pid_t peer, GError **error) {
   gboolean is_new = sandbox_get_status(sandbox) == SANDBOX_CREATED;
-  if (is_new && (!take_pod(sandbox, request->options, error) || !take_annotations(sandbox, request, error)))
+  if (is_new && (!sandbox_pod_take(sandbox, request->options, error) || !take_annotations(sandbox, request, error) ||
+                 !sandbox_pod_join_cgroup(sandbox, error)))
     return FALSE;
   return (*request->netns_path == '\0' || sandbox_network_choose(sandbox, request->netns_path, peer, 0, error));
 }
@@ -136,6 +99,7 @@ static void sandbox_start_method(ServiceJob *job) {
   gboolean was_created = sandbox_get_status(sandbox) == SANDBOX_CREATED;
   gboolean started = sandbox_start(sandbox, &error);
   gboolean gone = g_atomic_int_get(&job->gone);
+  if (started) limits_follow(sandbox);
   if (started && gone) {
     sandbox_stop(sandbox, 0);
     sandbox_remove(sandbox);

@@ -103,6 +103,7 @@ void sandbox_free(Sandbox *sandbox) {
   g_strfreev(sandbox->cgroups);
   g_free(sandbox->scope);
   g_strfreev(sandbox->dns);
+  if (sandbox->pod != NULL) protobuf_c_message_free_unpacked(&sandbox->pod->base, NULL);
   g_free(sandbox->hostname);
   kata_settings_unref(sandbox->settings);
   g_cond_clear(&sandbox->changed);

@@ -38,6 +38,7 @@ typedef struct {
   char **home_cgroups; /* directories: where the owner was before it joined the sandbox's */
   char **cgroups;      /* the sandbox's on the host, or NULL */
   char *hostname;      /* the pod's, or NULL: the first container brings it */
+  Grpc__Linux *pod;    /* what is known of the pod without a container that begins it (sandbox-pod.h), or NULL */
   char **dns;          /* lines of the resolv.conf the guest itself has, or NULL */
   int resolv_conf;     /* that file, which Docker writes again after its hooks; -1: none */
   char *scope;         /* the cgroupsPath that systemd has made a scope of, or NULL */

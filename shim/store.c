@@ -49,6 +49,7 @@ Kata__V1__SandboxState *store_describe(Sandbox *sandbox) {
   state->vcpus = sandbox->size.vcpus;
   state->memory_mib = sandbox->size.memory_mib;
   state->cgroups = copy_list(sandbox->cgroups, &state->n_cgroups);
+  if (sandbox->pod != NULL) state->pod = oci_linux_copy(sandbox->pod);
   if (sandbox->scope != NULL) state->scope = strdup(sandbox->scope);
   if (sandbox->netns_mount != NULL) state->netns_mount = strdup(sandbox->netns_mount);
   state->home_cgroups = copy_list(sandbox->home_cgroups, &state->n_home_cgroups);
