@@ -6,6 +6,7 @@
 
 extern const Option agent_call_options[];
 extern const Option agent_methods_options[];
+extern const Option bench_options[];
 extern const Option checkpoint_options[];
 extern const Option create_options[];
 extern const Option delete_options[];
@@ -26,6 +27,7 @@ extern const Option xml_options[];
 
 int cmd_agent_call(App *app, char **operands, GError **error);
 int cmd_agent_methods(App *app, char **operands, GError **error);
+int cmd_bench(App *app, char **operands, GError **error);
 int cmd_boot_chart(App *app, char **operands, GError **error);
 int cmd_check(App *app, char **operands, GError **error);
 int cmd_checkpoint(App *app, char **operands, GError **error);

@@ -5,8 +5,10 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/activation.c katactl/activation.h \
 	katactl/app.c katactl/app.h \
 	katactl/attend.c katactl/attend.h \
+	katactl/bench-floor.c katactl/bench-floor.h katactl/bench-measure.c katactl/bench-measure.h \
+	katactl/bench-place.c katactl/bench-place.h katactl/bench-samples.c katactl/bench-samples.h \
 	katactl/boot-chart.c katactl/boot-chart.h \
-	katactl/cmd-agent.c katactl/cmd-boot-chart.c \
+	katactl/cmd-agent.c katactl/cmd-bench.c katactl/cmd-boot-chart.c \
 	katactl/cmd-check.c katactl/cmd-checkpoint.c katactl/cmd-config.c katactl/cmd-create.c katactl/cmd-delete.c katactl/cmd-direct-volume.c katactl/cmd-env.c katactl/cmd-events.c katactl/cmd-exec.c \
 	katactl/cmd-features.c katactl/cmd-kata-overhead.c katactl/cmd-kill.c katactl/cmd-list.c katactl/cmd-network.c katactl/cmd-pause.c katactl/cmd-ps.c \
 	katactl/cmd-run.c katactl/cmd-spec.c katactl/cmd-start.c katactl/cmd-state.c katactl/cmd-update.c \

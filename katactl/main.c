@@ -22,6 +22,7 @@ static const Command commands[] = {
      agent_call_options, OPTIONS_ANYWHERE, 1, 3, cmd_agent_call},
     {"agent methods", "", "list the calls of the agent protocol", agent_methods_options, OPTIONS_ANYWHERE, 0, 0,
      cmd_agent_methods},
+    {"bench", "", "measure what guests cost on this host", bench_options, OPTIONS_ANYWHERE, 0, 0, cmd_bench},
     {"boot-chart", "ID", "draw where the time of a guest's start went, as SVG", no_options, OPTIONS_ANYWHERE, 1, 1,
      cmd_boot_chart},
     {"check", "", "tell whether this host can run guests", no_options, OPTIONS_ANYWHERE, 0, 0, cmd_check},

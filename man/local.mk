@@ -5,7 +5,7 @@ dist_man_MANS += man/kata-mkguest.8
 
 # katactl(1), and a page for each command.
 dist_man_MANS += man/katactl.1
-COMMAND_PAGES = man/katactl-agent.1 man/katactl-boot-chart.1 man/katactl-check.1 man/katactl-checkpoint.1 man/katactl-config.1 man/katactl-create.1 \
+COMMAND_PAGES = man/katactl-agent.1 man/katactl-bench.1 man/katactl-boot-chart.1 man/katactl-check.1 man/katactl-checkpoint.1 man/katactl-config.1 man/katactl-create.1 \
 	man/katactl-delete.1 man/katactl-direct-volume.1 man/katactl-env.1 man/katactl-events.1 man/katactl-exec.1 man/katactl-features.1 man/katactl-kata-overhead.1 \
 	man/katactl-kill.1 man/katactl-list.1 man/katactl-network.1 man/katactl-pause.1 man/katactl-pool.1 man/katactl-ps.1 man/katactl-restore.1 \
 	man/katactl-resume.1 man/katactl-run.1 man/katactl-spec.1 man/katactl-start.1 man/katactl-state.1 \

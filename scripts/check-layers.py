@@ -21,7 +21,7 @@ ONLY = {("lib", "libxml"): r"domain-xml.*", ("shim", "libvirt"): r"vm.*", ("shim
         ("shim", "zlib"): r"save-image.*",
         ("shim", "libblkid"): r"block.*",
         ("agent", "libmnl"): r"net.*"}
-KATACTL_COMMON = {"oci.h", "log.h", "ids.h", "fds.h", "safe-path.h", "error.h", "mount-point.h", "pod.h",
+KATACTL_COMMON = {"oci.h", "log.h", "ids.h", "fds.h", "spawn.h", "safe-path.h", "error.h", "mount-point.h", "pod.h",
                   "loopback.h"}
 LIBRARIES = {
     "glib": r"glib[./-].*|glib\.h|gio/.*", "json-c": r"json-c/.*", "protobuf-c": r"protobuf-c/.*",

@@ -15,6 +15,7 @@ CLI_TESTS = \
 	tests/cli/test-storage.py \
 	tests/cli/test-mount-options.py \
 	tests/cli/test-checkpoint.py \
+	tests/cli/test-bench.py \
 	tests/cli/test-template.py tests/cli/test-pool.py tests/cli/test-unit-file.sh \
 	tests/cli/test-states.py tests/cli/test-as-runc.py \
 	tests/cli/test-streams.py \

@@ -6,6 +6,7 @@ KATACTL_TESTS = \
 	tests/unit/test-katactl-process-json \
 	tests/unit/test-katactl-state-json \
 	tests/unit/test-katactl-tables \
+	tests/unit/test-katactl-bench \
 	tests/unit/test-katactl-console \
 	tests/unit/test-katactl-attend \
 	tests/unit/test-katactl-monitor
@@ -22,6 +23,8 @@ tests_unit_test_katactl_state_json_SOURCES = tests/unit/test-katactl-state-json.
 tests_unit_test_katactl_state_json_LDADD = katactl/libkatactl.la $(TEST_LIBS)
 tests_unit_test_katactl_tables_SOURCES = tests/unit/test-katactl-tables.c
 tests_unit_test_katactl_tables_LDADD = katactl/libkatactl.la $(TEST_LIBS)
+tests_unit_test_katactl_bench_SOURCES = tests/unit/test-katactl-bench.c
+tests_unit_test_katactl_bench_LDADD = katactl/libkatactl.la $(TEST_LIBS)
 tests_unit_test_katactl_console_SOURCES = tests/unit/test-katactl-console.c
 tests_unit_test_katactl_console_LDADD = katactl/libkatactl.la $(TEST_LIBS)
 tests_unit_test_katactl_attend_SOURCES = tests/unit/test-katactl-attend.c
