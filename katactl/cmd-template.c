@@ -18,6 +18,12 @@ int cmd_template_create(App *app, char **operands, GError **error) {
 static void print_template(json_object *template_) {
   json_object *key = json_object_object_get(template_, "key"), *bytes = json_object_object_get(template_, "bytes");
   json_object *used_at = json_object_object_get(template_, "used_at");
+  json_object *failed_at = json_object_object_get(template_, "failed_at");
+  if (failed_at != NULL) {
+    printf("%-32s  failed      %s  %s\n", json_object_get_string(key), json_object_get_string(failed_at),
+           json_object_get_string(json_object_object_get(template_, "why")));
+    return;
+  }
   printf("%-32s  %6.1f MiB  %s\n", json_object_get_string(key), json_object_get_double(bytes) / (1 << 20),
          json_object_get_string(used_at));
 }

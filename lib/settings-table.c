@@ -190,7 +190,7 @@ const SettingKey setting_keys[] = {
     {.section = FACTORY,
      .key = "enable_template",
      .type = SETTING_BOOLEAN,
-     .preset = "false",
+     .preset = "true",
      .doc = "A guest that has booted once is saved, and later ones of the same configuration start from there, unless "
             "agent_channel is vsock; see \"katactl template\"."},
     {.section = FACTORY,

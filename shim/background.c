@@ -2,9 +2,12 @@
 #include "shim/background.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +55,34 @@ static int write_settings(const kata_settings *settings, GError **error) {
 
 /* ---- the process ---- */
 
+/* What the program, or libvirt's and a sanitizer's libraries, look at. The caller's sockets, tokens and the like, which
+ * QEMU would have too, are none of its business. */
+static const char *const kept_names[] = {
+    "PATH=",         "LANG=",          "LC_",          "TMPDIR=", "LD_LIBRARY_PATH=", "LIBVIRT_",
+    "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
+
+static const char **choose_environment(void) {
+  GPtrArray *kept = g_ptr_array_new();
+  for (char **entry = environ; *entry != NULL; entry++)
+    for (gsize i = 0; i < G_N_ELEMENTS(kept_names); i++)
+      if (g_str_has_prefix(*entry, kept_names[i])) g_ptr_array_add(kept, *entry);
+  g_ptr_array_add(kept, NULL);
+  return (const char **)g_ptr_array_free(kept, FALSE);
+}
+
+#define BACKGROUND_NICE 19
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_IDLE (3 << 13) /* ioprio_set(2): class 3 */
+
+/* Not SCHED_IDLE: on a machine that always has something to do it would never end, and holds its lock. With autogroups
+ * (sched(7)) it is the session's niceness that counts. */
+void background_yield(void) {
+  setpriority(PRIO_PROCESS, 0, BACKGROUND_NICE);
+  syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+  autofd int group = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+  if (group >= 0) fd_write_all(group, G_STRINGIFY(BACKGROUND_NICE), strlen(G_STRINGIFY(BACKGROUND_NICE)));
+}
+
 /* Only so that it does not stay a zombie. */
 static gpointer reap_thread(gpointer user_data) {
   autofd int pidfd = GPOINTER_TO_INT(user_data);
@@ -67,7 +98,9 @@ gboolean background_start(Sandbox *sandbox, const char *flag, const kata_setting
   if (input < 0) return FALSE;
   const char *const argv[] = {"/proc/self/exe", flag, "background", "-config", "-", NULL};
   SpawnOptions options = SPAWN_OPTIONS_INIT;
+  g_autofree const char **environment = choose_environment();
   options.argv = argv;
+  options.envp = environment;
   options.cwd = "/";
   options.stdin_fd = input;
   options.stderr_fd = STDERR_FILENO;

@@ -8,9 +8,12 @@
 #include "lib/settings.h"
 #include "shim/sandbox.h"
 
-/* It is no part of the sandbox: it leaves the sandbox's mounts and cgroup, and has no network. settings: what it finds
- * on its standard input. */
+/* It is no part of the sandbox: it leaves the sandbox's mounts and cgroup, and has no network, and little of the
+ * caller's environment. settings: what it finds on its standard input. */
 gboolean background_start(Sandbox *sandbox, const char *flag, const kata_settings *settings, GError **error);
+
+/* In such a process, while it has one thread: whatever else the machine has to do comes first. */
+void background_yield(void);
 
 /* In such a process, and in one that was called by hand: the settings of a file, "-" is standard input, NULL the
  * default file, which need not be there. */

@@ -92,6 +92,7 @@ static gboolean try_start(Sandbox *sandbox, const VmConfig *config, const char *
   if (sandbox->from_template) return TRUE;
   if (!undo_start(sandbox, error) || launch_is_cancelled(sandbox, error)) return FALSE;
   g_warning("sandbox '%s' could not start from %s: %s", sandbox->id, from, why->message);
+  if (path != NULL) template_note_failure(sandbox->settings, sandbox->template_key, why->message);
   return TRUE;
 }
 
@@ -114,9 +115,12 @@ gboolean launch_from_template(Sandbox *sandbox, GError **error) {
   if (sandbox->from_template || !is_wanted || access(path, F_OK) < 0) return TRUE;
   launch_wait_for_turn(sandbox);
   if (!try_start(sandbox, config, path, "its template", error)) return FALSE;
-  if (sandbox->from_template)
+  sandbox->had_bad_template = !sandbox->from_template;
+  if (sandbox->from_template) {
     note_use(path);
-  else
+    template_forget_failure(sandbox->settings, sandbox->template_key);
+  } else {
     template_discard(sandbox->settings, sandbox->template_key);
+  }
   return TRUE;
 }

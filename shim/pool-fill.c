@@ -18,10 +18,9 @@
 #include "shim/launch-private.h"
 #include "shim/pool.h"
 #include "shim/sandbox-dir.h"
+#include "shim/spare-memory.h"
 #include "shim/template.h"
 
-/* A guest's memory is only taken for the pool as long as this part of the host's is left. */
-#define FREE_MEMORY_DIVISOR 4u
 /* It need not boot; on a busy machine without KVM even this takes its time. */
 #define ANSWER_TIMEOUT_MS 60000
 /* In which it gives back what it does not need, before it is stopped. */
@@ -84,23 +83,6 @@ static guint count(const char *pool, const char *key, const char *mounts) {
   return n;
 }
 
-/* proc(5): "MemAvailable:   1234 kB". */
-static guint64 read_meminfo(const char *text, const char *name) {
-  const char *line = text != NULL ? strstr(text, name) : NULL;
-  return line != NULL ? g_ascii_strtoull(line + strlen(name), NULL, 10) / 1024 : 0;
-}
-
-static gboolean check_memory(guint64 guest_mib, GError **error) {
-  g_autofree char *text = safe_read_file("/proc/meminfo", 64 * 1024, NULL, NULL);
-  guint64 total = read_meminfo(text, "MemTotal:"), available = read_meminfo(text, "MemAvailable:");
-  if (total == 0 || available >= guest_mib + total / FREE_MEMORY_DIVISOR) return TRUE;
-  g_set_error(error, KATA_ERROR, KATA_ERR_RESOURCE_EXHAUSTED,
-              "no guest of %" G_GUINT64_FORMAT " MiB can stand by: only %" G_GUINT64_FORMAT
-              " of the host's %" G_GUINT64_FORMAT " MiB are available, and a quarter of it is left alone",
-              guest_mib, available, total);
-  return FALSE;
-}
-
 /* ---- a process for each ---- */
 
 typedef gboolean (*WorkFunc)(gpointer data, GError **error);
@@ -154,7 +136,7 @@ static gboolean build_template(gpointer data, GError **error) {
   gboolean is_new = FALSE;
   g_autofree char *key = host_resolve_accelerator(settings_get_accelerator(fill->settings), &accelerator, error) &&
                                  share_enter_namespace(accelerator == ACCELERATOR_TCG, error)
-                             ? template_build(fill->settings, &is_new, error)
+                             ? template_build(fill->settings, -1, &is_new, error)
                              : NULL;
   return key != NULL;
 }
@@ -235,7 +217,7 @@ gboolean pool_fill(kata_settings *settings, guint size, guint *ret_made, GError 
   if (lock < 0 || !make_directory(pool, error)) return FALSE;
   remove_others(pool, key, mounts, size);
   for (guint n = count(pool, key, mounts); n < size; n++) {
-    if (!check_memory(guest_mib, error) || !run_apart(build_template, &fill, error) ||
+    if (!spare_memory_check(guest_mib, error) || !run_apart(build_template, &fill, error) ||
         !run_apart(make_guest, &fill, error))
       return FALSE;
     ++*ret_made;

@@ -2,12 +2,12 @@
 /* Templates by command, and in the background of a start. */
 #include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/fds.h"
 #include "kata/kata.h"
 #include "lib/host.h"
 #include "shim/background.h"
@@ -15,11 +15,8 @@
 #include "shim/start.h"
 #include "shim/template.h"
 
-/* An attempt that failed is made again only after this. */
-#define RETRY_SECONDS 600
 /* The first container of the sandbox starts meanwhile. */
 #define BACKGROUND_DELAY_S 3
-#define BACKGROUND_NICE 19
 
 /* ---- create ---- */
 
@@ -33,7 +30,7 @@ static gboolean enter(const kata_settings *settings, GError **error) {
 
 static int create(kata_settings *settings, GError **error) {
   gboolean is_new = FALSE;
-  g_autofree char *key = enter(settings, error) ? template_build(settings, &is_new, error) : NULL;
+  g_autofree char *key = enter(settings, error) ? template_build(settings, -1, &is_new, error) : NULL;
   if (key == NULL) return 1;
   struct json_object *answer = json_object_new_object();
   json_object_object_add(answer, "key", json_object_new_string(key));
@@ -41,12 +38,15 @@ static int create(kata_settings *settings, GError **error) {
   return background_answer(answer);
 }
 
+/* Another that works meanwhile is not waited for: a later start asks again. */
 static int create_in_background(kata_settings *settings, GError **error) {
-  setpriority(PRIO_PROCESS, 0, BACKGROUND_NICE);
+  background_yield();
+  autofd int lock = template_lock_work(settings, FALSE, NULL);
+  if (lock < 0) return 0;
   sleep(BACKGROUND_DELAY_S);
   gboolean is_new = FALSE;
   g_autoptr(GError) why = NULL;
-  g_autofree char *key = enter(settings, &why) ? template_build(settings, &is_new, &why) : NULL;
+  g_autofree char *key = enter(settings, &why) ? template_build(settings, lock, &is_new, &why) : NULL;
   if (key != NULL) return 0;
   g_propagate_prefixed_error(error, g_steal_pointer(&why), "cannot make a template: ");
   return 1;
@@ -57,11 +57,12 @@ static int create_in_background(kata_settings *settings, GError **error) {
 /* What to tell of one; NULL: nothing. */
 typedef struct json_object *(*TemplateFunc)(const char *name, const char *path, const struct stat *st);
 
-static int answer_for_each(const kata_settings *settings, TemplateFunc func, GError **error) {
+/* NULL: error is set. */
+static struct json_object *for_each(const kata_settings *settings, TemplateFunc func, GError **error) {
   const char *directory = settings_get_string(settings, "factory", "template_path");
   gboolean is_there = access(directory, F_OK) == 0 || errno != ENOENT;
   g_autoptr(GDir) dir = is_there ? g_dir_open(directory, 0, error) : NULL;
-  if (is_there && dir == NULL) return 1;
+  if (is_there && dir == NULL) return NULL;
   struct json_object *answer = json_object_new_array();
   const char *name;
   while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
@@ -70,7 +71,7 @@ static int answer_for_each(const kata_settings *settings, TemplateFunc func, GEr
     struct json_object *one = template_is_key(name) && lstat(path, &st) == 0 ? func(name, path, &st) : NULL;
     if (one != NULL) json_object_array_add(answer, one);
   }
-  return background_answer(answer);
+  return answer;
 }
 
 static struct json_object *describe_template(const char *name, const char *path, const struct stat *st) {
@@ -87,14 +88,35 @@ static struct json_object *remove_template(const char *name, const char *path, c
   return unlink(path) == 0 ? json_object_new_string(name) : NULL;
 }
 
+static void describe_failure(const kata_settings *settings, const char *key, const TemplateFailure *failure,
+                             gpointer user_data) {
+  g_autoptr(GDateTime) at = g_date_time_new_from_unix_utc(failure->at);
+  g_autofree char *when = g_date_time_format_iso8601(at);
+  g_autofree char *why = error_clean_text(failure->why);
+  struct json_object *one = json_object_new_object();
+  json_object_object_add(one, "key", json_object_new_string(key));
+  json_object_object_add(one, "failed_at", json_object_new_string(when));
+  json_object_object_add(one, "why", json_object_new_string(why));
+  json_object_array_add(user_data, one);
+}
+
+static int list(const kata_settings *settings, GError **error) {
+  struct json_object *answer = for_each(settings, describe_template, error);
+  if (answer == NULL) return 1;
+  template_for_each_failure(settings, describe_failure, answer);
+  return background_answer(answer);
+}
+
 /* So that the next start tries again. */
-static void forget_failures(void) {
-  g_autoptr(GDir) dir = g_dir_open(TEMPLATE_WORK_DIR, 0, NULL);
-  const char *name;
-  while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-    g_autofree char *path = g_build_filename(TEMPLATE_WORK_DIR, name, NULL);
-    if (g_str_has_suffix(name, TEMPLATE_FAILED)) unlink(path);
-  }
+static void forget_failure(const kata_settings *settings, const char *key, const TemplateFailure *failure,
+                           gpointer user_data) {
+  template_forget_failure(settings, key);
+}
+
+static int remove_all(const kata_settings *settings, GError **error) {
+  struct json_object *answer = for_each(settings, remove_template, error);
+  template_for_each_failure(settings, forget_failure, NULL);
+  return answer != NULL ? background_answer(answer) : 1;
 }
 
 int action_template(const ShimOptions *options) {
@@ -108,21 +130,15 @@ int action_template(const ShimOptions *options) {
   else if (strcmp(what, "background") == 0)
     status = create_in_background(settings, &error);
   else if (strcmp(what, "list") == 0)
-    status = answer_for_each(settings, describe_template, &error);
+    status = list(settings, &error);
   else if (strcmp(what, "remove") == 0)
-    status = answer_for_each(settings, remove_template, &error), forget_failures();
+    status = remove_all(settings, &error);
   else
     g_set_error(&error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "-template '%s': neither create, list nor remove", what);
   return error != NULL ? action_report(options, error) : status;
 }
 
 /* ---- in the background of a start ---- */
-
-static gboolean has_failed_lately(const char *key) {
-  struct stat st;
-  g_autofree char *path = template_failure_path(key);
-  return stat(path, &st) == 0 && time(NULL) - st.st_mtim.tv_sec < RETRY_SECONDS;
-}
 
 /* With the size the guest has got. */
 static kata_settings *make_settings(Sandbox *sandbox, GError **error) {
@@ -136,8 +152,9 @@ static kata_settings *make_settings(Sandbox *sandbox, GError **error) {
 
 void template_follow_start(Sandbox *sandbox) {
   if (!template_is_wanted(sandbox) || sandbox->template_key == NULL || sandbox->from_template) return;
-  g_autofree char *path = template_path(sandbox->settings, sandbox->template_key);
-  if (access(path, F_OK) == 0 || has_failed_lately(sandbox->template_key)) return;
+  if (!template_is_worth_while(sandbox->settings, sandbox->template_key, sandbox->had_bad_template,
+                               sandbox->size.memory_mib))
+    return;
   g_autoptr(GError) error = NULL;
   g_autoptr(kata_settings) settings = make_settings(sandbox, &error);
   if (settings == NULL || !background_start(sandbox, "-template", settings, &error))

@@ -20,8 +20,6 @@
 /* The kernel tells of its free pages two seconds after there are some (PAGE_REPORTING_DELAY of mm/page_reporting.c);
  * what it has told of is not in the file, and so not in the memory of those that start from it. */
 #define SETTLE_RECLAIM_US (3 * G_USEC_PER_SEC)
-/* Sizes and kernels that somebody uses at the same time; some 30 MiB each. */
-#define TEMPLATES_MAX 8u
 
 /* ---- the directory ---- */
 
@@ -42,9 +40,6 @@ static gboolean make_private_directory(const char *path, GError **error) {
               path);
   return FALSE;
 }
-
-/* One template at a time: it is made beside guests that somebody waits for. */
-static int lock_work(GError **error) { return fd_lock_file(TEMPLATE_WORK_DIR "/lock", error); }
 
 typedef struct {
   char *path;
@@ -132,11 +127,24 @@ static gboolean build(Sandbox *sandbox, const char *path, GError **error) {
 
 /* A short name: the path of QEMU's monitor lies below. */
 static void choose_directory(Sandbox *sandbox, const char *key) {
+  g_autofree char *work = template_work_directory(sandbox->settings);
   g_free(sandbox->dir);
-  sandbox->dir = g_strdup_printf(TEMPLATE_WORK_DIR "/%.16s", key);
+  sandbox->dir = g_strdup_printf("%s/%.8s", work, key);
 }
 
-char *template_build(kata_settings *settings, gboolean *ret_is_new, GError **error) {
+static gboolean build_and_note(Sandbox *sandbox, const char *key, GError **error) {
+  g_autoptr(GError) why = NULL;
+  g_autofree char *path = template_path(sandbox->settings, key);
+  choose_directory(sandbox, key);
+  if (make_private_directory(settings_get_string(sandbox->settings, "factory", "template_path"), &why) &&
+      build(sandbox, path, &why))
+    return TRUE;
+  template_note_failure(sandbox->settings, key, why->message);
+  g_propagate_error(error, g_steal_pointer(&why));
+  return FALSE;
+}
+
+char *template_build(kata_settings *settings, int lock, gboolean *ret_is_new, GError **error) {
   const char *directory = settings_get_string(settings, "factory", "template_path");
   g_autoptr(Sandbox) sandbox = sandbox_new("template", "template", PATHS_DEFAULT_ROOT, settings, error);
   if (sandbox == NULL) return NULL;
@@ -149,21 +157,13 @@ char *template_build(kata_settings *settings, gboolean *ret_is_new, GError **err
   }
   g_autofree char *key = NULL;
   g_autoptr(VmConfig) config = template_make_config(sandbox, &key, error);
-  if (config == NULL || !make_directory(PATHS_DEFAULT_ROOT, 0711, error) ||
-      !make_directory(TEMPLATE_WORK_DIR, 0711, error) || !make_private_directory(directory, error))
-    return NULL;
-  autofd int lock = lock_work(error);
-  if (lock < 0) return NULL;
+  if (config == NULL || !template_make_work_directory(settings, error)) return NULL;
+  autofd int own_lock = lock < 0 ? template_lock_work(settings, TRUE, error) : -1;
+  if (lock < 0 && own_lock < 0) return NULL;
   g_autofree char *path = template_path(settings, key);
   *ret_is_new = access(path, F_OK) < 0;
   if (!*ret_is_new) return g_steal_pointer(&key);
-  choose_directory(sandbox, key);
-  g_autofree char *failure = template_failure_path(key);
-  unlink(failure);
-  if (!build(sandbox, path, error)) {
-    autofd int mark = open(failure, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return NULL;
-  }
+  if (!build_and_note(sandbox, key, error)) return NULL;
   prune(directory);
   return g_steal_pointer(&key);
 }

@@ -28,11 +28,6 @@ gboolean template_is_key(const char *name) {
   return strlen(name) == KEY_LENGTH && strspn(name, "0123456789abcdef") == KEY_LENGTH;
 }
 
-char *template_failure_path(const char *key) {
-  g_autofree char *name = g_strconcat(key, TEMPLATE_FAILED, NULL);
-  return g_build_filename(TEMPLATE_WORK_DIR, name, NULL);
-}
-
 void template_discard(const kata_settings *settings, const char *key) {
   g_autofree char *path = template_path(settings, key);
   unlink(path);

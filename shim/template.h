@@ -32,13 +32,34 @@ void template_discard(const kata_settings *settings, const char *key);
 void template_follow_start(Sandbox *sandbox);
 
 /* In a process of its own: boots a guest and saves it. Returns its key; *ret_is_new: whether it was not there. Waits
- * for others that do the same. */
-char *template_build(kata_settings *settings, gboolean *ret_is_new, GError **error);
+ * for others that do the same, unless lock is that of template_lock_work(), else -1. */
+char *template_build(kata_settings *settings, int lock, gboolean *ret_is_new, GError **error);
 
-/* What an attempt to make it left on record, so that not each start tries again. */
-#define TEMPLATE_WORK_DIR PATHS_DEFAULT_ROOT "/t"
-#define TEMPLATE_FAILED ".failed"
-char *template_failure_path(const char *key);
+/* Sizes and kernels that somebody uses at the same time; some 30 MiB each. */
+#define TEMPLATES_MAX 8u
+
+/* Where those of the settings' directory are made: one at a time, under a lock. wait: for another who has it, which is
+ * an error else. The lock is held until the descriptor is closed, at the latest with the process. */
+char *template_work_directory(const kata_settings *settings);
+gboolean template_make_work_directory(const kata_settings *settings, GError **error);
+int template_lock_work(const kata_settings *settings, gboolean wait, GError **error);
+
+/* What is on record, until the host is started again, of making a template, or of starting from it, in vain. */
+typedef struct {
+  guint count;
+  gint64 at; /* the last one: seconds since 1970 */
+  char *why;
+} TemplateFailure;
+typedef void (*TemplateFailureFunc)(const kata_settings *settings, const char *key, const TemplateFailure *failure,
+                                    gpointer user_data);
+void template_note_failure(const kata_settings *settings, const char *key, const char *why);
+void template_forget_failure(const kata_settings *settings, const char *key);
+void template_for_each_failure(const kata_settings *settings, TemplateFailureFunc func, gpointer user_data);
+
+/* Whether one that nobody has asked for is to be made: it is not there, has not failed lately nor too often, displaces
+ * none that is in use, memory and disk are plentiful, and nobody makes one at this moment. was_bad: there was one,
+ * until a guest could not start from it. */
+gboolean template_is_worth_while(const kata_settings *settings, const char *key, gboolean was_bad, guint64 guest_mib);
 
 /* "containerd-shim-kata-v2 -template create|list|remove|background"; returns the exit status. */
 int action_template(const ShimOptions *options);

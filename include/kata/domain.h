@@ -15,7 +15,7 @@ extern "C" {
  * kata_domain_xml: writes the libvirt domain XML of a sandbox (libvirt's "Domain XML format", driver
  * qemu). Pure: it starts nothing and looks at nothing on the host but its number of CPUs if
  * default_vcpus is -1. A setting "auto" must have been replaced by what it stands for, or is taken
- * as KVM and vsock.
+ * as KVM and, where guests start neither from templates nor from the pool, vsock.
  * @settings: the settings.
  * @sandbox_id: names the domain, its directory and its sockets.
  * @root: the root directory the sandbox would live in.

@@ -14,9 +14,9 @@ extern "C" {
 
 /**
  * kata_template_create: boots a guest, saves it once its agent is ready, and ends it. Sandboxes of the same
- * configuration then start from it if the setting factory.enable_template is on; with that on the first sandbox has it
- * made in the background, so this is for who does not want to wait for that. Takes as long as a guest's start, and as
- * what others make at the same time.
+ * configuration then start from it unless the setting factory.enable_template is off; with that on the first sandbox
+ * has it made in the background, so this is for who does not want to wait for that. Takes as long as a guest's start,
+ * and as what others make at the same time.
  * @ctx: the context, whose owner program does it.
  * @settings: set over those of the context's settings file, or NULL; factory.template_path says where it is kept.
  * @flags: 0.
@@ -34,12 +34,13 @@ char *kata_template_create(kata_context *ctx, const kata_settings *settings, uin
  * @settings: as for kata_template_create().
  * @flags: 0.
  * Returns: JSON, an array of {"key", "bytes": its size, "used_at": when a guest last started from it, or it was made,
- * RFC 3339}, to be released with kata_free(), or NULL. Errors: KATA_ERR_CONFIG. Since: 0.1
+ * RFC 3339}, and of {"key", "failed_at", "why"} for those that could not be made or started from, to be released with
+ * kata_free(), or NULL. Errors: KATA_ERR_CONFIG. Since: 0.1
  */
 char *kata_template_list(kata_context *ctx, const kata_settings *settings, uint32_t flags, kata_error **err);
 
 /**
- * kata_template_remove: removes all templates. Guests that started from one go on.
+ * kata_template_remove: removes all templates, and forgets what failed. Guests that started from one go on.
  * @ctx: the context.
  * @settings: as for kata_template_create().
  * @flags: 0.

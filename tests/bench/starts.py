@@ -15,10 +15,6 @@ SETTLE_S = 15  # the guest looks for pages to give back every two seconds
 def make_world(with_templates, memory_mib=256):
     world = kata_cli.World([("hypervisor.qemu", "default_memory", str(memory_mib)),
                             ("factory", "enable_template", "true" if with_templates else "false")])
-    with open(world.config, "r+", encoding="utf-8") as file:
-        text = file.read().replace("[factory]\n", f'[factory]\ntemplate_path = "{world.path("templates")}"\n')
-        file.seek(0)
-        file.write(text)
     if with_templates:
         made = world.run("template", "create", timeout=600)
         assert made.returncode == 0, made.stderr

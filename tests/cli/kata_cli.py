@@ -87,22 +87,31 @@ class World:
         self.config = os.path.join(self.base, "kata.conf")
         values = {("hypervisor.qemu", "kernel"): f'"{kernel}"', ("hypervisor.qemu", "initrd"): f'"{INITRD}"',
                   ("hypervisor.qemu", "accelerator"): '"tcg"', ("hypervisor.qemu", "default_memory"): "256",
-                  ("agent.kata", "dial_timeout"): "150"}
+                  ("agent.kata", "dial_timeout"): "150",
+                  # Nobody works in the background of a test that has not asked for it.
+                  ("factory", "enable_template"): "false",
+                  ("factory", "template_path"): f'"{self.path("templates")}"'}
         if os.environ.get("KATA_TEST_TEMPLATES"):
             values.update({("factory", "enable_template"): "true",
                            ("factory", "template_path"): f'"{os.environ["KATA_TEST_TEMPLATES"]}"'})
-        values.update({(section, key): value for section, key, value in settings or []})
-        lines = []
-        for section in sorted({section for section, _ in values}, reverse=True):
-            lines += [f"[{section}]"] + [f"{key} = {value}" for (at, key), value in values.items() if at == section]
-        with open(self.config, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
+        self.settings = values
+        self.configure(settings or [])
         self.env = dict(os.environ, KATA_ROOT=self.root, KATA_CONFIG=self.config, KATA_OWNER=OWNER,
                         LD_LIBRARY_PATH=os.path.join(BUILD, "lib/.libs"))
         self.bundles = 0
         if os.environ.get("KATA_TEST_TEMPLATES"):
             made = self.run("template", "create")
             assert made.returncode == 0, made.stderr
+
+    def configure(self, settings):
+        """Settings in the place of those there are: lists of section, key, value."""
+        self.settings.update({(section, key): value for section, key, value in settings})
+        lines = []
+        for section in sorted({section for section, _ in self.settings}, reverse=True):
+            lines += [f"[{section}]"]
+            lines += [f"{key} = {value}" for (at, key), value in self.settings.items() if at == section]
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
 
     def path(self, name):
         return os.path.join(self.base, name)

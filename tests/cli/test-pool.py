@@ -35,16 +35,8 @@ class Pool(network.NetworkTest):
     def write_settings(self, size, memory=0, **qemu):
         """memory: of all that stand by. qemu: settings of the guest, in the place of those there are."""
         templates = self.world.path("templates")
-        with open(self.world.config, encoding="utf-8") as file:
-            lines = [line for line in file.read().partition("[factory]")[0].splitlines()
-                     if line.partition(" ")[0] not in qemu]
-        more = [f"{key} = {value}" for key, value in qemu.items()]
-        place = lines.index("[hypervisor.qemu]") + 1
-        lines[place:place] = more
-        lines += ["[factory]", f"vm_cache_number = {size}", f"vm_cache_memory = {memory}",
-                  f'template_path = "{templates}"']
-        with open(self.world.config, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
+        self.world.configure([("factory", "vm_cache_number", str(size)), ("factory", "vm_cache_memory", str(memory))] +
+                             [("hypervisor.qemu", key, value) for key, value in qemu.items()])
         self.directory = f"/run/kata/p/{hashlib.sha256(templates.encode()).hexdigest()[:8]}"
 
     def empty(self):

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guests that start from a saved one: each is itself, and a bad template costs no more than the time it would save."""
+import glob
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import time
 
 import kata_cli
 
 TEMPLATE = re.compile("[0-9a-f]{32}")
+FAILED = re.compile("^[0-9a-f]{32}  failed +[0-9T:-]+Z  cannot keep templates in [^\n]*\n$")
 # Everything a guest could share with another: random numbers, ids, clocks, names, files.
 LOOK = ("head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/boot_id; cat /proc/sys/kernel/random/uuid;"
         "od -An -tx1 -j0 /proc/self/auxv | md5sum; date +%s; hostname; cat /etc/machine-id 2>/dev/null; "
@@ -19,8 +23,17 @@ class Templates(kata_cli.CliTest):
     def setUp(self):
         super().setUp()
         self.store = self.world.path("templates")
-        with open(self.world.config, "a", encoding="utf-8") as file:
-            file.write(f'[factory]\nenable_template = true\ntemplate_path = "{self.store}"\n')
+        del self.world.settings["factory", "enable_template"]  # the default is what is tested
+        self.world.configure([])
+        self.world.env["TMPDIR"] = self.world.base  # builders have kept it: so they are found
+        # Where it is made, by the first digits of the directory's hash.
+        self.work = f"/run/kata/t/{hashlib.sha256(self.store.encode()).hexdigest()[:8]}"
+
+    def tearDown(self):
+        kata_cli.wait_for(self.no_builder, "builders to end")
+        self.assertEqual([name for name in glob.glob(f"{self.work}/*") if not name.endswith((".failed", "/lock"))], [])
+        shutil.rmtree(self.work, ignore_errors=True)
+        super().tearDown()
 
     def saved(self):
         return sorted(name for name in os.listdir(self.store) if TEMPLATE.fullmatch(name)) \
@@ -31,11 +44,26 @@ class Templates(kata_cli.CliTest):
         self.assertRegex(made, "^template [0-9a-f]{32} made\n$")
         return os.path.join(self.store, made.split()[1])
 
-    def no_builder(self):
-        return not [line for _, line in self.world.processes() if "-template" in line]
+    def builders(self):
+        return [pid for pid, line in self.world.processes() if "-template" in line]
 
-    def run_ok(self, *command, name="c", **options):
-        result = self.world.run("run", "--bundle", self.world.bundle(*command, **options), name)
+    def no_builder(self):
+        return not self.builders()
+
+    def check_builder(self):
+        """It has nothing of who started the sandbox, and gets out of everybody's way."""
+        builder, = self.builders()
+        with open(f"/proc/{builder}/environ", encoding="utf-8") as file:
+            names = {entry.split("=", 1)[0] for entry in file.read().split("\0")}
+        self.assertEqual({name for name in names if name.startswith(("KATA", "SECRET"))}, set())
+        with open(f"/proc/{builder}/stat", encoding="utf-8") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        self.assertEqual((fields[3], fields[16]), (str(builder), "19"))  # session, niceness: proc(5)
+        for name in os.listdir(f"/proc/{builder}/fd"):
+            self.assertNotEqual(os.path.realpath(f"/proc/{builder}/fd/{name}"), self.world.path("held"))
+
+    def run_ok(self, *command, name="c", pass_fds=(), **options):
+        result = self.world.run("run", "--bundle", self.world.bundle(*command, **options), name, pass_fds=pass_fds)
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
 
@@ -115,7 +143,10 @@ class Templates(kata_cli.CliTest):
 
     def test_other_sizes_and_settings(self):
         """A template serves its own configuration only; each is made after its first start."""
-        self.assertEqual(self.run_ok("echo", "first"), "first\n")
+        self.world.env["SECRET"] = "caller's"
+        with open(self.world.path("held"), "w", encoding="utf-8") as held:
+            self.assertEqual(self.run_ok("echo", "first", pass_fds=[held.fileno()]), "first\n")
+        self.check_builder()
         kata_cli.wait_for(lambda: len(self.saved()) == 1 and self.no_builder(), "the first template")
 
         def larger(document):
@@ -124,18 +155,31 @@ class Templates(kata_cli.CliTest):
         memory = self.run_ok("sed", "-n", "s/MemTotal: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo", change=larger)
         self.assertGreater(int(memory), 280 << 10)
         kata_cli.wait_for(lambda: len(self.saved()) == 2 and self.no_builder(), "the second template")
-        again = self.run_ok("sed", "-n", "s/MemTotal: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo", change=larger)
+        self.ok_attached("run", "--detach", "--bundle", self.world.bundle("sleep", "1000", change=larger), "c")
+        self.assertTrue(self.is_restored("c"))
+        again = self.ok("exec", "c", "sed", "-n", "s/MemTotal: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo")
         self.assertEqual(again, memory)
+        self.ok("delete", "--force", "c")
+        self.assertTrue(self.no_builder())
         self.assertEqual(len(self.saved()), 2)
         self.assertEqual(self.ok("template", "remove").count("removed"), 2)
 
     def test_where_nothing_can_be_saved(self):
-        """A full or foreign directory: an error for who asks for a template, nothing but that for who runs."""
+        """A full or foreign directory: an error for who asks for a template, nothing but a note for who runs."""
         os.mkdir(self.store, 0o777)
         os.chmod(self.store, 0o777)
         result = self.world.run("template", "create")
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr, "cannot keep templates in .*: it must be a directory that only its owner")
+        self.assertRegex(self.ok("template", "list"), FAILED)
+        self.ok("template", "remove")
+        self.assertEqual(self.ok("template", "list"), "")
+        self.assertEqual(self.run_ok("echo", "runs"), "runs\n")
+        kata_cli.wait_for(lambda: FAILED.match(self.ok("template", "list")), "the attempt to fail")
+        kata_cli.wait_for(self.no_builder, "the builder to end")
+        # Once is enough for now.
+        self.assertEqual(self.run_ok("echo", "runs"), "runs\n")
+        self.assertTrue(self.no_builder())
         os.chmod(self.store, 0o700)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "kata-test", self.store], check=True)
         try:
@@ -143,7 +187,6 @@ class Templates(kata_cli.CliTest):
             self.assertEqual(result.returncode, 1)
             self.assertRegex(result.stderr, "cannot save the virtual machine|cannot write the saved machine")
             self.assertEqual(os.listdir(self.store), [])
-            self.assertEqual(self.run_ok("echo", "runs"), "runs\n")
         finally:
             self.ok("template", "remove")
             subprocess.run(["umount", self.store], check=True)

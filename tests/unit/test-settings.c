@@ -64,7 +64,7 @@ static void a_file_sets_what_it_names(void **state) {
   assert_null(list[2]);
   /* What it does not name stays. */
   assert_false(settings_get_bool(settings, "runtime", "enable_debug"));
-  assert_int_equal(settings_get_channel(settings), CHANNEL_AUTO);
+  assert_int_equal(settings_get_channel(settings), CHANNEL_SERIAL);
 }
 
 /* A machine with a vsock device cannot be saved. */
@@ -74,7 +74,7 @@ static void saved_guests_are_reached_by_the_port(void **state) {
     AgentChannel channel;
   } cases[] = {
       {"[factory]\nenable_template = true\n", CHANNEL_SERIAL},
-      {"[factory]\nvm_cache_number = 1\n", CHANNEL_SERIAL},
+      {"[factory]\nenable_template = false\nvm_cache_number = 1\n", CHANNEL_SERIAL},
       {"[factory]\nenable_template = false\n", CHANNEL_AUTO},
       {"[hypervisor.qemu]\nagent_channel = \"vsock\"\n[factory]\nenable_template = true\n", CHANNEL_VSOCK},
   };

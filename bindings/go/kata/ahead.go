@@ -13,9 +13,11 @@ import (
 
 // Template is a saved guest from which others of the same configuration start.
 type Template struct {
-	Key    string    `json:"key"`
-	Bytes  int64     `json:"bytes"`
-	UsedAt time.Time `json:"used_at"`
+	Key      string    `json:"key"`
+	Bytes    int64     `json:"bytes"`
+	UsedAt   time.Time `json:"used_at"`
+	FailedAt time.Time `json:"failed_at"` // zero for those that are there
+	Why      string    `json:"why"`
 }
 
 // StandbyGuest is a guest of the pool.

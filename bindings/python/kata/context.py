@@ -143,7 +143,7 @@ class Context(Handle):
         return key, bool(is_new.value)
 
     def list_templates(self, settings: Optional[Settings] = None) -> List[Dict[str, Any]]:
-        """The templates: dicts with key, bytes, used_at."""
+        """The templates: dicts with key, bytes, used_at; key, failed_at, why for those that could not be made."""
         with _pointers(self, settings) as pointers:
             return json.loads(call_text("kata_template_list", *pointers, 0))
 
