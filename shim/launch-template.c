@@ -83,6 +83,20 @@ static gboolean undo_start(Sandbox *sandbox, GError **error) {
 /* Those that are used least go first when there are too many. */
 static void note_use(const char *path) { utimensat(AT_FDCWD, path, NULL, 0); }
 
+static void discard(Sandbox *sandbox, const GError *why) {
+  template_discard(sandbox->settings, sandbox->template_key);
+  template_note_failure(sandbox->settings, sandbox->template_key, why->message);
+  sandbox->had_bad_template = TRUE;
+}
+
+/* FALSE: it cannot go on at all. */
+static gboolean give_up(Sandbox *sandbox, const char *from, const GError *why, GError **error) {
+  sandbox->from_template = FALSE;
+  if (!undo_start(sandbox, error) || launch_is_cancelled(sandbox, error)) return FALSE;
+  g_warning("sandbox '%s' could not start from %s: %s", sandbox->id, from, why->message);
+  return TRUE;
+}
+
 /* FALSE: it cannot go on at all. Else sandbox->from_template says whether the guest runs. */
 static gboolean try_start(Sandbox *sandbox, const VmConfig *config, const char *path, const char *from,
                           GError **error) {
@@ -90,9 +104,15 @@ static gboolean try_start(Sandbox *sandbox, const VmConfig *config, const char *
   Start start = {sandbox, config, path};
   sandbox->from_template = start_machine(&start, &why);
   if (sandbox->from_template) return TRUE;
-  if (!undo_start(sandbox, error) || launch_is_cancelled(sandbox, error)) return FALSE;
-  g_warning("sandbox '%s' could not start from %s: %s", sandbox->id, from, why->message);
-  if (path != NULL) template_note_failure(sandbox->settings, sandbox->template_key, why->message);
+  if (!give_up(sandbox, from, why, error)) return FALSE;
+  if (path != NULL) discard(sandbox, why);
+  return TRUE;
+}
+
+/* Such a guest may not see what was plugged in: its kernel cannot, or was told not to. */
+gboolean launch_leave_template(Sandbox *sandbox, const GError *why, GError **error) {
+  if (!give_up(sandbox, "its template", why, error)) return FALSE;
+  if (template_is_wanted(sandbox)) discard(sandbox, why);
   return TRUE;
 }
 
@@ -115,12 +135,6 @@ gboolean launch_from_template(Sandbox *sandbox, GError **error) {
   if (sandbox->from_template || !is_wanted || access(path, F_OK) < 0) return TRUE;
   launch_wait_for_turn(sandbox);
   if (!try_start(sandbox, config, path, "its template", error)) return FALSE;
-  sandbox->had_bad_template = !sandbox->from_template;
-  if (sandbox->from_template) {
-    note_use(path);
-    template_forget_failure(sandbox->settings, sandbox->template_key);
-  } else {
-    template_discard(sandbox->settings, sandbox->template_key);
-  }
+  if (sandbox->from_template) note_use(path);
   return TRUE;
 }

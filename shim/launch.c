@@ -254,7 +254,10 @@ static gpointer pump_thread(gpointer user_data) {
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
   if (agent == NULL) return NULL;
   ttrpc_client_pump(agent);
-  sandbox_guest_lost(sandbox, "the connection to the guest's agent has broken");
+  g_mutex_lock(&sandbox->lock);
+  gboolean is_current = sandbox->agent == agent; /* else it was closed on purpose */
+  g_mutex_unlock(&sandbox->lock);
+  if (is_current) sandbox_guest_lost(sandbox, "the connection to the guest's agent has broken");
   return NULL;
 }
 
@@ -367,6 +370,9 @@ static gboolean step_agent(Sandbox *sandbox, GError **error) {
 
 /* ---- the list ---- */
 
+/* Where a start goes on that has turned away from its template. */
+#define STEP_MACHINE 6
+
 static const LaunchStep steps[] = {
     {"check", step_check, NULL},
     {"standby", launch_check_standby, NULL},
@@ -374,7 +380,7 @@ static const LaunchStep steps[] = {
     {"network", step_network, undo_network},
     {"libvirt", launch_open_libvirt, undo_libvirt},
     {"template", launch_from_template, NULL},
-    {"machine", step_machine, launch_undo_machine},
+    [STEP_MACHINE] = {"machine", step_machine, launch_undo_machine},
     {"kernel", step_kernel, launch_undo_agent},
     {"agent", step_agent, launch_undo_agent},
 };
@@ -387,19 +393,32 @@ static void append_daemon_words(const Sandbox *sandbox, GError *error) {
   error_append_detail(error, words);
 }
 
-static gboolean run_steps(Sandbox *sandbox, GError **error) {
-  for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+static gboolean run_from(Sandbox *sandbox, guint first, guint *ret_failed, GError **error) {
+  for (guint i = first; i < G_N_ELEMENTS(steps); i++) {
     timeline_begin(sandbox->timeline, steps[i].name);
     gboolean done = !launch_is_cancelled(sandbox, error) && steps[i].run(sandbox, error);
     timeline_end(sandbox->timeline, steps[i].name);
     if (done) continue;
-    if (error != NULL) append_daemon_words(sandbox, *error);
-    /* The failed step's own undo too: it takes back what was done of it. */
-    for (guint k = i + 1; k-- > 0;)
-      if (steps[k].undo != NULL) steps[k].undo(sandbox);
+    *ret_failed = i;
     return FALSE;
   }
   return TRUE;
+}
+
+static gboolean run_steps(Sandbox *sandbox, GError **error) {
+  g_autoptr(GError) why = NULL;
+  guint failed = 0;
+  if (run_from(sandbox, 0, &failed, &why)) return TRUE;
+  if (sandbox->from_template && !launch_is_cancelled(sandbox, NULL)) {
+    g_autoptr(GError) first = g_steal_pointer(&why);
+    if (launch_leave_template(sandbox, first, &why) && run_from(sandbox, STEP_MACHINE, &failed, &why)) return TRUE;
+  }
+  append_daemon_words(sandbox, why);
+  g_propagate_error(error, g_steal_pointer(&why));
+  /* The failed step's own undo too: it takes back what was done of it. */
+  for (guint k = failed + 1; k-- > 0;)
+    if (steps[k].undo != NULL) steps[k].undo(sandbox);
+  return FALSE;
 }
 
 /* One that somebody has meanwhile cannot be taken away from the guest: all there is to do is to say so. */
@@ -442,6 +461,7 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
 gboolean launch_run(Sandbox *sandbox, GError **error) {
   gboolean is_up = run_steps(sandbox, error);
   fd_clear(&sandbox->boot_slot);
+  if (is_up && sandbox->from_template) template_forget_failure(sandbox->settings, sandbox->template_key);
   if (is_up) {
     template_follow_start(sandbox);
     pool_follow_start(sandbox);

@@ -199,6 +199,7 @@ gboolean net_tell_guest(Net *net, TtrpcClient *agent, GError **error) {
   for (guint i = 0; i < scan->interfaces->len; i++) {
     NetLink *link = net->links->pdata[i];
     if (!net_tell_interface(agent, link, scan->interfaces->pdata[i], NULL, error)) return FALSE;
+    g_free(link->told);
     link->told = net_fingerprint_interface(scan->interfaces->pdata[i]);
   }
   gboolean has_routes = scan->routes->len > 0 || net->has_dns;
@@ -206,7 +207,9 @@ gboolean net_tell_guest(Net *net, TtrpcClient *agent, GError **error) {
       (has_routes && !net_tell_routes(agent, net, scan->routes, error)) ||
       !net_tell_neighbours(agent, net, scan->neighbours, error))
     return FALSE;
+  g_free(net->told_routes);
   net->told_routes = net_fingerprint_routes(scan->routes);
+  g_free(net->told_neighbours);
   net->told_neighbours = net_fingerprint_neighbours(scan->neighbours);
   return TRUE;
 }

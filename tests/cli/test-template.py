@@ -115,6 +115,11 @@ class Templates(kata_cli.CliTest):
         kata_cli.wait_for(lambda: os.path.exists(path) and self.no_builder(), "the template to be made again")
         self.assertEqual(os.listdir(self.store), [os.path.basename(path)])
 
+    def test_guest_that_takes_nothing_in(self):
+        """Restored, but without its share: it boots, where the share is there from the beginning."""
+        self.world.configure([("hypervisor.qemu", "kernel_params", '"acpiphp.disable=1"')])
+        self.boots_with_warning(self.create())
+
     def check_bad_files(self, path):
         """Damaged: the guest boots, with one warning; the template is made anew in the background."""
         with open(path, "r+b") as file:
