@@ -192,9 +192,7 @@ Kata__V1__Checkpoint *checkpoint_load(const char *directory, GError **error) {
 gboolean checkpoint_check(const Kata__V1__Checkpoint *checkpoint, Sandbox *sandbox, GError **error) {
   const Kata__V1__SandboxState *state = checkpoint->sandbox;
   const char *reason = NULL;
-  if (sandbox_get_status(sandbox) != SANDBOX_CREATED)
-    reason = "its sandbox runs already, and a checkpoint is a whole machine";
-  else if (strcmp(settings_get_string(sandbox->settings, "hypervisor.qemu", "shared_fs"), "none") != 0)
+  if (strcmp(settings_get_string(sandbox->settings, "hypervisor.qemu", "shared_fs"), "none") != 0)
     reason = "it needs the setting hypervisor.qemu.shared_fs = \"none\", as when it was saved";
   else if (state->uses_kvm != (sandbox->accelerator == ACCELERATOR_KVM))
     reason = state->uses_kvm ? "it was saved with KVM, which is not used here" : "it was saved without KVM";

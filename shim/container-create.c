@@ -413,6 +413,12 @@ static gboolean read_checkpoint(Creation *creation, const Containerd__Task__V2__
                                 GError **error) {
   Sandbox *sandbox = creation->sandbox;
   if (*request->checkpoint == '\0') return TRUE;
+  if (sandbox_get_status(sandbox) != SANDBOX_CREATED) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE,
+                "cannot restore the checkpoint: sandbox '%s' has been started, and a checkpoint is a whole machine",
+                sandbox->id);
+    return FALSE;
+  }
   creation->checkpoint_dir = request->checkpoint;
   creation->checkpoint = checkpoint_load(request->checkpoint, error);
   if (creation->checkpoint == NULL || !checkpoint_check(creation->checkpoint, sandbox, error)) return FALSE;

@@ -139,7 +139,8 @@ static void change_interface(ServiceJob *job,
   Kata__V1__InterfaceResponse reply = KATA__V1__INTERFACE_RESPONSE__INIT;
   if (request->interface == NULL)
     ttrpc_call_fail(job->call, TTRPC_INVALID_ARGUMENT, "interface: is missing");
-  else if (change(job->owner->sandbox, request->interface, &error))
+  else if (sandbox_check_running(job->owner->sandbox, &error) &&
+           change(job->owner->sandbox, request->interface, &error))
     ttrpc_call_reply(job->call, &reply.base);
   else
     ttrpc_call_fail_error(job->call, error);

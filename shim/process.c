@@ -41,6 +41,7 @@ struct Process {
   GCond stopped;
   ProcessStatus status;
   gboolean was_started;
+  gboolean start_claimed;        /* see process_claim_start() */
   gboolean starting, end_untold; /* see process_begin_start() */
   guint32 exit_status;
   gint64 exited_at;
@@ -265,6 +266,14 @@ void process_set_ended(Process *process, guint32 status) {
   host_watch_remove(host_watch);
   if (drain_timer != 0) g_source_remove(drain_timer);
   if (may_tell) tell_end(process);
+}
+
+gboolean process_claim_start(Process *process) {
+  g_mutex_lock(&process->lock);
+  gboolean is_first = process->status == PROCESS_CREATED && !process->start_claimed;
+  if (is_first) process->start_claimed = TRUE;
+  g_mutex_unlock(&process->lock);
+  return is_first;
 }
 
 void process_begin_start(Process *process) {

@@ -57,6 +57,9 @@ gint64 process_get_exited_at(Process *process);
 void process_attach(Process *process, TtrpcClient *agent);
 void process_set_running(Process *process);
 
+/* Of all who want to start it, one may. */
+gboolean process_claim_start(Process *process);
+
 /* Between these two an end is seen but not told: nobody shall hear of it before he has heard of the start. */
 void process_begin_start(Process *process);
 void process_end_start(Process *process);

@@ -145,6 +145,14 @@ static gboolean start_exec(Sandbox *sandbox, Container *container, Process *proc
   return TRUE;
 }
 
+/* Whoever comes second leaves alone what the first one has started. */
+static gboolean claim_exec(Process *process, GError **error) {
+  if (process_claim_start(process)) return TRUE;
+  g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "process '%s' has been started before",
+              process_get_exec_id(process));
+  return FALSE;
+}
+
 static void task_start(ServiceJob *job) {
   const Containerd__Task__V2__StartRequest *request = (const void *)job->request;
   Sandbox *sandbox = job->owner->sandbox;
@@ -153,6 +161,10 @@ static void task_start(ServiceJob *job) {
   if (!task_find(job, request->id, request->exec_id, &container, &process)) return;
   g_autoptr(GError) error = NULL;
   gboolean is_exec = process != container->init;
+  if (is_exec && !claim_exec(process, &error)) {
+    task_fail(job, error);
+    return;
+  }
   /* A hook that executes something finds the container running already. */
   gboolean alone = !is_exec || strcmp(container_get_status(container), "created") == 0;
   if (alone) g_mutex_lock(&container->starting);

@@ -73,8 +73,9 @@ int kata_container_checkpoint(kata_container *container, const char *directory, 
  * @bundle: a directory with the container's config.json; its disks get the content they had when they were saved.
  * @directory: where the checkpoint is; it may be restored more than once.
  * Returns: a handle to be released with kata_container_unref(), or NULL and nothing of the container is left.
- * Errors: those of kata_container_create(); KATA_ERR_NOT_FOUND, no checkpoint is there; KATA_ERR_INVALID_ARGUMENT, it
- * is damaged; KATA_ERR_UNSUPPORTED, another version of QEMU or libvirt wrote it, or the settings differ. Since: 0.1
+ * Errors: those of kata_container_create(); KATA_ERR_INVALID_STATE, the sandbox has been started; KATA_ERR_NOT_FOUND,
+ * no checkpoint is there; KATA_ERR_INVALID_ARGUMENT, it is damaged; KATA_ERR_UNSUPPORTED, another version of QEMU or
+ * libvirt wrote it, or the settings differ. Since: 0.1
  */
 kata_container *kata_container_restore(kata_sandbox *sandbox, const char *id, const char *bundle, const char *directory,
                                        const kata_process_io *io, uint32_t flags, kata_error **err);
@@ -181,14 +182,16 @@ int kata_container_resume(kata_container *container, uint32_t flags, kata_error 
  * kata_container_update: changes limits.
  * @resources_json: an OCI linux.resources object; limits it does not name stay.
  * @flags: 0.
- * Returns: 0 or -1. Errors: KATA_ERR_INVALID_ARGUMENT naming the member. Since: 0.1
+ * Returns: 0 or -1.
+ * Errors: KATA_ERR_INVALID_ARGUMENT naming the member; KATA_ERR_INVALID_STATE when it has ended. Since: 0.1
  */
 int kata_container_update(kata_container *container, const char *resources_json, uint32_t flags, kata_error **err);
 
 /**
  * kata_container_get_stats: counters of the container's cgroup in the guest.
  * @flags: 0.
- * Returns: JSON, the agent protocol's StatsContainerResponse, to be released with kata_free(), or NULL. Since: 0.1
+ * Returns: JSON, the agent protocol's StatsContainerResponse, to be released with kata_free(), or NULL.
+ * Errors: KATA_ERR_INVALID_STATE when the guest has ended. Since: 0.1
  */
 char *kata_container_get_stats(kata_container *container, uint32_t flags, kata_error **err);
 

@@ -11,8 +11,8 @@
  * - A NULL handle, and NULL for an argument that may not be NULL, is KATA_ERR_INVALID_ARGUMENT and no crash;
  *   releasing NULL does nothing.
  * - Arguments are read during the call and stay the caller's. Text is UTF-8.
- * - Calls that reach a sandbox may also fail with KATA_ERR_UNAVAILABLE (its owner ended during the
- *   call), KATA_ERR_TIMEOUT (it does not answer) and KATA_ERR_PERMISSION_DENIED (it is another user's).
+ * - Calls that reach a sandbox may also fail with KATA_ERR_NOT_FOUND (the sandbox, container or process that the handle
+ *   names was deleted), KATA_ERR_UNAVAILABLE (its owner ended during the call), KATA_ERR_TIMEOUT (it does not answer) and KATA_ERR_PERMISSION_DENIED (it is another user's).
  * - Any thread may call, unless the handle's comment says otherwise. No call changes signal handlers,
  *   the working directory, the environment or another process-wide state, or writes to a stream; what it starts it
  *   also waits for, but for a sandbox's owner, which is nobody's child.

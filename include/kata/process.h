@@ -48,7 +48,7 @@ typedef struct kata_process kata_process;
  * @flags: 0.
  * Returns: a handle to be released with kata_process_unref(), or NULL.
  * Errors: KATA_ERR_INVALID_ARGUMENT naming the part of the object, KATA_ERR_INVALID_STATE when the
- * container does not run, KATA_ERR_ALREADY_EXISTS. Since: 0.1
+ * container is paused or has ended, KATA_ERR_ALREADY_EXISTS. Since: 0.1
  */
 kata_process *kata_container_exec(struct kata_container *container, const char *exec_id, const char *process_json,
                                   const kata_process_io *io, uint32_t flags, kata_error **err);
@@ -81,7 +81,12 @@ const char *kata_process_get_id(const kata_process *process);
  */
 int kata_process_start(kata_process *process, uint32_t flags, kata_error **err);
 
-/** kata_process_kill: sends a signal. @flags: 0; all else as kata_container_kill(). Since: 0.1 */
+/**
+ * kata_process_kill: sends a signal.
+ * @flags: 0; all else as kata_container_kill().
+ * Returns: 0 or -1.
+ * Errors: KATA_ERR_INVALID_STATE before it was started; KATA_ERR_NOT_FOUND when it has ended. Since: 0.1
+ */
 int kata_process_kill(kata_process *process, int signal, uint32_t flags, kata_error **err);
 
 /** kata_process_wait: as kata_container_wait(). Since: 0.1 */

@@ -186,7 +186,7 @@ int kata_sandbox_resize(kata_sandbox *sandbox, uint32_t vcpus, uint64_t memory_m
  * @flags: 0.
  * Returns: JSON, an object with vcpus, memory_mib, containers (how many there are) and processes, an array of {"name":
  * "hypervisor", "virtiofsd" or "owner", "pid", "cpu_us": time it has used, "resident_bytes"}; to be released with
- * kata_free(), or NULL. Errors: KATA_ERR_INVALID_STATE unless it runs. Since: 0.1
+ * kata_free(), or NULL. Errors: KATA_ERR_INVALID_STATE before the start and after the end. Since: 0.1
  */
 char *kata_sandbox_get_stats(kata_sandbox *sandbox, uint32_t flags, kata_error **err);
 
