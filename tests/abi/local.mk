@@ -10,10 +10,15 @@ endif
 dist_check_SCRIPTS += tests/abi/size.sh tests/abi/abidiff.sh tests/abi/katactl.py tests/abi/promises.sh
 EXTRA_DIST += tests/abi/libkata.abi.xz
 
+# With the owner of the unit tests. A library with sanitizers cannot be loaded into Python.
 if HAVE_CMOCKA
 check_PROGRAMS += tests/abi/promises
 TESTS += tests/abi/promises.sh
+if !SANITIZERS
+TESTS += tests/abi/arguments.py
 endif
+endif
+dist_check_SCRIPTS += tests/abi/arguments.py
 tests_abi_promises_SOURCES = tests/abi/promises.c
 tests_abi_promises_LDADD = lib/libkata.la -lpthread
 dist_check_SCRIPTS += tests/abi/dlopen.sh
