@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* kata.v1.Guest: what our owner asks beyond upstream's protocol. */
+#include <fcntl.h>
+#include <string.h>
+
 #include "agent/cgroup.h"
 #include "agent/process-list.h"
 #include "agent/rpc.h"
 #include "agent/task.h"
+#include "common/fds.h"
+#include "common/mount-table.h"
+#include "common/safe-path.h"
 
 static void name_known_process(const Container *container, Kata__V1__GuestProcess *process) {
   process->is_init = container->init && container->init->pid == (pid_t)process->pid;
@@ -112,4 +118,54 @@ void rpc_signal(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_
   }
   Kata__V1__SignalResponse reply = KATA__V1__SIGNAL_RESPONSE__INIT;
   ttrpc_call_reply(call, &reply.base);
+}
+
+/* ---- mounts ---- */
+
+/* The host answers, or does not. */
+#define LOOK_TIMEOUT_MS 10000
+
+typedef struct {
+  TtrpcCall *call;
+  pid_t pid;
+} Look;
+
+/* In the helper: with the process's root and mounts. */
+static gboolean look(gpointer data, GString *result, GError **error) {
+  const Look *self = data;
+  g_autofree char *path = g_strdup_printf("/proc/%d/root", (int)self->pid);
+  g_autoptr(GPtrArray) table = mount_table_read(self->pid, error);
+  if (!table) return FALSE;
+  autofd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  for (guint i = 0; i < table->len && root >= 0; i++) {
+    const MountEntry *entry = table->pdata[i];
+    if (strcmp(entry->type, "virtiofs") != 0) continue;
+    autofd int fd = safe_open(root, entry->point, O_PATH, 0, NULL);
+    (void)fd;
+  }
+  return TRUE;
+}
+
+static void looked(const char *result, const GError *error, gpointer user_data) {
+  g_autofree Look *self = user_data;
+  Kata__V1__LookAtMountsResponse reply = KATA__V1__LOOK_AT_MOUNTS_RESPONSE__INIT;
+  if (error)
+    ttrpc_call_fail_error(self->call, error);
+  else
+    ttrpc_call_reply(self->call, &reply.base);
+}
+
+void rpc_look_at_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Kata__V1__LookAtMountsRequest *asked = (const Kata__V1__LookAtMountsRequest *)request;
+  Sandbox *sandbox = user_data;
+  Process *process = rpc_find_process(call, sandbox, asked->container_id, "");
+  if (!process) return;
+  if (!process_is_alive(process)) {
+    ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container '%s' does not run", asked->container_id);
+    return;
+  }
+  Look *self = g_new(Look, 1);
+  *self = (Look){call, process->pid};
+  TaskRequest task = {.work = look, .data = self, .timeout_ms = LOOK_TIMEOUT_MS};
+  task_start(sandbox->reaper, &task, looked, self);
 }

@@ -64,6 +64,7 @@ void rpc_mem_agent(TtrpcCall *call, const ProtobufCMessage *request, gpointer us
 void rpc_list_processes(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_close_output(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_signal(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_look_at_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
 /* ---- for the handlers themselves ---- */
 

@@ -87,6 +87,7 @@ static const TtrpcMethod guest_methods[] = {
     {"ListProcesses", rpc_list_processes},
     {"CloseOutput", rpc_close_output},
     {"Signal", rpc_signal},
+    {"LookAtMounts", rpc_look_at_mounts},
     {NULL, NULL},
 };
 

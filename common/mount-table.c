@@ -25,11 +25,12 @@ static MountEntry *parse_line(const char *line) {
   if (dash == NULL) return NULL;
   g_autofree char *mount = g_strndup(line, (gsize)(dash - line));
   g_auto(GStrv) before = g_strsplit(mount, " ", -1), after = g_strsplit(dash + strlen(" - "), " ", 3);
-  guint major_number, minor_number;
-  if (g_strv_length(before) < 6 || g_strv_length(after) < 3 ||
+  guint id, major_number, minor_number;
+  if (g_strv_length(before) < 6 || g_strv_length(after) < 3 || sscanf(before[0], "%u", &id) != 1 ||
       sscanf(before[2], "%u:%u", &major_number, &minor_number) != 2)
     return NULL;
   MountEntry *entry = g_new0(MountEntry, 1);
+  entry->id = id;
   entry->device = makedev(major_number, minor_number);
   entry->root = g_strcompress(before[3]);
   entry->point = g_strcompress(before[4]);

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 typedef struct {
+  guint id; /* as statx(2) has it */
   dev_t device;
   char *root;     /* what of the file system is there */
   char *point;    /* where it is, for the process whose table this is */

@@ -34,6 +34,7 @@ char *paths_container_link(const char *root, const char *container_id); /* ROOT/
 #define PATHS_LIBVIRT "v"
 #define PATHS_SHARE "f"
 #define PATHS_DISKS "d"
-#define PATHS_NETNS "n" /* of a guest that stood by: its network namespace, mounted there for its owners */
-#define PATHS_LINK "link" /* of one that lies elsewhere: the link's path */
+#define PATHS_FOLLOWED "m"
+#define PATHS_NETNS "n"         /* of a guest that stood by: its network namespace, mounted there for its owners */
+#define PATHS_LINK "link"       /* of one that lies elsewhere: the link's path */
 #define PATHS_CGROUPS "cgroups" /* directories of the host's cgroups, one a line */

@@ -144,3 +144,9 @@ gboolean agent_signal_plainly(TtrpcClient *agent, const char *container_id, cons
   request.all = all;
   return call_guest(agent, "Signal", &request.base, NULL, error);
 }
+
+gboolean agent_look_at_mounts(TtrpcClient *agent, const char *container_id, GError **error) {
+  Kata__V1__LookAtMountsRequest request = KATA__V1__LOOK_AT_MOUNTS_REQUEST__INIT;
+  request.container_id = (char *)container_id;
+  return call_guest(agent, "LookAtMounts", &request.base, NULL, error);
+}

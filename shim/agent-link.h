@@ -32,6 +32,10 @@ gboolean agent_signal(TtrpcClient *agent, const char *container_id, const char *
 gboolean agent_signal_plainly(TtrpcClient *agent, const char *container_id, const char *exec_id, guint32 signal,
                               gboolean all, GError **error);
 
+/* The guest lets go of what the host has unmounted below a container's volumes. KATA_ERR_UNSUPPORTED: the agent is not
+ * ours, and the guest does so when the container looks there. */
+gboolean agent_look_at_mounts(TtrpcClient *agent, const char *container_id, GError **error);
+
 /* The processes of a container, to be freed by protobuf_c_message_free_unpacked(). KATA_ERR_UNSUPPORTED: the agent is
  * not ours. */
 Kata__V1__ListProcessesResponse *agent_list_processes(TtrpcClient *agent, const char *container_id, GError **error);

@@ -25,6 +25,7 @@
 #include "shim/store.h"
 #include "shim/task-events.h"
 #include "shim/template.h"
+#include "shim/volumes.h"
 
 /* Docker's, Podman's and Kubernetes'. */
 #define SHM_BYTES (G_GUINT64_CONSTANT(64) << 20)
@@ -455,6 +456,7 @@ gboolean launch_adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state, GEr
   start_pump(sandbox);
   start_oom_watch(sandbox);
   net_follow_start(sandbox);
+  volumes_follow_mounts(sandbox);
   return TRUE;
 }
 

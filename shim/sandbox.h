@@ -59,6 +59,7 @@ typedef struct {
   guint32 machine_pid;         /* the hypervisor's, also after its end */
   Disks *disks;                /* guarded by resizing, as is every call to libvirt */
   gint watches_copies;         /* atomic */
+  gboolean follows_mounts;     /* guarded by resizing: somebody does */
   struct Restoring *restoring; /* while it starts from a checkpoint (checkpoint.h) */
   guint64 shm_bytes;           /* of /dev/shm; 0: as many as Docker gives */
   gboolean shm_is_free;        /* half of the guest's memory instead, which is a tmpfs' own limit */

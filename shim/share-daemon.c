@@ -178,6 +178,7 @@ void share_stop_daemon(Share *share) {
   share->daemon_pid = 0;
   fd_clear(&share->daemon_pidfd);
   fd_clear(&share->daemon_log);
+  share_unfollow_all(share);
   /* Nobody sees the tree any more. Mounts go, so that what removes the directory does not run into them. */
   umount2(share->directory, MNT_DETACH | UMOUNT_NOFOLLOW);
 }

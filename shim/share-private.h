@@ -11,3 +11,6 @@ struct Share {
   int daemon_pidfd;
   int daemon_log; /* what virtiofsd writes to its standard error */
 };
+
+void share_unfollow(Share *share, const char *name);
+void share_unfollow_all(Share *share);

@@ -35,26 +35,27 @@ static gboolean join_mounts(pid_t peer, GError **error) {
   return FALSE;
 }
 
-static int clone_tree(pid_t peer, const char *path, unsigned depth, GError **error) {
-  autofd int root = open_root(peer, error);
-  if (root < 0 || (peer > 0 && !join_mounts(peer, error))) return -1;
-  autofd int place = safe_open(root, path, O_PATH, 0, error);
-  if (place < 0) return -1;
-  autofd int tree = open_tree(place, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | depth | OPEN_TREE_CLOEXEC);
-  /* What is mounted in the copy later stays out of the original, and the other way round. */
-  struct mount_attr attributes = {.propagation = MS_PRIVATE};
-  if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0)
-    return fd_steal(&tree);
-  error_set_errno(error, errno, "cannot copy the mounts at '%s' as process %d sees them", path, (int)peer);
-  return -1;
-}
-
 typedef struct {
   pid_t peer;
   const char *path;
-  unsigned depth; /* AT_RECURSIVE or 0 */
+  unsigned depth;       /* AT_RECURSIVE or 0 */
+  unsigned propagation; /* MS_PRIVATE: what is mounted in the copy later stays out of the original, and vice versa */
   GError *error;
 } CloneJob;
+
+static int clone_tree(const CloneJob *job, GError **error) {
+  pid_t peer = job->peer;
+  autofd int root = open_root(peer, error);
+  if (root < 0 || (peer > 0 && !join_mounts(peer, error))) return -1;
+  autofd int place = safe_open(root, job->path, O_PATH, 0, error);
+  if (place < 0) return -1;
+  autofd int tree = open_tree(place, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | job->depth | OPEN_TREE_CLOEXEC);
+  struct mount_attr attributes = {.propagation = job->propagation};
+  if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0)
+    return fd_steal(&tree);
+  error_set_errno(error, errno, "cannot copy the mounts at '%s' as process %d sees them", job->path, (int)peer);
+  return -1;
+}
 
 static gpointer clone_thread(gpointer data) {
   CloneJob *job = data;
@@ -63,25 +64,32 @@ static gpointer clone_thread(gpointer data) {
   if (unshare(CLONE_FS) < 0)
     error_set_errno(&job->error, errno, "cannot part a thread's root directory from the others'");
   else
-    fd = clone_tree(job->peer, job->path, job->depth, &job->error);
+    fd = clone_tree(job, &job->error);
   return GINT_TO_POINTER(fd);
 }
 
-static int clone_in_thread(pid_t peer, const char *path, unsigned depth, GError **error) {
-  CloneJob job = {.peer = peer, .path = path, .depth = depth};
+static int clone_in_thread(CloneJob job, GError **error) {
   GThread *thread = g_thread_try_new("clone-tree", clone_thread, &job, error);
   if (thread == NULL) return -1;
   int fd = GPOINTER_TO_INT(g_thread_join(thread));
   if (fd >= 0) return fd;
-  g_propagate_prefixed_error(error, job.error, "cannot share '%.4096s': ", path);
+  g_propagate_prefixed_error(error, job.error, "cannot share '%.4096s': ", job.path);
   return -1;
 }
 
 int share_clone_tree(pid_t peer, const char *path, GError **error) {
-  return clone_in_thread(peer, path, AT_RECURSIVE, error);
+  return clone_in_thread((CloneJob){.peer = peer, .path = path, .depth = AT_RECURSIVE, .propagation = MS_PRIVATE},
+                         error);
 }
 
-int share_clone_mount(pid_t peer, const char *path, GError **error) { return clone_in_thread(peer, path, 0, error); }
+int share_clone_mount(pid_t peer, const char *path, GError **error) {
+  return clone_in_thread((CloneJob){.peer = peer, .path = path, .propagation = MS_PRIVATE}, error);
+}
+
+int share_clone_slave(pid_t peer, const char *path, gboolean is_flat, GError **error) {
+  unsigned depth = is_flat ? 0 : AT_RECURSIVE;
+  return clone_in_thread((CloneJob){.peer = peer, .path = path, .depth = depth, .propagation = MS_SLAVE}, error);
+}
 
 int share_open_file(pid_t peer, const char *path, GError **error) {
   autofd int root = open_root(peer, error);

@@ -205,6 +205,7 @@ gboolean share_add(Share *share, const char *name, int tree_fd, gboolean read_on
 
 void share_remove(Share *share, const char *name) {
   if (!check_name(name, NULL)) return;
+  share_unfollow(share, name);
   g_autofree char *path = g_build_filename(share->directory, name, NULL);
   umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
   if (unlinkat(share->plain_fd, name, 0) < 0 && errno == EISDIR) unlinkat(share->plain_fd, name, AT_REMOVEDIR);

@@ -51,6 +51,10 @@ int share_clone_tree(pid_t peer, const char *path, GError **error);
 /* The same without the mounts below it. */
 int share_clone_mount(pid_t peer, const char *path, GError **error);
 
+/* A copy in which the kernel mounts and unmounts what is mounted and unmounted in the original later, as far as that is
+ * shared, and not the other way round. is_flat: without what is mounted below now. */
+int share_clone_slave(pid_t peer, const char *path, gboolean is_flat, GError **error);
+
 /* Opens a regular file for reading as process peer sees it; -1 with an error. */
 int share_open_file(pid_t peer, const char *path, GError **error);
 
@@ -63,3 +67,11 @@ gboolean share_add(Share *share, const char *name, int tree_fd, gboolean read_on
 
 /* Takes it away again; no such name: success. */
 void share_remove(Share *share, const char *name);
+
+/* From now on share_catch_up() makes the tree NAME like slave_fd, a copy by share_clone_slave(), which it consumes;
+ * share_remove() ends that. A later owner, in the same namespace, goes on with it. */
+gboolean share_follow(Share *share, const char *name, int slave_fd, gboolean read_only, GError **error);
+/* Whether there is a tree like that. */
+gboolean share_follows(const Share *share);
+/* Mounts and unmounts. What was unmounted, as NAME/PATH. */
+GPtrArray *share_catch_up(Share *share);

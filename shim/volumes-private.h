@@ -52,5 +52,7 @@ void volume_free(Volume *volume);
 Volume *volume_choose(const Volumes *volumes, guint number, GError **error);
 /* The mount of config.json that it is for, NULL: the root file system's, or none. */
 Grpc__Mount *volumes_find_mount(const Volumes *volumes, guint number);
+/* A copy of a volume's tree that follows the host's mounts, if it is to; else -1. */
+int volumes_open_slave(const Volumes *volumes, guint number);
 /* Whether a rule of the cgroup lets the container write to the device; without one it may. */
 gboolean volumes_may_write(const OciSpec *spec, dev_t device);

@@ -335,13 +335,18 @@ static gboolean show_tree(Volumes *volumes, guint number, GError **error) {
   int *tree = &g_array_index(volumes->trees, int, number);
   Sandbox *sandbox = volumes->sandbox;
   gboolean shown = FALSE;
+  autofd int slave = volumes_open_slave(volumes, number);
+  g_autoptr(GError) why = NULL;
   g_mutex_lock(&sandbox->resizing);
   if (sandbox->share == NULL)
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_STATE, "cannot show '%s' to the guest: it has ended",
                 share->host_path);
   else
     shown = share_add(sandbox->share, share->name, fd_steal(tree), share->read_only, error);
+  if (shown && slave >= 0 && !share_follow(sandbox->share, share->name, fd_steal(&slave), share->read_only, &why))
+    g_warning("mounts of the host will not come to '%s' in the guest: %s", share->host_path, why->message);
   g_mutex_unlock(&sandbox->resizing);
+  if (shown) volumes_follow_mounts(sandbox);
   if (shown) g_ptr_array_add(volumes->names, g_strdup(share->name));
   return shown;
 }

@@ -50,5 +50,8 @@ void volumes_release(Sandbox *sandbox, Container *container);
 /* A disk that the guest has at guest_path is told the size it has on the host now; nothing there: success. */
 gboolean volumes_update_size(Sandbox *sandbox, const char *guest_path, GError **error);
 
+/* Follows the mounts of the host below volumes that are to have them, after a take-over as well; none: nothing. */
+void volumes_follow_mounts(Sandbox *sandbox);
+
 /* Looks from now on whether what was copied has changed. */
 void volumes_watch_copies(Sandbox *sandbox);

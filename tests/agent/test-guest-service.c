@@ -181,17 +181,39 @@ static void test_plain_signals(void **state) {
 static void test_signal_all(void **state) {
   harness_create("every",
                  "trap 'echo first' USR1; (trap 'echo second; exit' USR1; echo ready; while :; do sleep 0.1; "
-                 "done) & wait $!; wait $!; exit 3");
+                 "done) & wait $!; wait $!; read line; exit 3");
   harness_start_container("every");
   g_autoptr(GBytes) ready = harness_read("every", "", 6);
   harness_exec("every", "e", "exec sleep 1000");
   assert_int_equal(send_signal("every", "", SIGUSR1, TRUE), KATA_ERR_NONE);
   assert_int_equal(harness_wait("every", "e"), 128 + SIGUSR1);
+  harness_close_stdin("every", "");
   g_autoptr(GString) said = harness_read_all("every", "", FALSE);
   assert_non_null(strstr(said->str, "first\n"));
   assert_non_null(strstr(said->str, "second\n"));
   assert_int_equal(harness_wait("every", ""), 3);
   harness_remove("every");
+}
+
+static kata_error_code look_at_mounts(const char *id) {
+  Kata__V1__LookAtMountsRequest request = KATA__V1__LOOK_AT_MOUNTS_REQUEST__INIT;
+  request.container_id = (char *)id;
+  g_autoptr(GError) error = NULL;
+  ttrpc_client_invoke(harness_client(), &kata__v1__guest__descriptor, "LookAtMounts", &request.base, HARNESS_CALL_MS,
+                      NULL, &error);
+  return error_get_code(error);
+}
+
+/* What it is for needs a guest: tests/cli/test-propagation.py. */
+static void test_look_at_mounts(void **state) {
+  harness_create("mounts", "read line");
+  harness_start_container("mounts");
+  assert_int_equal(look_at_mounts("mounts"), KATA_ERR_NONE);
+  assert_int_equal(look_at_mounts("nobody"), KATA_ERR_INVALID_ARGUMENT);
+  harness_close_stdin("mounts", "");
+  assert_int_equal(harness_wait("mounts", ""), 1);
+  assert_int_not_equal(look_at_mounts("mounts"), KATA_ERR_NONE);
+  harness_remove("mounts");
 }
 
 static kata_error_code close_output(const char *id, const char *exec_id, gboolean is_stderr) {
@@ -252,9 +274,9 @@ static void test_close_terminal(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_list),          cmocka_unit_test(test_terminal),   cmocka_unit_test(test_close_output),
-      cmocka_unit_test(test_plain_signals), cmocka_unit_test(test_signal_all), cmocka_unit_test(test_close_terminal),
-      cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_list),           cmocka_unit_test(test_terminal),   cmocka_unit_test(test_close_output),
+      cmocka_unit_test(test_plain_signals),  cmocka_unit_test(test_signal_all), cmocka_unit_test(test_look_at_mounts),
+      cmocka_unit_test(test_close_terminal), cmocka_unit_test(test_unknown),
   };
   return cmocka_run_group_tests_name("agent-guest-service", tests, start, stop);
 }

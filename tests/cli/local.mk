@@ -14,6 +14,7 @@ CLI_TESTS = \
 	tests/cli/test-size.py \
 	tests/cli/test-storage.py \
 	tests/cli/test-mount-options.py \
+	tests/cli/test-propagation.py \
 	tests/cli/test-checkpoint.py \
 	tests/cli/test-bench.py \
 	tests/cli/test-template.py tests/cli/test-pool.py tests/cli/test-unit-file.sh \

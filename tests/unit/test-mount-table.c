@@ -26,6 +26,7 @@ static void test_fields(void **state) {
       "40 22 0:27 / /sys/fs/cgroup/cpu,cpuacct ro,nosuid - cgroup cgroup rw,cpu,cpuacct\n");
   assert_int_equal(table->len, 3);
   const MountEntry *root = at(table, 0), *part = at(table, 1), *cgroup = at(table, 2);
+  assert_int_equal(root->id, 22);
   assert_true(root->device == makedev(8, 17));
   assert_string_equal(root->root, "/");
   assert_string_equal(root->point, "/");

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "common/fds.h"
 #include "shim-fixture.h"
 
 /* ---- another process with mounts and a root of its own ---- */
@@ -161,6 +162,94 @@ static void clones_what_the_owner_sees(const char *directory) {
   CHECK(g_file_set_contents(late, "late", -1, NULL));
   CHECK(!file_says(directory, "f/source/below/late", "late"));
   share_stop_daemon(share);
+}
+
+/* In directory: "source", a mount that is shared as the host's are, and "f/NAME", which follows it. */
+static Share *open_following(const char *directory, const char *name, gboolean read_only) {
+  GError *error = NULL;
+  g_autofree char *source = g_build_filename(directory, "source", NULL);
+  g_autofree char *below = g_build_filename(source, "below", NULL);
+  CHECK(share_enter_namespace(FALSE, &error));
+  CHECK(mkdir(source, 0755) == 0 && mount("source", source, "tmpfs", 0, NULL) == 0);
+  CHECK(mount("", source, "", MS_SHARED, NULL) == 0 && mkdir(below, 0755) == 0);
+  Share *share = open_share(directory, &error);
+  CHECK(share_add(share, name, share_clone_tree(0, source, &error), read_only, &error));
+  CHECK(!share_follows(share));
+  CHECK(share_follow(share, name, share_clone_slave(0, source, FALSE, &error), read_only, &error));
+  CHECK_OK(error);
+  CHECK(share_follows(share));
+  return share;
+}
+
+static void mount_with_file(const char *directory, const char *name) {
+  g_autofree char *path = g_build_filename(directory, name, NULL);
+  g_autofree char *file = g_build_filename(path, "file", NULL);
+  CHECK(mount("late", path, "tmpfs", 0, NULL) == 0 && g_file_set_contents(file, "late", -1, NULL));
+}
+
+static int unmount(const char *directory, const char *name) {
+  g_autofree char *path = g_build_filename(directory, name, NULL);
+  return umount2(path, 0);
+}
+
+/* What was unmounted, in one word each. */
+static char *catch_up(Share *share) {
+  g_autoptr(GPtrArray) gone = share_catch_up(share);
+  g_ptr_array_add(gone, NULL);
+  return g_strjoinv(" ", (char **)gone->pdata);
+}
+
+static void follows_mounts(const char *directory) {
+  g_autoptr(Share) share = open_following(directory, "v", FALSE);
+  g_autofree char *inner = g_build_filename(directory, "source/below/inner", NULL);
+  mount_with_file(directory, "source/below");
+  CHECK(!file_says(directory, "f/v/below/file", "late"));
+  g_autofree char *none = catch_up(share);
+  CHECK(*none == '\0' && file_says(directory, "f/v/below/file", "late"));
+  CHECK(mkdir(inner, 0755) == 0);
+  mount_with_file(directory, "source/below/inner");
+  g_autofree char *more = catch_up(share), *nothing = catch_up(share);
+  CHECK(*more == '\0' && *nothing == '\0' && file_says(directory, "f/v/below/inner/file", "late"));
+
+  /* Whoever has a file open there does not keep the host from unmounting, and nothing goes the other way. */
+  g_autofree char *seen = g_build_filename(directory, "f/v/below/inner/file", NULL);
+  autofd int open_file = open(seen, O_RDONLY | O_CLOEXEC);
+  CHECK(open_file >= 0);
+  CHECK(unmount(directory, "source/below/inner") == 0 && unmount(directory, "source/below") == 0);
+  g_autofree char *gone = catch_up(share);
+  CHECK(strcmp(gone, "v/below/inner v/below") == 0);
+  CHECK(!file_says(directory, "f/v/below/file", "late"));
+  mount_with_file(directory, "f/v/below");
+  CHECK(!file_says(directory, "source/below/file", "late"));
+
+  share_remove(share, "v");
+  CHECK(!share_follows(share));
+  share_stop_daemon(share);
+}
+
+static void follows_read_only(const char *directory) {
+  g_autoptr(Share) share = open_following(directory, "v", TRUE);
+  mount_with_file(directory, "source/below");
+  g_autofree char *gone = catch_up(share);
+  g_autofree char *file = g_build_filename(directory, "f/v/below/file", NULL);
+  CHECK(file_says(directory, "f/v/below/file", "late"));
+  CHECK(open(file, O_WRONLY | O_CLOEXEC) < 0 && errno == EROFS);
+  /* One in the place of another. */
+  CHECK(unmount(directory, "source/below") == 0);
+  mount_with_file(directory, "source/below");
+  g_autofree char *other = g_build_filename(directory, "source/below/other", NULL);
+  CHECK(g_file_set_contents(other, "other", -1, NULL));
+  g_autofree char *exchanged = catch_up(share);
+  CHECK(strcmp(exchanged, "v/below") == 0 && file_says(directory, "f/v/below/other", "other"));
+
+  /* A later owner goes on, and the end leaves no mount. */
+  GError *error = NULL;
+  g_autoptr(Share) later = open_share(directory, &error);
+  CHECK(share_follows(later));
+  share_stop_daemon(later);
+  g_autofree char *copies = g_build_filename(directory, "m", NULL);
+  CHECK(access(copies, F_OK) < 0 && count_mounts("self", copies) == 0);
+  CHECK(unmount(directory, "source/below") == 0 && unmount(directory, "source") == 0);
 }
 
 static void reads_as_a_peer(const char *directory) {
@@ -428,6 +517,8 @@ TEST(refuses_with_threads)
 TEST(joins_a_namespace)
 TEST(clones_what_a_peer_sees)
 TEST(clones_what_the_owner_sees)
+TEST(follows_mounts)
+TEST(follows_read_only)
 TEST(reads_as_a_peer)
 TEST(adds_and_removes)
 TEST(daemon_sees_later_mounts)
@@ -441,7 +532,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_enters_a_namespace),         cmocka_unit_test(test_refuses_with_threads),
       cmocka_unit_test(test_joins_a_namespace),          cmocka_unit_test(test_clones_what_a_peer_sees),
-      cmocka_unit_test(test_clones_what_the_owner_sees), cmocka_unit_test(test_reads_as_a_peer),
+      cmocka_unit_test(test_clones_what_the_owner_sees), cmocka_unit_test(test_follows_mounts),
+      cmocka_unit_test(test_follows_read_only),          cmocka_unit_test(test_reads_as_a_peer),
       cmocka_unit_test(test_adds_and_removes),           cmocka_unit_test(test_daemon_sees_later_mounts),
       cmocka_unit_test(test_takes_a_daemon_over),        cmocka_unit_test(test_stops_a_serving_daemon),
       cmocka_unit_test(test_says_why_it_ended),          cmocka_unit_test(test_refuses_to_start),

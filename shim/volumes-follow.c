@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Volumes whose mounts on the host may change: those with propagation. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/fds.h"
+#include "common/mount-options.h"
+#include "shim/agent-link.h"
+#include "shim/volumes-private.h"
+
+/* Who mounts one thing often mounts others. */
+#define SETTLE_MS 50
+/* For so long, a second, the guest may take what it knows of a directory for true. */
+#define FORGET_MS 1500
+
+static gboolean is_followed(const Volumes *volumes, guint number) {
+  const Grpc__Mount *mount = volumes_find_mount(volumes, number);
+  struct stat status;
+  return mount != NULL && (mount_get_propagation(mount->options, mount->n_options) & (MS_SLAVE | MS_SHARED)) != 0 &&
+         fstat(g_array_index(volumes->trees, int, number), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static gboolean is_same_directory(int tree, int other) {
+  struct stat one, two;
+  return fstat(tree, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
+int volumes_open_slave(const Volumes *volumes, guint number) {
+  const GuestShare *share = volumes->shares->pdata[number];
+  if (!is_followed(volumes, number)) return -1;
+  g_autoptr(GError) error = NULL;
+  autofd int slave = share_clone_slave(volumes->peer, share->host_path, share->is_flat, &error);
+  if (slave < 0) g_warning("mounts of the host will not come to the guest: %s", error->message);
+  /* What was exchanged on the host meanwhile is not what the guest gets. */
+  return slave >= 0 && is_same_directory(g_array_index(volumes->trees, int, number), slave) ? fd_steal(&slave) : -1;
+}
+
+/* ---- the thread ---- */
+
+/* FALSE: there is nothing to follow, and the thread ends. containers: those that something was taken from. */
+static gboolean catch_up(Sandbox *sandbox, GHashTable *containers) {
+  g_mutex_lock(&sandbox->resizing);
+  gboolean follows = sandbox->share != NULL && share_follows(sandbox->share);
+  g_autoptr(GPtrArray) gone = follows ? share_catch_up(sandbox->share) : NULL;
+  sandbox->follows_mounts = follows;
+  g_mutex_unlock(&sandbox->resizing);
+  for (guint i = 0; gone != NULL && i < gone->len; i++) {
+    /* CONTAINER,NUMBER: guest-spec.c. */
+    const char *name = gone->pdata[i];
+    g_hash_table_add(containers, g_strndup(name, strcspn(name, ",")));
+  }
+  return follows;
+}
+
+/* What the guest does not let go of virtiofsd keeps, and the host could not, say, detach the device. */
+static void let_go(Sandbox *sandbox, GHashTable *containers) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  GHashTableIter each;
+  gpointer id;
+  g_hash_table_iter_init(&each, containers);
+  while (agent != NULL && g_hash_table_iter_next(&each, &id, NULL)) {
+    g_autoptr(GError) error = NULL;
+    if (!agent_look_at_mounts(agent, id, &error))
+      g_info("what the host unmounted stays in use until container '%s' looks there: %s", (char *)id, error->message);
+  }
+  g_hash_table_remove_all(containers);
+}
+
+static gpointer follow_thread(gpointer user_data) {
+  Sandbox *sandbox = user_data;
+  g_autoptr(GHashTable) left = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  /* Opened first: what happens from now on is told. */
+  autofd int table = open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+  if (table < 0) g_warning("cannot follow the host's mounts: %s", g_strerror(errno));
+  while (catch_up(sandbox, left) && table >= 0) {
+    struct pollfd changed = {.fd = table, .events = POLLPRI};
+    int count = poll(&changed, 1, g_hash_table_size(left) > 0 ? FORGET_MS : -1);
+    if (count == 0) let_go(sandbox, left);
+    if (count > 0) g_usleep(SETTLE_MS * 1000);
+  }
+  return NULL;
+}
+
+void volumes_follow_mounts(Sandbox *sandbox) {
+  g_mutex_lock(&sandbox->resizing);
+  gboolean begins = sandbox->share != NULL && !sandbox->follows_mounts && share_follows(sandbox->share);
+  if (begins) sandbox->follows_mounts = TRUE;
+  g_mutex_unlock(&sandbox->resizing);
+  if (begins) g_thread_unref(g_thread_new("mounts", follow_thread, sandbox));
+}
