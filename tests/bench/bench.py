@@ -1,33 +1,47 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a container in a virtual machine costs, over floors measured in the same run and in turn: raw QEMU to the guest's
-first process and crun in a guest made by hand; a run cold and from a template, several at once; exec; standard output;
-many small files through virtio-fs; crun and runc on the host; the memory of each part; and the agent by itself. Prints
-medians, phases and ratios, and writes bench.json. `make bench` runs it; BENCH_ROUNDS, BENCH_AT_ONCE ("1,4,16,32") and
-BENCH_MEMORY_GUESTS say how much of it."""
-import io
+"""What a container in a virtual machine costs, over floors measured in the same run and in turn. Prints medians, phases
+and ratios, and writes bench.json and a picture of a start for each way a guest comes to be. `make bench` runs it. In the
+environment: BENCH_ROUNDS; BENCH_PARTS, words of PARTS below, for some alone; BENCH_AT_ONCE ("1,4,16,32");
+BENCH_MEMORY_GUESTS; KATA_TEST_KERNEL."""
 import json
 import os
 import re
 import statistics
-import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
-import kata_cli  # pylint: disable=wrong-import-position
-import hand_guest  # pylint: disable=wrong-import-position
-import starts  # pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+import kata_cli
+import files
+import hand_guest
+import memory
+import running
+import runtimes
+import starts
+import wire
+from figures import Figures, spread
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-FILES = 5000
-WANTED = {"cold_over_floor": "   at most 1.45 wanted", "template_over_cold": "   at most 0.55 wanted",
-          "exec_over_crun_exec": "   at most 1.3 wanted", "stdout_over_raw": "   at least 0.6 wanted",
-          "untar_over_plain_virtiofsd": "   at most 1.1 wanted", "16_at_once_over_one": "   at most 0.7 wanted"}
 READY = re.compile(rb"kata-agent: ready, process 1 began at ([0-9.]+) s, now ([0-9.]+) s")
+PARTS = {"floor": "QEMU alone, and crun, a port and virtio-fs in a guest made by hand",
+         "starts": "katactl run, cold, from a template and with a guest that stood by", "runtimes": "crun and runc here",
+         "exec": "another process", "stdout": "a container's output", "files": "virtio-fs over the host's own file system",
+         "network": "TCP through a tap over a network namespace's", "phases": "the steps of a cold start",
+         "at_once": "several starts at once", "memory": "idle sandboxes", "overhead": "the owner's memory, a client's call",
+         "agent": "the agent on this host"}
+IN_GUEST = ("exec", "stdout", "files", "network")
+
+
+def choose_parts():
+    words = os.environ.get("BENCH_PARTS", ",".join(PARTS)).replace(",", " ").split()
+    unknown = set(words) - set(PARTS)
+    if unknown:
+        sys.exit(f"BENCH_PARTS: no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    return words
 
 
 def raw_qemu(cmdline):
@@ -47,198 +61,179 @@ def raw_qemu(cmdline):
         return ready - init, init
 
 
-def make_files(path):
-    """An archive of many small files."""
-    with tarfile.open(path, "w") as archive:
-        for number in range(FILES):
-            entry = tarfile.TarInfo(f"{number % 50}/{number}")
-            entry.size = 1000 + number % 3000
-            archive.addfile(entry, io.BytesIO(b"x" * entry.size))
-
-
 def by_hand(cmdline):
     """The floors of what runs in the guest."""
     with tempfile.TemporaryDirectory() as folder:
         os.makedirs(f"{folder}/shared/out")
-        make_files(f"{folder}/shared/files.tar")
+        files.make_archive(f"{folder}/shared/files.tar")
         return hand_guest.run(folder, cmdline, f"{folder}/shared")
 
 
-def on_host(runtime, bundle):
-    """Seconds of a run of the same bundle without a guest; None where the runtime does not run here."""
-    if shutil.which(runtime) is None:
-        return None
-    place = ("{ mountpoint -q /sys/fs/cgroup && umount -R -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; } "
-             f">/dev/null 2>&1; exec {runtime} --root {bundle}/state run --bundle {bundle} bench-{os.getpid()}")
-    begin = time.monotonic()
-    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", place], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return time.monotonic() - begin if done.returncode == 0 else None
+class Bench:
+    """Worlds, bundles and what was measured in them."""
 
+    def __init__(self, parts):
+        self.parts, self.figures, self.steps, self.more = parts, Figures(), {}, {}
+        ways = starts.WAYS if "starts" in parts else ["cold", *(["template"] if "at_once" in parts else [])]
+        self.worlds = {}
+        self.wire = wire.Wire() if "network" in parts and wire.is_possible() else None
+        try:
+            self.worlds.update((way, starts.make_world(way)) for way in ways)
+            self.short = {way: world.bundle("true") for way, world in self.worlds.items()}
+            self.idle = self.cold.bundle("sleep", "100000", change=self.wire.change if self.wire else None)
+            files.make_archive(os.path.join(self.idle, "rootfs/files.tar"))
+            if self.wire:
+                wire.add_program(self.cold, self.idle)
+            for way, world in self.worlds.items():
+                starts.run(world, self.short[way])  # fills caches
+        except BaseException:
+            self.close()
+            raise
+        xml = self.cold.run("xml", "--bundle", self.short["cold"], "bench").stdout
+        self.cmdline = re.search("<cmdline>(.*)</cmdline>", xml).group(1)
 
-def phases(world, bundle):
-    program = kata_cli.built("tests/bench", "measure-run")
-    done = subprocess.run([program, bundle], env=world.env, stdout=subprocess.PIPE, check=True)
-    result = json.loads(done.stdout)
-    assert result["status"] == 0, result
-    steps = {step["name"]: (step["end_us"] - step["begin_us"]) / 1e6 for step in result["timeline"]}
-    return {
-        "client": result["owner_ms"] / 1e3,
-        "owner": steps["check"] + steps["share"],
-        "libvirt": steps["libvirt"] + steps["machine"],
-        "kernel and agent": steps["kernel"],
-        "sandbox": steps["agent"],
-        "crun create": steps["container"],
-        "crun start": steps["start"],
-        "workload": result["wait_ms"] / 1e3,
-        "delete": result["delete_ms"] / 1e3,
-    }
+    @property
+    def cold(self):
+        return self.worlds["cold"]
 
+    def close(self):
+        for way, world in self.worlds.items():
+            starts.close_world(world, way)
+        if self.wire:
+            self.wire.close()
 
-def client_call(world):
-    """Microseconds of a call that the owner answers by itself, beside an idle guest."""
-    world.run_attached("run", "--detach", "--bundle", world.bundle("sleep", "1000"), "asked")
-    done = subprocess.run([kata_cli.built("tests/bench", "measure-client"), "asked"], env=world.env,
-                          stdout=subprocess.PIPE, check=True)
-    world.run("delete", "--force", "asked")
-    return json.loads(done.stdout)
+    # ---- in each round ----
 
+    def measure_floors(self):
+        add = self.figures.add
+        if "floor" in self.parts:
+            to_init, in_init = raw_qemu(self.cmdline)
+            add("raw_s", to_init)
+            add("init_s", in_init)
+            self.figures.add_all("guest_", by_hand(self.cmdline))
+        if "runtimes" in self.parts:
+            for name in runtimes.NAMES:
+                add(f"host_{name}_s", runtimes.on_host(name, self.short["cold"]))
 
-def private_dirty(world):
-    """KiB of memory nobody else has, of the owner and virtiofsd of an idle sandbox."""
-    world.run_attached("run", "--detach", "--bundle", world.bundle("sleep", "1000"), "idle")
-    time.sleep(2)
-    found = {}
-    for pid, line in world.processes():
-        name = os.path.basename(line.split(" ")[0])
-        if name.startswith("qemu"):
-            continue
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as source:
-            size = sum(int(row.split()[1]) for row in source if row.startswith("Private_Dirty"))
-        found[name] = found.get(name, 0) + size
-    world.run("delete", "--force", "idle")
-    return found
+    def measure_starts(self):
+        for way in starts.WAYS:
+            run = starts.run_from_pool if way == "pool" else starts.run
+            self.figures.add(f"{way}_s", run(self.worlds[way], self.short[way]))
 
+    def measure_on_host(self):
+        if "files" in self.parts:
+            self.figures.add_all("host_files_", files.on_host(self.idle), "_s")
+        if self.wire:
+            self.figures.add_all("host_tcp_", self.wire.on_host())
 
-def measure_agent():
-    """The agent on this host: its figures, and its exec over crun's own."""
-    program = os.path.join(kata_cli.BUILD, "tests/bench/measure-agent")
-    if not os.path.exists(program):  # made with cmocka only
-        return None
-    done = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    if done.returncode == 77:
-        return None
-    done.check_returncode()
-    return json.loads(done.stdout)
+    def measure_in_guest(self):
+        done = self.cold.run_attached("run", "--detach", "--bundle", self.idle, "bench")
+        assert done.returncode == 0, done
+        if "exec" in self.parts:
+            self.figures.add("exec_s", running.exec_seconds(self.cold, "bench", hand_guest.CRUN_ROUNDS))
+        if "stdout" in self.parts:
+            self.figures.add("stdout_mb_s", running.stdout_mb_s(self.cold, "bench", hand_guest.PORT_MIB))
+        if "files" in self.parts:
+            self.figures.add_all("files_", files.in_guest(self.cold, "bench"), "_s")
+        if self.wire:
+            self.figures.add_all("tcp_", wire.in_guest(self.cold, "bench"))
+        self.cold.run("delete", "--force", "bench")
 
+    def take_turns(self):
+        """Each round has all that is compared, so that whatever else the machine does is in all of it."""
+        for number in range(ROUNDS):
+            print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
+            self.measure_floors()
+            if "starts" in self.parts:
+                self.measure_starts()
+            self.measure_on_host()
+            if any(part in self.parts for part in IN_GUEST):
+                self.measure_in_guest()
+            if "phases" in self.parts:
+                for name, seconds in running.phases(self.cold, self.short["cold"]).items():
+                    self.steps.setdefault(name, []).append(seconds)
 
-def print_agent(agent):
-    pairs = zip(agent["exec_s"], agent["crun_exec_s"])
-    ratio = statistics.median(ours / cruns for ours, cruns in pairs)
-    print(f"agent on this host: {agent['checks_per_s']} calls/s of Check by one caller, {agent['checks_per_s_by_30']} by "
-          f"thirty at once, {agent['checks_per_s_beside_30_waits']} beside thirty calls that wait")
-    print(f"  stdout through ttRPC    {agent['stdout_mib_per_s']:7} MiB/s")
-    print(f"  exec of a process       {show(agent['exec_s'])}")
-    print(f"  crun exec               {show(agent['crun_exec_s'])}   ratio {ratio:.2f}")
-    return ratio
+    # ---- once ----
 
+    def draw_starts(self):
+        """Where a start's time goes, as a picture beside bench.json."""
+        for way, world in self.worlds.items():
+            bundle = world.bundle("sleep", "1000")
+            world.run_attached("run", "--detach", "--bundle", bundle, "drawn")
+            with open(f"bench-{way}.svg", "w", encoding="utf-8") as out:
+                out.write(world.run("boot-chart", "drawn").stdout)
+            world.run("delete", "--force", "drawn")
 
-def show(samples):
-    return f"{statistics.median(samples):7.3f} s  ({min(samples):.3f} to {max(samples):.3f})"
+    def measure_at_once(self):
+        for way in ("cold", "template"):
+            self.figures.at_once[way] = starts.at_once(self.worlds[way], self.short[way])
 
+    def measure_memory(self):
+        small = starts.make_world("template", 128)
+        try:
+            first, sums = memory.one_by_one(small)
+        finally:
+            small.close()
+        further = [after - before for before, after in zip(sums, sums[1:])]
+        self.more.update(memory_mib=first, memory_sums_mib=sums,
+                         marginal_mib=(sums[-1] - sums[0]) / len(further) if further else None)
+        print("memory of an idle guest of 128 MiB from a template (PSS): " +
+              ", ".join(f"{name} {size:.1f} MiB" for name, size in sorted(first.items())))
+        if further:
+            print(f"each further one of {len(sums)} costs {self.more['marginal_mib']:.1f} MiB, the last "
+                  f"{further[-1]:.1f} MiB; at most 90 wanted")
 
-def collect(samples, name, value):
-    if value is not None:
-        samples.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+    def measure_overhead(self):
+        dirty, client = memory.private_dirty(self.cold), running.client_call(self.cold)
+        self.more.update(private_dirty_kib=dirty, client_us=client)
+        print("private dirty memory beside QEMU, idle: " +
+              ", ".join(f"{name} {size:.0f} KiB" for name, size in sorted(dirty.items())) +
+              f"; together {sum(dirty.values()) / 1024:.1f} MiB, at most 12 wanted")
+        print(f"a client's call: median {client['median_us']} us, 99 % below {client['p99_us']} us; at most 150 wanted")
 
+    def measure_agent(self):
+        agent = runtimes.measure_agent()
+        self.more["agent"] = agent
+        if agent is None:
+            return
+        pairs = zip(agent["exec_s"], agent["crun_exec_s"])
+        self.figures.ratios["exec_over_crun"] = statistics.median(ours / cruns for ours, cruns in pairs)
+        print(f"agent on this host: {agent['checks_per_s']} calls/s of Check by one caller, {agent['checks_per_s_by_30']} "
+              f"by thirty at once, {agent['checks_per_s_beside_30_waits']} beside thirty calls that wait")
+        print(f"  stdout through ttRPC    {agent['stdout_mib_per_s']:7} MiB/s")
+        print(f"  exec of a process       {spread(agent['exec_s'])} s")
+        print(f"  crun exec               {spread(agent['crun_exec_s'])} s")
 
-def take_turns(cold, template, samples, parts):
-    """Each round has all that is compared, so that whatever else the machine does is in all of it."""
-    bundle = {world: world.bundle("true") for world in (cold, template)}
-    idle = cold.bundle("sleep", "100000")
-    make_files(os.path.join(idle, "rootfs/files.tar"))
-    xml = cold.run("xml", "--bundle", bundle[cold], "bench").stdout
-    cmdline = re.search("<cmdline>(.*)</cmdline>", xml).group(1)
-    for world in (cold, template):
-        starts.run(world, bundle[world])  # fills caches
-    for number in range(ROUNDS):
-        print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
-        to_init, in_init = raw_qemu(cmdline)
-        collect(samples, "raw_s", to_init)
-        collect(samples, "init_s", in_init)
-        collect(samples, "cold_s", starts.run(cold, bundle[cold]))
-        collect(samples, "template_s", starts.run(template, bundle[template]))
-        for runtime in ("crun", "runc"):
-            collect(samples, f"host_{runtime}_s", on_host(runtime, bundle[cold]))
-        for name, values in by_hand(cmdline).items():
-            collect(samples, f"guest_{name}", values)
-        assert cold.run_attached("run", "--detach", "--bundle", idle, "bench").returncode == 0
-        collect(samples, "exec_s", starts.exec_seconds(cold, hand_guest.CRUN_ROUNDS))
-        collect(samples, "stdout_mb_s", starts.stdout_mb_s(cold, hand_guest.PORT_MIB))
-        collect(samples, "untar_s", starts.untar_seconds(cold, number))
-        cold.run("delete", "--force", "bench")
-        for name, seconds in phases(cold, bundle[cold]).items():
-            collect(parts, name, seconds)
+    def measure_rest(self):
+        for part in ("at_once", "memory", "overhead", "agent"):
+            if part in self.parts:
+                print(part, file=sys.stderr)
+                getattr(self, f"measure_{part}")()
 
+    # ---- results ----
 
-def compare(samples, many):
-    """What the issue of speed is judged by; nothing where a sample is missing."""
-    middle = {name: statistics.median(values) for name, values in samples.items()}
-    found = {"cold_over_raw": middle["cold_s"] / middle["raw_s"],
-             "cold_over_floor": middle["cold_s"] / (middle["raw_s"] + middle["guest_crun_run"]),
-             "template_over_cold": middle["template_s"] / middle["cold_s"],
-             "exec_over_crun_exec": middle["exec_s"] / middle["guest_crun_exec"],
-             "stdout_over_raw": middle["stdout_mb_s"] / middle["guest_port_mb_s"]}
-    if "guest_untar" in middle:
-        found["untar_over_plain_virtiofsd"] = middle["untar_s"] / middle["guest_untar"]
-    if 1 in many:
-        found.update({f"{count}_at_once_over_one": seconds / many[1] for count, seconds in many.items() if count > 1})
-    return found
-
-
-def print_figures(samples, parts, ratios):
-    for name, values in samples.items():
-        unit = "MB/s" if name.endswith("mb_s") else "s"
-        print(f"{name:20s} {statistics.median(values):9.3f} {unit:4}  ({min(values):.3f} to {max(values):.3f})")
-    print("phases of a cold run through the library:")
-    for name, values in parts.items():
-        print(f"  {name:18s}      {show(values)}")
-    print("ratios:")
-    for name, ratio in ratios.items():
-        print(f"  {name:28s} {ratio:6.2f}{WANTED.get(name, '')}")
+    def write(self):
+        self.figures.compare()
+        self.figures.print()
+        if self.steps:
+            print("phases of a cold run through the library:")
+        for name, values in self.steps.items():
+            print(f"  {name:24s} {spread(values)} s")
+        with open("bench.json", "w", encoding="utf-8") as out:
+            json.dump({"ratios": self.figures.ratios, "samples": self.figures.samples, "at_once_s": self.figures.at_once,
+                       "phases_s": self.steps, "rounds": ROUNDS, "kernel": kata_cli.KERNEL, **self.more}, out, indent=1)
 
 
 def main():
     kata_cli.require_guests()
-    samples, parts = {}, {}
-    cold, template, small = starts.make_world(False), starts.make_world(True), starts.make_world(True, 128)
+    bench = Bench(choose_parts())
     try:
-        take_turns(cold, template, samples, parts)
-        many = starts.at_once(template, template.bundle("true"))
-        memory, marginal = starts.memory(small)
-        dirty, client = private_dirty(cold), client_call(cold)
+        bench.take_turns()
+        bench.draw_starts()
+        bench.measure_rest()
     finally:
-        for world in (cold, template, small):
-            world.close()
-    agent = measure_agent()
-    ratios = compare(samples, many)
-    print_figures(samples, parts, ratios)
-    for count, seconds in many.items():
-        print(f"{count} from the template at once: {seconds:.3f} s each")
-    print("memory of an idle guest of 128 MiB from a template (PSS): " +
-          ", ".join(f"{name} {size:.1f} MiB" for name, size in sorted(memory.items())))
-    if marginal is not None:
-        print(f"each further one costs {marginal:.1f} MiB; at most 90 wanted")
-    print("private dirty memory beside QEMU, idle: " +
-          ", ".join(f"{name} {size} KiB" for name, size in sorted(dirty.items())) +
-          f"; together {sum(dirty.values()) / 1024:.1f} MiB, at most 12 wanted")
-    print(f"a client's call: median {client['median_us']} us, 99 % below {client['p99_us']} us; at most 150 wanted")
-    if agent is not None:
-        ratios["exec_over_crun"] = print_agent(agent)
-    with open("bench.json", "w", encoding="utf-8") as out:
-        json.dump({"ratios": ratios, "samples": samples, "phases_s": parts, "at_once_s": many, "memory_mib": memory,
-                   "marginal_mib": marginal, "private_dirty_kib": dirty, "client_us": client, "agent": agent}, out,
-                  indent=1)
+        bench.close()
+    bench.write()
 
 
 if __name__ == "__main__":
