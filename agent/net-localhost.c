@@ -82,10 +82,22 @@ static int add_filter(Netlink *netlink, int from, guint to) {
   return netlink_try(netlink, &request);
 }
 
+static void remove_discipline(Netlink *netlink, int index) {
+  NetlinkRequest request;
+  struct tcmsg *message = netlink_begin(&request, RTM_DELQDISC, 0, sizeof *message);
+  message->tcm_ifindex = index;
+  message->tcm_handle = INGRESS_HANDLE;
+  message->tcm_parent = TC_H_INGRESS;
+  netlink_try(netlink, &request);
+}
+
 static void open_ipv6(Netlink *netlink, int index) {
   int reason = add_discipline(netlink, index);
   if (reason == EEXIST) return; /* opened before */
-  if (reason == 0) reason = add_filter(netlink, index, if_nametoindex("lo"));
+  if (reason == 0) {
+    reason = add_filter(netlink, index, if_nametoindex("lo"));
+    if (reason != 0) remove_discipline(netlink, index);
+  }
   if (reason != 0)
     g_message("ports of ::1 cannot be reached from the host (the kernel needs sch_ingress, cls_u32, act_mirred): %s",
               g_strerror(reason));

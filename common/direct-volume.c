@@ -218,6 +218,10 @@ gboolean direct_volume_remove(const char *path, GError **error) {
 gboolean direct_volume_add_user(const char *path, const char *sandbox, const char *root, GError **error) {
   g_autofree char *directory = check_path(path, error);
   if (directory == NULL) return FALSE;
+  if (strcmp(sandbox, MOUNT_INFO) == 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "a sandbox called '%s' cannot be noted", sandbox);
+    return FALSE;
+  }
   g_autofree char *file = g_build_filename(directory, sandbox, NULL);
   return safe_write_file(file, root, -1, 0600, FALSE, error);
 }
@@ -225,7 +229,7 @@ gboolean direct_volume_add_user(const char *path, const char *sandbox, const cha
 void direct_volume_drop_user(const char *path, const char *sandbox) {
   g_autofree char *directory = directory_of(path);
   g_autofree char *file = directory != NULL ? g_build_filename(directory, sandbox, NULL) : NULL;
-  if (file != NULL) unlink(file);
+  if (file != NULL && strcmp(sandbox, MOUNT_INFO) != 0) unlink(file);
 }
 
 char **direct_volume_list_users(const char *path) {

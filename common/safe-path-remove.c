@@ -169,16 +169,14 @@ gboolean safe_remove_tree(const char *path, GError **error) {
     return FALSE;
   }
   autofd int parent = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  autofd int fd = parent >= 0 ? open_child(parent, name) : -1;
-  if (fd < 0 && errno == ENOENT) return TRUE;
-  if (fd < 0) {
-    set_remove_error(error, errno, stripped, NULL, NULL);
-    return FALSE;
+  for (int n_refills = 0;; n_refills++) {
+    autofd int fd = parent >= 0 ? open_child(parent, name) : -1;
+    if (fd < 0 && errno == ENOENT) return TRUE;
+    if (fd < 0) break;
+    if (!empty_directory(fd_steal(&fd), stripped, error)) return FALSE;
+    if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return TRUE;
+    if (errno != ENOTEMPTY || n_refills >= REFILLS_MAX) break;
   }
-  if (!empty_directory(fd_steal(&fd), stripped, error)) return FALSE;
-  if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
-    set_remove_error(error, errno, stripped, NULL, NULL);
-    return FALSE;
-  }
-  return TRUE;
+  set_remove_error(error, errno, stripped, NULL, NULL);
+  return FALSE;
 }

@@ -70,8 +70,9 @@ int cmd_kata_overhead(App *app, char **operands, GError **error) {
   if (sandbox == NULL || !look(app, sandbox, &before, error)) return 1;
   g_usleep(INTERVAL_US);
   if (!look(app, sandbox, &after, error)) return 1;
-  double host = (double)(after.host_cpu_us - before.host_cpu_us);
-  double guest = (double)(after.guest_cpu_us - before.guest_cpu_us);
+  /* What has ended meanwhile is no longer counted: the later number may be the smaller one. */
+  double host = (double)after.host_cpu_us - (double)before.host_cpu_us;
+  double guest = (double)after.guest_cpu_us - (double)before.guest_cpu_us;
   printf("cpu_overhead=%f\n", (host - guest) / (double)(after.when_us - before.when_us));
   printf("memory_overhead_bytes=%" G_GINT64_FORMAT "\n", (gint64)after.host_bytes - (gint64)after.guest_bytes);
   return 0;

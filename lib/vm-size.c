@@ -22,7 +22,8 @@ VmDemand vm_demand_of_limits(gint64 quota, guint64 period, guint64 shares, gint6
 /* Of a list such as "0-2,5"; what is no such list is not counted, and others refuse it. */
 static guint count_cpus(const char *list) {
   g_auto(GStrv) parts = g_strsplit(list, ",", -1);
-  guint64 count = 0;
+  guint8 named[(guint)CPUS_ABSURD + 1] = {0};
+  guint count = 0;
   for (char **part = parts; *part != NULL; part++) {
     guint64 first = 0, last = 0;
     char *dash = strchr(g_strstrip(*part), '-');
@@ -30,9 +31,10 @@ static guint count_cpus(const char *list) {
     if (**part == '\0' || !g_ascii_string_to_unsigned(*part, 10, 0, (guint64)CPUS_ABSURD, &first, NULL) ||
         !g_ascii_string_to_unsigned(dash != NULL ? dash + 1 : *part, 10, first, (guint64)CPUS_ABSURD, &last, NULL))
       continue;
-    count += last - first + 1;
+    memset(named + first, 1, last - first + 1);
   }
-  return (guint)MIN(count, (guint64)CPUS_ABSURD);
+  for (gsize i = 0; i < G_N_ELEMENTS(named); i++) count += named[i];
+  return MIN(count, (guint)CPUS_ABSURD);
 }
 
 VmDemand vm_demand_of_resources(const OciResources *resources) {

@@ -35,8 +35,8 @@ gboolean vm_demand_of_annotations(const OciSpec *spec, VmDemand *ret);
 /* What a container's document asks for, or the pod's that it begins. */
 VmDemand vm_demand_of_spec(const OciSpec *spec);
 
-/* What upstream counts on top of demands while a machine runs: limits of huge pages, and where none of them has CPU time
- * of its own, the CPUs that cpusets name. */
+/* What upstream counts on top of demands while a machine runs: limits of huge pages, and where none of them has CPU
+ * time of its own, the CPUs that cpusets name. */
 VmDemand vm_demand_extra(const VmDemand *demands, gsize n_demands);
 
 /* base and all demands together: CPUs rounded up, at least one. limit: at most this much; a 0 in it: no limit. */

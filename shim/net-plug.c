@@ -137,7 +137,7 @@ static void plug_localhost(Sandbox *sandbox, TtrpcClient *agent) {
   if (!store_save(sandbox, &error) ||
       !attach_card(sandbox, NET_LOCALHOST_NUMBER, NET_LOCALHOST_TAP, NET_LOCALHOST_MAC, NET_LOCALHOST_MTU, &error) ||
       !net_namespace_run(net->netns, join_here, &job, &error) || !net_tell_localhost(agent, &error))
-    g_warning("ports of the network namespace's 127.0.0.1 do not lead to the guest: %s", error->message);
+    g_warning("ports of the network namespace's 127.0.0.1 and ::1 do not lead to the guest: %s", error->message);
 }
 
 /* ---- plugging ---- */

@@ -36,7 +36,7 @@ static void explain_none(const kata_settings *settings, GError **error) {
 static int create(kata_settings *settings, GError **error) {
   guint size = pool_get_size(settings), made = 0;
   if (size == 0) {
-    pool_empty(settings);
+    pool_empty(settings, &made, NULL);
     explain_none(settings, error);
     return 1;
   }
@@ -76,9 +76,11 @@ static int list(const kata_settings *settings) {
   return background_answer(answer);
 }
 
-static int empty(const kata_settings *settings) {
+static int empty(const kata_settings *settings, GError **error) {
+  guint removed = 0;
+  if (!pool_empty(settings, &removed, error)) return 1;
   struct json_object *answer = json_object_new_object();
-  json_object_object_add(answer, "removed", json_object_new_int64(pool_empty(settings)));
+  json_object_object_add(answer, "removed", json_object_new_int64(removed));
   return background_answer(answer);
 }
 
@@ -96,7 +98,7 @@ int action_pool(const ShimOptions *options) {
   else if (strcmp(what, "list") == 0)
     status = list(settings);
   else if (strcmp(what, "remove") == 0)
-    status = empty(settings);
+    status = empty(settings, &error);
   else
     g_set_error(&error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT, "-pool '%s': neither create, list nor remove", what);
   return error != NULL ? action_report(options, error) : status;

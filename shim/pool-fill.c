@@ -26,6 +26,7 @@
 /* In which it gives back what it does not need, before it is stopped. */
 #define SETTLE_US (500 * 1000)
 #define WORDS_MAX 4096
+#define PLACE_TRIES 16
 
 /* ---- the pool ---- */
 
@@ -45,6 +46,15 @@ static gboolean is_of_sandbox(const char *directory) {
   return g_strcmp0(target, directory) == 0;
 }
 
+/* FALSE: a sandbox has it, or somebody is making it. */
+static gboolean discard(const char *directory) {
+  if (is_of_sandbox(directory)) return FALSE; /* its lock's file is not ours to make */
+  autofd int lock = sandbox_dir_lock(directory, NULL);
+  if (lock < 0 || is_of_sandbox(directory)) return FALSE;
+  pool_discard(directory);
+  return TRUE;
+}
+
 /* Those that are of no use: not of this key, more of it than size, ended, or left half made. keep: NULL: none is of
  * use. */
 static guint remove_others(const char *pool, const char *keep, const char *mounts, guint size) {
@@ -56,31 +66,20 @@ static guint remove_others(const char *pool, const char *keep, const char *mount
     g_autoptr(PoolMember) member = pool_read(directory);
     if (member != NULL && g_strcmp0(member->key, keep) == 0 && (strcmp(member->mounts, mounts) != 0 || n_kept++ < size))
       continue;
-    autofd int lock = sandbox_dir_lock(directory, NULL);
-    if (lock < 0 || is_of_sandbox(directory)) continue;
-    pool_discard(directory);
-    n_removed++;
+    if (discard(directory)) n_removed++;
   }
   return n_removed;
 }
 
-guint pool_empty(const kata_settings *settings) {
+gboolean pool_empty(const kata_settings *settings, guint *ret_removed, GError **error) {
   g_autofree char *pool = pool_get_directory(settings);
-  if (access(pool, F_OK) < 0) return 0;
-  autofd int lock = lock_pools(NULL);
-  guint n_removed = remove_others(pool, NULL, NULL, 0);
+  *ret_removed = 0;
+  if (access(pool, F_OK) < 0) return TRUE;
+  autofd int lock = lock_pools(error);
+  if (lock < 0) return FALSE;
+  *ret_removed = remove_others(pool, NULL, NULL, 0);
   rmdir(pool); /* unless sandboxes have begun there */
-  return n_removed;
-}
-
-static guint count(const char *pool, const char *key, const char *mounts) {
-  g_autoptr(GPtrArray) members = pool_list(pool);
-  guint n = 0;
-  for (guint i = 0; i < members->len; i++) {
-    const PoolMember *member = members->pdata[i];
-    if (strcmp(member->key, key) == 0 && strcmp(member->mounts, mounts) == 0) n++;
-  }
-  return n;
+  return TRUE;
 }
 
 /* ---- a process for each ---- */
@@ -95,6 +94,12 @@ static gboolean run_apart(WorkFunc func, gpointer data, GError **error) {
     return FALSE;
   }
   pid_t pid = fork();
+  if (pid < 0) {
+    error_set_errno(error, errno, "cannot start the process that makes a guest");
+    fd_clear(&words[0]);
+    fd_clear(&words[1]);
+    return FALSE;
+  }
   if (pid == 0) {
     fd_clear(&words[0]);
     g_autoptr(GError) why = NULL;
@@ -103,10 +108,10 @@ static gboolean run_apart(WorkFunc func, gpointer data, GError **error) {
   }
   fd_clear(&words[1]);
   char text[WORDS_MAX];
-  ssize_t length = pid > 0 ? fd_read_all(words[0], text, sizeof text) : 0;
+  ssize_t length = fd_read_all(words[0], text, sizeof text);
   fd_clear(&words[0]);
   int status = -1;
-  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return TRUE;
   if (length > 0)
     g_set_error(error, KATA_ERROR, KATA_ERR_HOST, "%.*s", (int)length, text);
@@ -170,17 +175,24 @@ static gboolean make_in(Sandbox *sandbox, const Fill *fill, GError **error) {
   return TRUE;
 }
 
+/* Again: the last sandbox of the pool takes the pool's directory away as it goes. */
+static char *make_place(const char *pool, GError **error) {
+  for (int tries = 0; tries < PLACE_TRIES; tries++) {
+    g_autofree char *directory = g_build_filename(pool, "XXXXXX", NULL);
+    if (!make_directory(pool, error)) return NULL;
+    if (g_mkdtemp_full(directory, 0711) != NULL) return g_steal_pointer(&directory);
+    if (errno != ENOENT) break;
+  }
+  error_set_errno(error, errno, "cannot make a directory in '%s'", pool);
+  return NULL;
+}
+
 static gboolean make_guest(gpointer data, GError **error) {
   Fill *fill = data;
   Sandbox *sandbox = sandbox_new("pool", "standby", PATHS_DEFAULT_ROOT, fill->settings, error);
   if (sandbox == NULL) return FALSE;
-  g_autofree char *directory = g_build_filename(fill->pool, "XXXXXX", NULL);
-  /* Again: the last sandbox of the pool takes that away as it goes. */
-  if (!make_directory(fill->pool, error)) return FALSE;
-  if (g_mkdtemp_full(directory, 0711) == NULL) {
-    error_set_errno(error, errno, "cannot make a directory in '%s'", fill->pool);
-    return FALSE;
-  }
+  g_autofree char *directory = make_place(fill->pool, error);
+  if (directory == NULL) return FALSE;
   g_free(sandbox->dir);
   sandbox->dir = g_strdup(directory);
   if (make_in(sandbox, fill, error)) return TRUE;
@@ -216,7 +228,7 @@ gboolean pool_fill(kata_settings *settings, guint size, guint *ret_made, GError 
   autofd int lock = lock_pools(error);
   if (lock < 0 || !make_directory(pool, error)) return FALSE;
   remove_others(pool, key, mounts, size);
-  for (guint n = count(pool, key, mounts); n < size; n++) {
+  for (guint n = pool_count(pool, key, mounts); n < size; n++) {
     if (!spare_memory_check(guest_mib, error) || !run_apart(build_template, &fill, error) ||
         !run_apart(make_guest, &fill, error))
       return FALSE;

@@ -77,9 +77,11 @@ PoolMember *pool_read(const char *directory) {
   return is_whole ? g_steal_pointer(&member) : NULL;
 }
 
-/* NULL also if another has it. The lock comes first: what is read after it stays so. */
+/* NULL also if another has it. Looked at first without the lock, whose file is not to be made in the directory of a
+ * sandbox that is being removed; what is read with the lock in hand stays so. */
 static PoolMember *lock_member(const char *directory, int *ret_lock) {
-  autofd int lock = sandbox_dir_lock(directory, NULL);
+  g_autoptr(PoolMember) seen = pool_read(directory);
+  autofd int lock = seen != NULL ? sandbox_dir_lock(directory, NULL) : -1;
   PoolMember *member = lock >= 0 ? pool_read(directory) : NULL;
   if (member != NULL) *ret_lock = fd_steal(&lock);
   return member;
@@ -103,6 +105,16 @@ GPtrArray *pool_list(const char *pool) {
     if (member != NULL) g_ptr_array_add(members, member);
   }
   return members;
+}
+
+guint pool_count(const char *pool, const char *key, const char *mounts) {
+  g_autoptr(GPtrArray) members = pool_list(pool);
+  guint n = 0;
+  for (guint i = 0; i < members->len; i++) {
+    const PoolMember *member = members->pdata[i];
+    if (strcmp(member->key, key) == 0 && strcmp(member->mounts, mounts) == 0) n++;
+  }
+  return n;
 }
 
 /* ---- taking one ---- */

@@ -30,12 +30,14 @@ char *pool_get_directory(const kata_settings *settings);
 /* The one in directory; NULL if it is not ready, taken, or has ended. Certain only while its lock is held. */
 PoolMember *pool_read(const char *directory);
 GPtrArray *pool_list(const char *pool);
+/* Those of a key, made in a mount namespace. */
+guint pool_count(const char *pool, const char *key, const char *mounts);
 
 /* The mount namespace of this process. Who lives in another sees other files, and has guests of his own. */
 char *pool_name_mounts(void);
-/* From now on it may be taken; its directory's lock is let go. */
+/* From now on it may be taken, once the caller lets its directory's lock go. */
 gboolean pool_offer(const PoolMember *member, GError **error);
-/* Locks one that fits what the sandbox would start from. NULL: there is none. */
+/* Locks one that fits what the sandbox would start from, and nobody else gets it any more. NULL: there is none. */
 PoolMember *pool_take(Sandbox *sandbox, int *ret_lock);
 /* Takes it off the host; the caller holds its lock. */
 void pool_discard(const char *directory);
@@ -43,8 +45,8 @@ void pool_discard(const char *directory);
 /* Fills the pool up to size guests, and removes those above and what is of no use in it. Needs a process without
  * threads; the work is done by others that it starts. *ret_made: how many it has made. */
 gboolean pool_fill(kata_settings *settings, guint size, guint *ret_made, GError **error);
-/* Removes all that nobody has taken; returns how many. */
-guint pool_empty(const kata_settings *settings);
+/* Removes all that nobody has taken. */
+gboolean pool_empty(const kata_settings *settings, guint *ret_removed, GError **error);
 
 /* After a start: has the pool filled up, and freed of what the settings want no more, in the background, by a process
  * that outlives this one. */

@@ -162,12 +162,24 @@ gboolean sandbox_dir_move_in(const char *root, const char *sandbox_id, const cha
   return make_link(directory, link, error);
 }
 
+/* A link to a directory elsewhere that is gone, left by one who was killed between the two. */
+static void drop_dead_link(const char *path) {
+  autofd int lock = lock_outside(NULL);
+  struct stat st;
+  if (lock >= 0 && lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && access(path, F_OK) < 0 && errno == ENOENT)
+    unlink(path);
+}
+
 char *sandbox_dir_create(const char *root, const char *sandbox_id, GError **error) {
   if (!make_root(root, error)) return NULL;
   g_autofree char *sandboxes = g_build_filename(root, PATHS_SANDBOXES, NULL);
   g_autofree char *path = paths_sandbox_dir(root, sandbox_id);
   if (!is_open_to_qemu(sandboxes)) return create_outside(root, path, sandbox_id, error);
   if (mkdir(path, 0711) == 0) return g_steal_pointer(&path);
+  if (errno == EEXIST) {
+    drop_dead_link(path);
+    if (mkdir(path, 0711) == 0) return g_steal_pointer(&path);
+  }
   if (errno == EEXIST)
     set_exists(sandbox_id, error);
   else

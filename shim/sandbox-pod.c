@@ -141,7 +141,9 @@ gboolean sandbox_pod_take(Sandbox *sandbox, const Google__Protobuf__Any *options
   }
   g_free(sandbox->hostname);
   sandbox->hostname = *config->hostname != '\0' ? g_strdup(config->hostname) : NULL;
-  if (config->dns_config != NULL && sandbox->dns == NULL) sandbox->dns = make_dns(config->dns_config);
+  const Runtime__V1__DNSConfig *dns = config->dns_config;
+  gboolean says_any = dns != NULL && dns->n_servers + dns->n_searches + dns->n_options > 0;
+  if (says_any && sandbox->dns == NULL) sandbox->dns = make_dns(dns);
   gboolean taken = config->linux == NULL || take_linux(sandbox, config->linux, error);
   runtime__v1__pod_sandbox_config__free_unpacked(config, NULL);
   return taken;

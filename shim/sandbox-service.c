@@ -33,16 +33,18 @@ static gboolean check_id(ServiceJob *job, const char *id) {
 static gboolean take_annotations(Sandbox *sandbox,
                                  const Containerd__Runtime__Sandbox__V1__CreateSandboxRequest *request,
                                  GError **error) {
-  if (request->n_annotations == 0) return TRUE;
+  if (request->n_annotations == 0 || sandbox->has_annotations) return TRUE;
   Grpc__Spec spec = GRPC__SPEC__INIT;
   /* Entries of both maps have the same form: key 1, value 2. */
   spec.n_annotations = request->n_annotations;
   spec.annotations = (Grpc__Spec__AnnotationsEntry **)request->annotations;
   g_autofree char *text = settings_to_text(sandbox->settings);
   g_autoptr(kata_settings) settings = settings_new();
-  return settings_load_text(settings, text, strlen(text), "the sandbox's settings", error) &&
-         annotations_apply(settings, &spec, error) && sandbox_change_settings(sandbox, settings, error) &&
-         store_save_settings(sandbox, error);
+  if (!settings_load_text(settings, text, strlen(text), "the sandbox's settings", error) ||
+      !annotations_apply(settings, &spec, error) || !sandbox_change_settings(sandbox, settings, error))
+    return FALSE;
+  sandbox->has_annotations = TRUE; /* a call that is made again would add to kernel_params once more */
+  return store_save_settings(sandbox, error);
 }
 
 static gboolean take_request(Sandbox *sandbox, const Containerd__Runtime__Sandbox__V1__CreateSandboxRequest *request,

@@ -25,7 +25,7 @@ typedef struct {
   char *namespace_;
   char *id;
   char *root;
-  char *dir; /* paths_sandbox_dir() */
+  char *dir; /* where $ROOT/s/KEY is or leads to, see sandbox-dir.h */
   kata_settings *settings;
   gboolean settings_given; /* by whoever started the owner: what Create says of them is known */
   Accelerator accelerator;
@@ -35,14 +35,15 @@ typedef struct {
   Publisher *publisher; /* to containerd, or NULL; set before the sandbox is served */
   NetFollow *follow;
   gint64 created_at;
-  char **home_cgroups; /* directories: where the owner was before it joined the sandbox's */
-  char **cgroups;      /* the sandbox's on the host, or NULL */
-  char *hostname;      /* the pod's, or NULL: the first container brings it */
-  Grpc__Linux *pod;    /* what is known of the pod without a container that begins it (sandbox-pod.h), or NULL */
-  char **dns;          /* lines of the resolv.conf the guest itself has, or NULL */
-  int resolv_conf;     /* that file, which Docker writes again after its hooks; -1: none */
-  char *scope;         /* the cgroupsPath that systemd has made a scope of, or NULL */
-  gboolean bound;      /* set before there is a container, see orphan.h */
+  char **home_cgroups;      /* directories: where the owner was before it joined the sandbox's */
+  char **cgroups;           /* the sandbox's on the host, or NULL */
+  char *hostname;           /* the pod's, or NULL: the first container brings it */
+  Grpc__Linux *pod;         /* what is known of the pod without a container that begins it (sandbox-pod.h), or NULL */
+  char **dns;               /* lines of the resolv.conf the guest itself has, or NULL */
+  int resolv_conf;          /* that file, which Docker writes again after its hooks; -1: none */
+  char *scope;              /* the cgroupsPath that systemd has made a scope of, or NULL */
+  gboolean bound;           /* set before there is a container, see orphan.h */
+  gboolean has_annotations; /* those of CreateSandbox are in the settings */
 
   /* Set by the start, then fixed until sandbox_remove(). */
   guint32 vsock_cid;

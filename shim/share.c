@@ -36,7 +36,7 @@ static gboolean check_single_threaded(GError **error) {
 static gboolean cover_kvm(GError **error) {
   struct stat st;
   if (stat("/dev/kvm", &st) < 0) return TRUE;
-  /* Nobody else is in this namespace: /dev may be something else for a moment. */
+  /* Nobody who needs /dev is in this namespace: it may be something else for a moment. */
   if (mount("kata", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "size=4k,nr_inodes=4,mode=0700") < 0) {
     error_set_errno(error, errno, "cannot hide '/dev/kvm': cannot mount a tmpfs");
     return FALSE;

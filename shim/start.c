@@ -99,7 +99,8 @@ static gboolean write_pid(int lock_fd) {
 /* The mount namespace of a machine that runs already is the owner's, too. */
 static gboolean settle_mounts(const Sandbox *sandbox, const Kata__V1__SandboxState *state, GError **error) {
   if (state != NULL && state->qemu_pid != 0) return share_join_namespace((pid_t)state->qemu_pid, error);
-  if (sandbox->standby != NULL) return share_join_namespace(sandbox->standby->machine, error);
+  /* One that has just ended is found out by the start itself, which goes on without it. */
+  if (sandbox->standby != NULL && share_join_namespace(sandbox->standby->machine, NULL)) return TRUE;
   return share_enter_namespace(sandbox->accelerator == ACCELERATOR_TCG, error);
 }
 

@@ -19,7 +19,8 @@ Vm *vm_open(const char *root_dir, const char *cache_dir, GError **error);
 /* Starts a transient domain. The error's detail has libvirt's and QEMU's words. */
 gboolean vm_start(Vm *vm, const char *domain_xml, GError **error);
 
-/* Finds the domain that an earlier owner with the same root started, and lets it go on if it is paused. KATA_ERR_NOT_FOUND if it runs no more. */
+/* Finds the domain that an earlier owner with the same root started, and lets it go on if it is paused.
+ * KATA_ERR_NOT_FOUND if it runs no more. */
 gboolean vm_adopt(Vm *vm, const char *domain_name, GError **error);
 
 /* The same, but one that is paused stays so. */

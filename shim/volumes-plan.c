@@ -82,7 +82,7 @@ static gboolean is_disk(const Containerd__Types__Mount *mount) {
 static void set_disk(GuestShare *share, const Containerd__Types__Mount *mount) {
   g_free(share->host_path);
   share->host_path = g_canonicalize_filename(mount->source, "/");
-  share->fstype = g_strdup(mount->type);
+  if (share->fstype == NULL) share->fstype = g_strdup(mount->type);
   share->options = g_new0(char *, mount->n_options + 1);
   for (size_t i = 0; i < mount->n_options; i++) share->options[i] = g_strdup(mount->options[i]);
 }

@@ -220,6 +220,13 @@ static void set_group(Grpc__Storage *storage, const DirectVolume *direct) {
                                                                         : TYPES__FSGROUP_CHANGE_POLICY__Always;
 }
 
+/* So that "katactl direct-volume" finds the guest. */
+static void note_user(const Volumes *volumes, const char *path) {
+  g_autoptr(GError) error = NULL;
+  if (!direct_volume_add_user(path, volumes->sandbox->id, volumes->sandbox->root, &error))
+    g_warning("nobody will find out which sandbox has '%s': %s", path, error->message);
+}
+
 /* Containers of a pod that ask for the same mount point have one mount. */
 static gboolean show_direct(Volumes *volumes, guint number, GError **error) {
   const Volume *volume = volumes->volumes->pdata[number];
@@ -241,9 +248,7 @@ static gboolean show_direct(Volumes *volumes, guint number, GError **error) {
   if (volume->read_only) add_option(storage, "ro");
   set_group(storage, direct);
   protobuf_set_string(&volumes_find_mount(volumes, number)->source, mount_point);
-  g_autoptr(GError) why = NULL;
-  if (!direct_volume_add_user(path, volumes->sandbox->id, volumes->sandbox->root, &why))
-    g_warning("nobody will find out which sandbox has '%s': %s", path, why->message);
+  note_user(volumes, path);
   return TRUE;
 }
 
@@ -455,7 +460,10 @@ gboolean volumes_prepare_disks(Volumes *volumes, const Kata__V1__ContainerState 
     const Kata__V1__DiskState *disk = saved->disks[i];
     if (!disks_prepare(disks, disk->port, source->fd, source->device, source->shown, disk->read_only, error))
       return FALSE;
-    if (source->direct != NULL) disks_set_volume(disks, disk->port, source->direct);
+    if (source->direct != NULL) {
+      disks_set_volume(disks, disk->port, source->direct);
+      note_user(volumes, source->direct);
+    }
     Kata__V1__DiskState *own = disks_to_state(disks, disk->port);
     protobuf_set_string(&own->guest_path, disk->guest_path);
     protobuf_set_string(&own->fstype, disk->fstype);

@@ -30,8 +30,8 @@ char *kata_domain_xml(const kata_settings *settings, const char *sandbox_id, con
  * kata_domain_xml_for_bundle: as kata_domain_xml(), for the guest that a bundle's container would get now: with the
  * size that its limits ask for, and the network cards for the interfaces that are in the network namespace its
  * config.json names by a path. It starts nothing. What an engine or a hook adds to the namespace later is not there;
- * what annotations ask for is, if kata_settings_load_annotations() has put it into @settings. A thread of its own looks into the namespace and has ended when the call
- * returns.
+ * what annotations ask for is, if kata_settings_load_annotations() has put it into @settings. A thread of its own looks
+ * into the namespace and has ended when the call returns.
  * @settings, @sandbox_id, @root: as there.
  * @bundle: the bundle's directory.
  * @flags: 0.

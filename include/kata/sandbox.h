@@ -204,8 +204,8 @@ int kata_sandbox_attach_console(kata_sandbox *sandbox, int fd, uint32_t flags, k
 
 /**
  * kata_sandbox_call_agent: one call to the agent in a running sandbox's guest, past all that the library knows: what it
- * changes there nobody takes notice of. For diagnosis. Before AgentService.ResizeVolume the virtual machine is told the size
- * that the volume's disk has on the host by now.
+ * changes there nobody takes notice of. For diagnosis. Before AgentService.ResizeVolume the virtual machine is told the
+ * size that the volume's disk has on the host by now.
  * @method: as for kata_agent_call().
  * @request_json: as for kata_agent_call().
  * @timeout_ms: in milliseconds; 0: no limit. Then a call that never ends, such as AgentService.GetOOMEvent, stays with

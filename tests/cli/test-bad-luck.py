@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What may go wrong around a guest: programs killed, files missing, a guest that never answers. Nothing is left."""
 import glob
+import hashlib
 import os
 import shutil
 import signal
@@ -158,6 +159,13 @@ class Missing(kata_cli.CliTest):
         for setting in ("path", "virtio_fs_daemon"):
             self.refuse(f"'{hidden}/true' (setting hypervisor.qemu.{setting}): Permission denied",
                         ("hypervisor.qemu", setting, f'"{hidden}/true"'))
+
+    def test_link_to_nowhere(self):
+        """A sandbox's directory that was elsewhere, removed by one who was killed before the link to it was."""
+        sandboxes = os.path.join(self.world.root, "s")
+        os.makedirs(sandboxes)
+        os.symlink("/run/kata/o/gone/gone", os.path.join(sandboxes, hashlib.sha256(b"c1").hexdigest()[:16]))
+        self.assertEqual(self.ok("run", "--bundle", self.world.bundle("echo", "here"), "c1"), "here\n")
 
     def test_owner(self):
         self.world.env["KATA_OWNER"] = "/nonexistent/owner"

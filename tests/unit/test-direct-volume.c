@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -93,9 +94,34 @@ static void test_paths(void **state) {
   assert_non_null(strstr(error->message, "too long"));
 }
 
+/* A sandbox's note is a file beside the document, and not in its place. */
+static void test_users(void **state) {
+  if (geteuid() != 0) skip();
+  g_autofree char *folder = g_dir_make_tmp("direct-volume-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename(folder, "volume", NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DirectVolume) volume = NULL;
+  const char *json = "{\"volume-type\": \"block\", \"device\": \"/dev/sdf\", \"fstype\": \"ext4\"}";
+  if (!direct_volume_add(path, json, &error)) fail_msg("%s", error->message);
+  assert_true(direct_volume_add_user(path, "box", "/run/kata", NULL));
+  assert_false(direct_volume_add_user(path, "mountInfo.json", "/run/kata", &error));
+  assert_int_equal(error_get_code(error), KATA_ERR_INVALID_ARGUMENT);
+  direct_volume_drop_user(path, "mountInfo.json");
+  g_auto(GStrv) users = direct_volume_list_users(path);
+  assert_int_equal(g_strv_length(users), 2);
+  assert_string_equal(users[0], "box");
+  assert_true(direct_volume_find(path, &volume, NULL));
+  assert_non_null(volume);
+  assert_true(direct_volume_remove(path, NULL));
+  rmdir(folder);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_members), cmocka_unit_test(test_few_members),
-                                     cmocka_unit_test(test_words_of_the_newer_runtime), cmocka_unit_test(test_refused),
-                                     cmocka_unit_test(test_paths)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_members),
+                                     cmocka_unit_test(test_few_members),
+                                     cmocka_unit_test(test_words_of_the_newer_runtime),
+                                     cmocka_unit_test(test_refused),
+                                     cmocka_unit_test(test_paths),
+                                     cmocka_unit_test(test_users)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

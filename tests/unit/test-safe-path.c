@@ -316,6 +316,33 @@ static void test_remove_deep(void **state) {
   assert_false(exists(fixture->folder, "tree"));
 }
 
+static gint is_over;
+
+static gpointer refill_thread(gpointer user_data) {
+  while (!g_atomic_int_get(&is_over)) {
+    autofd int fd = open(user_data, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) break;
+  }
+  return NULL;
+}
+
+/* Others may still make files in it. */
+static void test_remove_while_it_fills(void **state) {
+  const Fixture *fixture = *state;
+  g_autofree char *tree = beneath(fixture->folder, "tree"), *file = beneath(tree, "file");
+  for (int i = 0; i < 20; i++) {
+    make_folder(fixture->folder, "tree");
+    GThread *thread = g_thread_new("refill", refill_thread, file);
+    while (access(file, F_OK) < 0) g_thread_yield();
+    g_autoptr(GError) error = NULL;
+    gboolean is_removed = safe_remove_tree(tree, &error);
+    if (!is_removed) g_atomic_int_set(&is_over, 1);
+    g_thread_join(thread);
+    if (!is_removed) fail_msg("%s", error->message);
+    assert_false(exists(fixture->folder, "tree"));
+  }
+}
+
 static void test_remove_refuses(void **state) {
   const Fixture *fixture = *state;
   make_link(fixture->root, "link", "../outside");
@@ -524,6 +551,7 @@ int main(void) {
       TEST(test_path_check),
       TEST(test_remove),
       TEST(test_remove_deep),
+      TEST(test_remove_while_it_fills),
       TEST(test_remove_refuses),
       TEST(test_remove_stops_at_mounts),
       TEST(test_read_file),

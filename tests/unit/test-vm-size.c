@@ -112,6 +112,8 @@ static void test_extra(void **state) {
   assert_int_equal(count_named(""), 0);
   assert_int_equal(count_named("0"), 1);
   assert_int_equal(count_named("0-2,5, 7-8"), 6);
+  assert_int_equal(count_named("0-3,2-5,5"), 6);
+  assert_int_equal(count_named("0-4096"), 4096);
   assert_int_equal(count_named("5-1,x,-3,4-,1-2-3"), 0);
   assert_int_equal(count_named("0-18446744073709551615"), 0);
   g_autoptr(OciSpec) spec = parse(
