@@ -18,7 +18,7 @@ CLI_TESTS = \
 	tests/cli/test-checkpoint.py \
 	tests/cli/test-bench.py \
 	tests/cli/test-template.py tests/cli/test-pool.py tests/cli/test-unit-file.sh \
-	tests/cli/test-states.py tests/cli/test-api-states.py tests/cli/test-as-runc.py \
+	tests/cli/test-states.py tests/cli/test-api-states.py tests/cli/test-as-runc.py tests/cli/test-recorded.py \
 	tests/cli/test-streams.py \
 	tests/cli/test-bad-luck.py \
 	tests/cli/test-agent-killed.py \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-EXTRA_DIST += tests/unit/every-type.proto tests/unit/old-style.proto tests/data/agent-requests.txt \
+EXTRA_DIST += tests/unit/every-type.proto tests/unit/old-style.proto tests/data/agent-requests.txt tests/data/runtime-calls.txt \
 	tests/data/oci-everything.json tests/data/agent-protocol.txt
 
 if HAVE_CMOCKA
