@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """containerd with the runtime io.containerd.kata.v2: its own shim protocol, no katactl."""
+import ctypes
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
@@ -18,6 +20,8 @@ from containerd import KATA, Containerd, Events
 from engines import EngineWorld, Terminal, wait_for
 
 PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process"
+# prctl(2)
+PR_SCHED_CORE, PR_SCHED_CORE_GET = 62, 0
 RESOURCES = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 
 
@@ -181,15 +185,26 @@ class ContainerdKataTest(unittest.TestCase):
 
     def test_killed_parts(self):
         """Whatever is killed, containerd learns of the end, cleans up, and nothing is left."""
-        for part in ("owner", "qemu", "virtiofsd"):
-            with self.subTest(part):
+        # The other states: test-cri-killed.py.
+        for part, state in (("owner", "RUNNING"), ("owner", "PAUSED"), ("owner", "STOPPED"), ("qemu", "RUNNING"),
+                            ("qemu", "PAUSED"), ("virtiofsd", "PAUSED")):
+            with self.subTest(part=part, state=state):
                 self.ok(*self.box("-d"), part, "/bin/sleep", "1000")
-                os.kill(self.daemon.pids_of(part)[part], signal.SIGKILL)
+                pids = self.daemon.pids_of(part)
+                if state == "PAUSED":
+                    self.ok("task", "pause", part)
+                elif state == "STOPPED":
+                    self.ok("task", "kill", "--signal", "KILL", part)
+                wait_for(lambda: state in self.ok("task", "ls"), state)
+                os.kill(pids[part], signal.SIGKILL)
                 # Of one whose owner has gone containerd forgets the task at once.
-                wait_for(lambda: not re.search(f"{part} .*RUNNING", self.ok("task", "ls")), f"the end by {part}")
+                wait_for(lambda: not re.search(f"{part} .*(RUNNING|PAUSED)", self.ok("task", "ls")), f"the end by {part}")
                 self.ctr("task", "rm", part)
                 self.ok("containers", "rm", part)
                 self.daemon.assert_nothing_left()
+        # What the owners said of it is among containerd's own words.
+        with open(self.daemon.log, encoding="utf-8", errors="replace") as file:
+            self.assertRegex(file.read(), r'level=\w+ msg="sandbox \'qemu\': the guest has ended: its hypervisor is gone"')
 
     def test_answers(self):
         """What the owner says to wrong calls, as containerd's own shim does."""
@@ -291,16 +306,109 @@ class ContainerdKataTest(unittest.TestCase):
         wait_for(lambda: os.path.exists(caught) and os.path.getsize(caught), "the program to catch it")
         with open(caught, encoding="utf-8") as file:
             self.assertEqual(file.read(), "out\n")
+        self.write_to_nobody(task, process)
         for uri in ("streaming+unix:///run/x.sock?streaming_id=y", "npipe:////./pipe/x", "http://x/y"):
             status, answer = task("Exec", {1: "w", 2: "s", 5: uri, 7: process})
             self.assertEqual(status, "UNIMPLEMENTED")
             self.assertIn(f"cannot open the stream '{uri}': only ", answer)
 
+    def write_to_nobody(self, task, process):
+        """Into a pipe without a reader: the writer waits, nobody else does; what comes later reads all of it."""
+        fifo = self.world.path("pipe")
+        os.mkfifo(fifo)
+        process = {1: PROCESS, 2: process[2].replace("echo out", "head -c 4000000 /dev/zero; echo end; exit 3")}
+        for is_read in (True, False):
+            self.assertEqual(task("Exec", {1: "w", 2: "f", 5: fifo, 7: process})[0], "OK")
+            self.assertEqual(task("Start", {1: "w", 2: "f"})[0], "OK")
+            time.sleep(1)
+            self.assertEqual(task("State", {1: "w"})[1][4], [2])
+            self.assertEqual(task("State", {1: "w", 2: "f"})[1][4], [2])  # it cannot have ended
+            if is_read:
+                with open(fifo, "rb") as file:
+                    text = file.read(4000004)
+                self.assertEqual((len(text), text[-5:]), (4000004, b"\0end\n"))
+            else:
+                self.assertEqual(task("Kill", {1: "w", 2: "f", 3: 9})[0], "OK")
+            self.assertEqual(task("Wait", {1: "w", 2: "f"})[1][1], [3 if is_read else 137])
+            self.assertEqual(task("Delete", {1: "w", 2: "f"})[0], "OK")
+
     def shim(self, *args, **options):
         """The program as containerd calls it."""
         return subprocess.run([kata_cli.OWNER, "-namespace", self.daemon.namespace, "-address",
-                               self.world.path("containerd.sock"), *args], env=self.daemon.env, capture_output=True,
-                              check=False, **options)
+                               self.world.path("containerd.sock"), *args], env=options.pop("env", self.daemon.env),
+                              capture_output=True, check=False, **options)
+
+    def test_slow_calls(self):
+        """While a container is made, and while one is removed, by hooks that do not end: each other call is answered."""
+        marks = {name: self.world.path(name) for name in ("made", "gone")}
+
+        def group(document):
+            document["annotations"] = {"io.containerd.runc.v2.group": "pod"}
+
+        def hooked(document):
+            group(document)
+            wait = {name: {"path": "/bin/sh", "env": ["PATH=/bin:/usr/bin"], "args": [
+                "sh", "-c", f"touch {path}.began; until [ -e {path} ]; do sleep 0.1; done"]} for name, path in marks.items()}
+            document["hooks"] = {"createRuntime": [wait["made"]], "poststop": [wait["gone"]]}
+        bundles = {each: self.world.bundle("/bin/sleep", "1000", change=hooked if each == "slow" else group)
+                   for each in ("pod", "slow", "beside")}
+        for each, bundle in bundles.items():
+            started = self.shim("-id", each, "start", input=b"", cwd=bundle)
+            self.assertEqual(started.returncode, 0, started.stderr)
+        address = started.stdout.decode().strip()
+        client, other = ttrpc.Client(address), ttrpc.Client(address)
+        self.addCleanup(client.close)
+        self.addCleanup(other.close)
+
+        def ok(method, message, through=client, service="containerd.task.v2.Task"):
+            status, answer = through.call(service, method, message)
+            self.assertEqual(status, "OK", f"{method} {message}: {answer}")
+            return answer
+
+        def all_calls():
+            process = {1: PROCESS, 2: json.dumps({"args": ["/bin/sh", "-c", "exit 4"], "cwd": "/", "env": [],
+                                                  "user": {"uid": 0, "gid": 0}})}
+            for method in ("State", "Pids", "Stats", "Connect", "Pause", "Resume"):
+                ok(method, {1: "pod"})
+            for method in ("PingSandbox", "SandboxStatus", "Platform", "SandboxMetrics"):
+                ok(method, {1: "pod"}, service="containerd.runtime.sandbox.v1.Sandbox")
+            ok("Update", {1: "pod", 2: {1: RESOURCES, 2: '{"pids": {"limit": 50}}'}})
+            ok("Exec", {1: "pod", 2: "e", 7: process})
+            ok("Start", {1: "pod", 2: "e"})
+            ok("ResizePty", {1: "pod", 2: "e", 3: 80, 4: 25})
+            self.assertEqual(ok("Wait", {1: "pod", 2: "e"})[1], [4])
+            ok("Delete", {1: "pod", 2: "e"})
+            ok("Create", {1: "beside", 2: bundles["beside"]})
+            ok("Start", {1: "beside"})
+            ok("Kill", {1: "beside", 3: 9})
+            ok("Wait", {1: "beside"})
+            ok("Delete", {1: "beside"})
+
+        def beside(mark, method, message):
+            """All calls, while this one waits for its hook."""
+            answers = []
+            thread = threading.Thread(target=lambda: answers.append(other.call("containerd.task.v2.Task", method, message)))
+            thread.start()
+            try:
+                wait_for(lambda: os.path.exists(f"{marks[mark]}.began"), "the hook")
+                all_calls()
+                self.assertEqual(answers, [])
+            finally:
+                with open(marks[mark], "w", encoding="utf-8"):
+                    pass
+                thread.join()
+            self.assertEqual(answers[0][0], "OK", answers)
+        ok("Create", {1: "pod", 2: bundles["pod"]})
+        ok("Start", {1: "pod"})
+        beside("made", "Create", {1: "slow", 2: bundles["slow"]})
+        ok("Start", {1: "slow"})
+        ok("Kill", {1: "slow", 3: 9})
+        ok("Wait", {1: "slow"})
+        beside("gone", "Delete", {1: "slow"})
+        ok("Kill", {1: "pod", 3: 9})
+        ok("Wait", {1: "pod"})
+        ok("Delete", {1: "pod"})
+        ok("Shutdown", {1: "pod"})
 
     def test_many_layers(self):
         """More of them than mount(2) takes in one call; a mount that fails leaves no other behind."""
@@ -427,15 +535,29 @@ class ContainerdKataTest(unittest.TestCase):
 
         def group(document):
             document["annotations"] = {"io.containerd.runc.v2.group": "g"}
-        first = shim("-id", "x", "start", input=ttrpc.encode({1: "x", 2: self.daemon.namespace, 4: "2.3.0"}),
-                     cwd=self.world.bundle("true", change=group))
+        bundle = self.world.bundle("true", change=group)
+        first = shim("-id", "x", "start", input=ttrpc.encode({1: "x", 2: self.daemon.namespace, 4: "2.3.0"}), cwd=bundle,
+                     env=dict(self.daemon.env, SCHED_CORE="1"))
         second = shim("-id", "y", "start", input=b"", cwd=self.world.bundle("true", change=group))
         self.assertEqual((first.returncode, second.returncode), (0, 0), first.stderr + second.stderr)
         self.assertRegex(first.stdout, b"^unix:///run/kata/.*\n$")
         self.assertEqual(first.stdout, second.stdout)
-        client = ttrpc.Client(first.stdout.decode().strip())
+        address = first.stdout.decode().strip()
+        self.check_core_scheduling(bundle, os.path.dirname(address.replace("unix://", "")))
+        client = ttrpc.Client(address)
         self.assertEqual(client.call("containerd.task.v2.Task", "Shutdown", {1: "x"})[0], "OK")
         client.close()
+
+    def check_core_scheduling(self, bundle, directory):
+        """A cookie of its own, or why there is none."""
+        with open(os.path.join(bundle, "shim.pid"), encoding="utf-8") as file:
+            pid = int(file.read())
+        cookie = ctypes.c_ulonglong()
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, pid, 0, ctypes.byref(cookie)) == 0 and cookie.value:
+            return
+        with open(os.path.join(directory, "owner.log"), encoding="utf-8") as file:
+            self.assertIn("cannot set core scheduling up, as SCHED_CORE asks", file.read())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pods by containerd's CRI plugin, called as a kubelet calls it; the handlers "kata", and "katactl" in runc's place,
 beside "runc"."""
+import concurrent.futures
 import json
 import os
 import re
@@ -241,6 +242,19 @@ class CriTest(unittest.TestCase):
             daemon.remove_container(late)
         daemon.stop_container(other, 60)
         self.assertEqual(daemon.status(other)[:2], (cri.EXITED, 7))
+
+    def test_many_at_once(self):
+        """Pods that are made, answer, and are removed side by side; make bench does it with 30."""
+        before, many = self.count_machines(), 5
+        with concurrent.futures.ThreadPoolExecutor(many) as pool:
+            pods = list(pool.map(lambda number: self.daemon.run_pod(f"many{number}"), range(many)))
+            boxes = list(pool.map(lambda pod: self.run_box(pod, "box", *SLEEPER), pods))
+            self.assertEqual(self.count_machines(), before + many)
+            self.assertEqual(list(pool.map(lambda box: self.sh(box, "hostname"), boxes)), [f"many{number}\n" for number in range(many)])
+            list(pool.map(self.daemon.remove_pod, pods))
+        wait_for(lambda: self.count_machines() == before, "their machines to go", 20)
+        wait_for(lambda: not [path for path in self.daemon.sandboxes_left() if os.path.basename(path) in pods + boxes],
+                 "all of them to go", 20)
 
     def count_machines(self):
         return len([line for _, line in self.world.processes() if "qemu-system" in line.split()[0]])
