@@ -22,6 +22,7 @@ enum { SANDBOXES = 100, THREADS = 8, HANDLES = 1000, HANDLES_BYTES = 5 << 20 };
 
 static kata_context *ctx;
 static kata_sandbox *sandboxes[SANDBOXES];
+static char bundle[64];
 
 #define CHECK(condition)                                                  \
   do {                                                                    \
@@ -103,6 +104,48 @@ static void use(kata_sandbox *sandbox) {
   kata_error_free(err);
 }
 
+/* What starts programs, makes a thread or looks around on the host; what comes of it is not asked here. */
+static void use_host(void) {
+  kata_settings *settings = NULL;
+  OK((settings = kata_context_load_settings(ctx, 0, &err)) != NULL);
+  kata_free(kata_host_check(ctx, 0, NULL));
+  kata_free(kata_context_describe(ctx, settings, 0, NULL));
+  kata_free(kata_template_create(ctx, settings, 0, NULL, NULL));
+  kata_free(kata_template_list(ctx, settings, 0, NULL));
+  kata_strv_free(kata_template_remove(ctx, settings, 0, NULL));
+  kata_pool_fill(ctx, settings, 0, NULL, NULL, NULL);
+  kata_free(kata_pool_list(ctx, settings, 0, NULL));
+  kata_pool_empty(ctx, settings, 0, NULL, NULL);
+  kata_free(kata_direct_volume_list(ctx, 0, NULL));
+  kata_free(kata_direct_volume_get_stats(ctx, "/nowhere", 0, NULL));
+  kata_free(kata_domain_xml(settings, "pod", "/run/kata", 0, NULL));
+  kata_free(kata_domain_xml_for_bundle(settings, "pod", "/run/kata", bundle, 0, NULL));
+  kata_free(kata_sandbox_find_netns(ctx, "/proc/self/ns/net", 0, NULL));
+  CHECK(kata_agent_connect("unix:///nowhere", 0, 0, NULL) == NULL);
+  kata_settings_unref(settings);
+}
+
+/* With descriptors of the caller's for its streams, which stay his. */
+static void use_container(void) {
+  kata_process_io io = KATA_PROCESS_IO_INIT;
+  int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  io.stdout_fd = io.stderr_fd = null;
+  kata_container *container = NULL;
+  kata_process *process = NULL;
+  OK((container = kata_container_create(sandboxes[0], "box", bundle, &io, 0, &err)) != NULL);
+  OK(kata_container_start(container, 0, &err) == 0);
+  const char *command = "{\"args\": [\"true\"], \"cwd\": \"/\"}";
+  OK((process = kata_container_exec(container, "one", command, &io, 0, &err)) != NULL);
+  OK(kata_process_start(process, 0, &err) == 0);
+  kata_free(kata_container_get_state(container, 0, NULL));
+  kata_free(kata_container_get_stats(container, 0, NULL));
+  kata_free(kata_container_get_processes(container, 0, NULL));
+  kata_process_unref(process);
+  OK(kata_container_delete(container, KATA_CONTAINER_DELETE_FORCE, NULL, &err) == 0);
+  kata_container_unref(container);
+  CHECK((fcntl(null, F_GETFD) & FD_CLOEXEC) != 0 && close(null) == 0);
+}
+
 static void *use_all(void *unused) {
   for (int i = 0; i < SANDBOXES; i++) use(sandboxes[i]);
   return NULL;
@@ -112,6 +155,8 @@ static void check_threads(void) {
   pthread_t threads[THREADS], watcher;
   CHECK(pthread_create(&watcher, NULL, look_for_open_doors, NULL) == 0);
   for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, use_all, NULL) == 0);
+  use_host();
+  use_container();
   for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
   stop = 1;
   void *found = NULL;
@@ -141,6 +186,21 @@ static void check_handles(void) {
   CHECK(used < HANDLES_BYTES);
 }
 
+/* One whose network somebody has made. */
+static void write_bundle(const char *root) {
+  char path[96];
+  snprintf(bundle, sizeof bundle, "%s/bundle", root);
+  snprintf(path, sizeof path, "%s/config.json", bundle);
+  CHECK(mkdir(bundle, 0700) == 0);
+  FILE *file = fopen(path, "we");
+  CHECK(file != NULL);
+  fputs(
+      "{\"ociVersion\": \"1.0.2\", \"root\": {\"path\": \"rootfs\"}, \"process\": {\"args\": [\"sh\"], \"cwd\": \"/\"},"
+      " \"linux\": {\"namespaces\": [{\"type\": \"network\", \"path\": \"/proc/self/ns/net\"}]}}",
+      file);
+  CHECK(fclose(file) == 0);
+}
+
 int main(int argc, char **argv) {
   CHECK(argc == 2);
   report = dup(2);
@@ -153,6 +213,7 @@ int main(int argc, char **argv) {
   for (int fd = 0; fd < DESCRIPTORS; fd++) was_open[fd] = fcntl(fd, F_GETFD) >= 0;
   int descriptors = count("/proc/self/fd");
 
+  write_bundle(root);
   OK((ctx = kata_context_new(0, &err)) != NULL);
   OK(kata_context_set_root(ctx, root, &err) == 0);
   OK(kata_context_set_owner_program(ctx, argv[1], &err) == 0);
