@@ -55,7 +55,8 @@ static gboolean whole_from_text(const char *text, Whole *whole) {
 }
 
 static gboolean whole_from_double(double number, Whole *whole) {
-  if (!(fabs(number) <= EXACT_DOUBLE_MAX) || trunc(number) != number) return FALSE;
+  /* Not trunc(3), which is a call into libm unless the compiler optimizes. */
+  if (!(fabs(number) <= EXACT_DOUBLE_MAX) || (double)(gint64)number != number) return FALSE;
   whole->is_negative = number < 0;
   whole->magnitude = (guint64)fabs(number);
   return TRUE;
