@@ -50,8 +50,10 @@ build_packages() {
   fi
   rm -rf "$work/source"
   mkdir -p "$work/source"
-  make -s -C "$build" dist >/dev/null
-  tar -C "$work/source" --strip-components=1 -xf "$build"/libkata-*.tar.xz
+  # Others who make the tarball wait until this one has been read.
+  # shellcheck disable=SC2016
+  flock "$build/dist.lock" \
+    sh -c 'make -s -C "$1" dist >/dev/null && tar -C "$2" --strip-components=1 -xf "$1"/libkata-*.tar.xz' dist "$build" "$work/source"
   rm -f "$work"/*.deb "$work"/*.changes "$work"/*.buildinfo
   # "make check" has the tests; building them once more takes minutes.
   (cd "$work/source" && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u TESTS DEB_BUILD_PROFILES=nocheck \
