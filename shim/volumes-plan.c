@@ -220,17 +220,50 @@ static void make_shm(const Volumes *volumes, Volume *volume, const GuestShare *s
   volumes->sandbox->shm_is_free = is_hosts;
 }
 
-/* emptyDir in memory: the guest's own, in which the host has no part. A directory within one (subPath) is elsewhere on
- * the host, and comes by the share. */
-static gboolean make_memory(Volume *volume, const GuestShare *share, int tree, const struct stat *status) {
+static gboolean is_empty_dir(const GuestShare *share, const struct stat *status) {
   const char *rest = strstr(share->host_path, EMPTY_DIR);
-  if (rest == NULL || strchr(rest + strlen(EMPTY_DIR), '/') != NULL || !S_ISDIR(status->st_mode)) return FALSE;
-  if (!is_tmpfs(tree, &volume->bytes)) return FALSE;
-  volume->kind = VOLUME_MEMORY;
+  return rest != NULL && strchr(rest + strlen(EMPTY_DIR), '/') == NULL && S_ISDIR(status->st_mode);
+}
+
+static void set_memory(Volume *volume, VolumeKind kind, const GuestShare *share, const struct stat *status) {
+  volume->kind = kind;
   volume->mode = status->st_mode & 07777;
   volume->gid = status->st_gid;
   g_autofree char *key = g_compute_checksum_for_string(G_CHECKSUM_SHA256, share->host_path, -1);
   volume->guest_path = g_strdup_printf("/run/kata-containers/sandbox/ephemeral/%.16s", key);
+}
+
+/* "2MB" as a cgroup's file names have it; 0: something else. */
+static guint64 parse_page_size(const char *text) {
+  static const char *const units[] = {"KB", "MB", "GB"};
+  char *end = NULL;
+  guint64 number = g_ascii_strtoull(text, &end, 10);
+  for (guint i = 0; i < G_N_ELEMENTS(units); i++)
+    if (strcmp(end, units[i]) == 0 && number <= 1024) return number << (10 * (i + 1));
+  return 0;
+}
+
+/* emptyDir of huge pages: as many as the container may have, which the guest reserves. */
+static gboolean make_pages(const Volumes *volumes, Volume *volume, const GuestShare *share, int tree,
+                           const struct stat *status) {
+  const Grpc__LinuxResources *resources = volumes->spec->linux != NULL ? volumes->spec->linux->resources : NULL;
+  struct statfs system;
+  if (!is_empty_dir(share, status) || fstatfs(tree, &system) < 0 || (guint64)system.f_type != HUGETLBFS_MAGIC)
+    return FALSE;
+  volume->page_bytes = (guint64)system.f_bsize;
+  for (size_t i = 0; resources != NULL && i < resources->n_hugepagelimits; i++)
+    if (parse_page_size(resources->hugepagelimits[i]->pagesize) == volume->page_bytes)
+      volume->bytes = resources->hugepagelimits[i]->limit;
+  if (volume->bytes == 0 || volume->bytes > G_MAXINT64) return FALSE;
+  set_memory(volume, VOLUME_PAGES, share, status);
+  return TRUE;
+}
+
+/* emptyDir in memory: the guest's own, in which the host has no part. A directory within one (subPath) is elsewhere on
+ * the host, and comes by the share. */
+static gboolean make_memory(Volume *volume, const GuestShare *share, int tree, const struct stat *status) {
+  if (!is_empty_dir(share, status) || !is_tmpfs(tree, &volume->bytes)) return FALSE;
+  set_memory(volume, VOLUME_MEMORY, share, status);
   return TRUE;
 }
 
@@ -273,8 +306,8 @@ static gboolean choose_bind(const Volumes *volumes, Volume *volume, guint number
   } else if (S_ISCHR(status->st_mode) && !shares && g_str_has_prefix(share->host_path, "/dev/")) {
     volume->kind = VOLUME_GUEST; /* it has the same numbers there */
     volume->guest_path = g_strdup(share->host_path);
-  } else {
-    make_memory(volume, share, tree, status);
+  } else if (!make_memory(volume, share, tree, status)) {
+    make_pages(volumes, volume, share, tree, status);
   }
   return TRUE;
 }

@@ -14,6 +14,7 @@ typedef enum {
   VOLUME_DIRECT,
   VOLUME_GUEST,
   VOLUME_MEMORY,
+  VOLUME_PAGES,
   VOLUME_SHM
 } VolumeKind;
 
@@ -26,9 +27,10 @@ typedef struct {
   char **options;   /* DISK: to mount it with, without "ro"; NULL: none */
   char *guest_path; /* GUEST */
   DirectVolume *direct;
-  int device_fd;     /* DIRECT: its device, else -1 */
-  guint64 bytes;     /* MEMORY, SHM: its limit, 0: none */
-  guint32 mode, gid; /* MEMORY */
+  int device_fd;      /* DIRECT: its device, else -1 */
+  guint64 bytes;      /* MEMORY, PAGES, SHM: its limit, 0: none */
+  guint64 page_bytes; /* PAGES */
+  guint32 mode, gid;  /* MEMORY, PAGES */
 } Volume;
 
 struct Volumes {

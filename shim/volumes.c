@@ -379,6 +379,15 @@ static void show_memory(Volumes *volumes, guint number) {
   protobuf_set_string(&volumes_find_mount(volumes, number)->source, volume->guest_path);
 }
 
+static void show_pages(Volumes *volumes, guint number) {
+  const Volume *volume = volumes->volumes->pdata[number];
+  Grpc__Storage *storage = add_storage(volumes, "ephemeral", "nodev", "hugetlbfs", volume->guest_path);
+  g_autofree char *option = g_strdup_printf("pagesize=%" G_GUINT64_FORMAT ",size=%" G_GUINT64_FORMAT ",mode=%o,gid=%u",
+                                            volume->page_bytes, volume->bytes, volume->mode, volume->gid);
+  add_option(storage, option);
+  protobuf_set_string(&volumes_find_mount(volumes, number)->source, volume->guest_path);
+}
+
 static void show_shm(Volumes *volumes, guint number) {
   const Volume *volume = volumes->volumes->pdata[number];
   Grpc__Mount *mount = volumes_find_mount(volumes, number);
@@ -409,6 +418,9 @@ static gboolean show(Volumes *volumes, guint number, GError **error) {
       return show_direct(volumes, number, error);
     case VOLUME_MEMORY:
       show_memory(volumes, number);
+      return TRUE;
+    case VOLUME_PAGES:
+      show_pages(volumes, number);
       return TRUE;
     case VOLUME_SHM:
       show_shm(volumes, number);

@@ -249,17 +249,23 @@ class DevicesTest(StorageTest):
         """/dev/shm and emptyDir in memory are the guest's own, as large as the host's; a directory of the host is not."""
         shm, volumes = self.world.path("shm"), self.world.path("volumes/kubernetes.io~empty-dir")
         with contextlib.ExitStack() as stack:
-            for place, options in ((shm, "size=3m,mode=1777"), (volumes + "/memory", "size=2m,mode=770,gid=7")):
+            for place, fstype, options in ((shm, "tmpfs", "size=3m,mode=1777"),
+                                           (volumes + "/memory", "tmpfs", "size=2m,mode=770,gid=7"),
+                                           (volumes + "/pages", "hugetlbfs", "pagesize=2M,mode=750,gid=8")):
                 os.makedirs(place)
-                stack.enter_context(mounted("tmpfs", place, "-t", "tmpfs", "-o", options))
+                stack.enter_context(mounted(fstype, place, "-t", fstype, "-o", options))
             os.makedirs(volumes + "/disk")
-            bundle = self.world.bundle("sleep", "1000")
-            for source, destination in ((shm, "/dev/shm"), (volumes + "/memory", "/memory"), (volumes + "/disk", "/disk")):
+            bundle = self.world.bundle("sleep", "1000", change=lambda document: document["linux"].update(
+                resources={"hugepageLimits": [{"pageSize": "2MB", "limit": 8 << 20}]}))
+            for source, destination in ((shm, "/dev/shm"), (volumes + "/memory", "/memory"), (volumes + "/disk", "/disk"),
+                                        (volumes + "/pages", "/pages")):
                 add_mount(bundle, source, destination)
             self.ok("run", "-d", "--bundle", bundle, "c1")
             self.assertEqual(self.exec("c1", "df -k /dev/shm /memory | awk 'NR > 1 {print $1, $2}';"
                                              "stat -c '%a %g' /dev/shm /memory; echo x | tee /dev/shm/a /memory/a /disk/a"),
                              "tmpfs 3072\ntmpfs 2048\n1777 0\n770 7\nx\n")
+            self.assertEqual(self.exec("c1", "stat -c '%a %g' /pages; awk '/HugePages_Total/ { print $2 }' /proc/meminfo;"
+                                             "grep -c ' /pages hugetlbfs rw,.*pagesize=2M' /proc/mounts"), "750 8\n4\n1\n")
             self.assertEqual([os.listdir(place) for place in (shm, volumes + "/memory", volumes + "/disk")],
                              [[], [], ["a"]])
             self.ok("delete", "--force", "c1")
