@@ -189,6 +189,13 @@ static gboolean make_target(Share *share, const char *name, int tree_fd, gboolea
   return FALSE;
 }
 
+gboolean share_make_place(Share *share, const char *name, GError **error) {
+  if (!check_name(name, error)) return FALSE;
+  if (mkdirat(share->plain_fd, name, 0711) == 0 || errno == EEXIST) return TRUE;
+  error_set_errno(error, errno, "cannot make the directory '%s/%s'", share->directory, name);
+  return FALSE;
+}
+
 gboolean share_add(Share *share, const char *name, int tree_fd, gboolean read_only, GError **error) {
   autofd int tree = tree_fd;
   gboolean is_directory;

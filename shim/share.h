@@ -62,6 +62,9 @@ int share_open_file(pid_t peer, const char *path, GError **error);
  * with a NUL that ret_length (may be NULL) does not count. */
 char *share_read_file(pid_t peer, const char *path, gsize limit, gsize *ret_length, GError **error);
 
+/* An empty directory for the guest to mount something at; it may be there. */
+gboolean share_make_place(Share *share, const char *name, GError **error);
+
 /* Shows the tree (or single file) to the guest as NAME below the share; consumes tree_fd. */
 gboolean share_add(Share *share, const char *name, int tree_fd, gboolean read_only, GError **error);
 

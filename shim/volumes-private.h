@@ -42,10 +42,11 @@ struct Volumes {
   GArray *trees;
   GPtrArray *volumes;
   guint n_shown;
-  GPtrArray *names;    /* shown in the share */
-  GPtrArray *disks;    /* Kata__V1__DiskState, plugged in */
-  GPtrArray *copies;   /* CopyTree */
-  GPtrArray *storages; /* Grpc__Storage, Grpc__Device: of the request */
+  GPtrArray *names;     /* shown in the share */
+  GPtrArray *disks;     /* Kata__V1__DiskState, plugged in */
+  GPtrArray *copies;    /* CopyTree */
+  gboolean has_watched; /* the place for them is among storages */
+  GPtrArray *storages;  /* Grpc__Storage, Grpc__Device: of the request */
   GPtrArray *devices;
 };
 

@@ -14,6 +14,8 @@
 #include "shim/agent-link.h"
 #include "shim/volumes-private.h"
 
+/* A directory below the share. */
+#define WATCHABLE "watchable"
 /* How often copies are compared with what they are of (the agent's watch of shared files: the same). */
 #define WATCH_SECONDS 2
 
@@ -356,6 +358,40 @@ static gboolean show_tree(Volumes *volumes, guint number, GError **error) {
   return shown;
 }
 
+/* Volumes whose users watch them by inotify, as upstream has it: /.../kubernetes.io~configmap/NAME. */
+static gboolean is_watched(const GuestShare *share) {
+  g_autofree char *folder = g_path_get_dirname(share->host_path);
+  return share->read_only &&
+         (g_str_has_suffix(folder, "/kubernetes.io~configmap") || g_str_has_suffix(folder, "/kubernetes.io~secret"));
+}
+
+/* Where the agent keeps copies, since upstream's takes no other place: below the share, which is read-only. */
+static gboolean make_watched_place(Volumes *volumes, GError **error) {
+  Sandbox *sandbox = volumes->sandbox;
+  g_mutex_lock(&sandbox->resizing);
+  gboolean is_made = sandbox->share == NULL || share_make_place(sandbox->share, WATCHABLE, error);
+  g_mutex_unlock(&sandbox->resizing);
+  if (!is_made) return FALSE;
+  Grpc__Storage *storage = add_storage(volumes, "ephemeral", "tmpfs", "tmpfs", GUEST_SHARE_DIR WATCHABLE);
+  add_option(storage, "mode=0755");
+  add_option(storage, "size=1m");
+  return TRUE;
+}
+
+/* virtio-fs tells nobody of the host's changes: the agent keeps a copy like the volume, unless that is too large. */
+static gboolean watch_tree(Volumes *volumes, guint number, GError **error) {
+  const GuestShare *share = volumes->shares->pdata[number];
+  Grpc__Mount *mount = volumes_find_mount(volumes, number);
+  if (mount == NULL || !is_watched(share)) return TRUE;
+  if (!volumes->has_watched && !make_watched_place(volumes, error)) return FALSE;
+  volumes->has_watched = TRUE;
+  g_autofree char *source = g_strconcat(GUEST_SHARE_DIR, share->name, NULL);
+  g_autofree char *target = g_strconcat(GUEST_SHARE_DIR WATCHABLE "/", share->name, NULL);
+  add_storage(volumes, "watchable-bind", source, "bind", target);
+  protobuf_set_string(&mount->source, target);
+  return TRUE;
+}
+
 static gboolean show_copy(Volumes *volumes, guint number, GError **error) {
   const GuestShare *share = volumes->shares->pdata[number];
   int *tree = &g_array_index(volumes->trees, int, number);
@@ -405,7 +441,7 @@ static gboolean show(Volumes *volumes, guint number, GError **error) {
   const Volume *volume = volumes->volumes->pdata[number];
   switch (volume->kind) {
     case VOLUME_TREE:
-      return show_tree(volumes, number, error);
+      return show_tree(volumes, number, error) && watch_tree(volumes, number, error);
     case VOLUME_COPY:
       return show_copy(volumes, number, error);
     case VOLUME_DISK:

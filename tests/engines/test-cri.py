@@ -48,15 +48,19 @@ class CriTest(unittest.TestCase):
         finally:
             cls.daemon.stop()
 
+    # Volumes that the kubelet changes as a whole, and where containers have them.
+    published = {"projected": "/projected", "plugins/kubernetes.io~configmap/conf": "/conf"}
+
     @classmethod
     def make_volumes(cls):
         """As a kubelet has them, seen by containerd alone."""
-        for name in ("plugins/kubernetes.io~empty-dir/memory", "plugins/kubernetes.io~empty-dir/disk", "projected/..1",
-                     "host/sub"):
+        for name in ("plugins/kubernetes.io~empty-dir/memory", "plugins/kubernetes.io~empty-dir/disk", "host/sub"):
             os.makedirs(cls.world.path(f"volumes/{name}"))
-        cls.write("projected/..1/key", "old\n")
-        os.symlink("..1", cls.world.path("volumes/projected/..data"))
-        os.symlink("..data/key", cls.world.path("volumes/projected/key"))
+        for name in cls.published:
+            os.makedirs(cls.world.path(f"volumes/{name}/..1"))
+            cls.write(f"{name}/..1/key", "old\n")
+            os.symlink("..1", cls.world.path(f"volumes/{name}/..data"))
+            os.symlink("..data/key", cls.world.path(f"volumes/{name}/key"))
         cls.write("host/sub/file", "of the host\n")
         cls.write("ended", "")
         subprocess.run(["nsenter", f"--mount=/proc/{cls.daemon.process.pid}/ns/mnt", "mount", "-t", "tmpfs", "-o", "size=8m",
@@ -268,8 +272,9 @@ class CriTest(unittest.TestCase):
         """emptyDir in memory and on disk, hostPath, a sub-path, a projected volume that changes, the termination log."""
         mounts = [self.volume("plugins/kubernetes.io~empty-dir/memory", "/memory"),
                   self.volume("plugins/kubernetes.io~empty-dir/disk", "/disk"), self.volume("host", "/host", True),
-                  self.volume("host/sub", "/sub"), self.volume("projected", "/projected", True),
-                  self.volume("host/sub/file", "/one-file"), self.volume("ended", "/dev/termination-log")]
+                  self.volume("host/sub", "/sub"), self.volume("host/sub/file", "/one-file"),
+                  self.volume("ended", "/dev/termination-log"),
+                  *(self.volume(name, place, True) for name, place in self.published.items())]
         first, second = self.new(self.one, "v1", mounts=mounts), self.new(self.one, "v2", mounts=mounts)
         self.sh(first, "echo m >/memory/f; echo d >/disk/f; echo s >/sub/new; echo bye >/dev/termination-log")
         self.assertEqual(self.sh(second, "cat /memory/f /disk/f /sub/new /host/sub/new /one-file"),
@@ -280,12 +285,13 @@ class CriTest(unittest.TestCase):
         for name, text in (("plugins/kubernetes.io~empty-dir/disk/f", "d\n"), ("host/sub/new", "s\n"), ("ended", "bye\n")):
             with open(self.world.path(f"volumes/{name}"), encoding="utf-8") as file:
                 self.assertEqual(file.read(), text)
-        self.assertEqual(self.sh(first, "cat /projected/key"), "old\n")
-        os.mkdir(self.world.path("volumes/projected/..2"))
-        self.write("projected/..2/key", "new\n")
-        os.symlink("..2", self.world.path("volumes/projected/..tmp"))
-        os.rename(self.world.path("volumes/projected/..tmp"), self.world.path("volumes/projected/..data"))
-        wait_for(lambda: self.sh(first, "cat /projected/key") == "new\n", "the new file")
+        self.assertEqual(self.sh(first, "cat /projected/key /conf/key; grep -c ' /conf tmpfs ro' /proc/mounts"), "old\nold\n1\n")
+        for name, place in self.published.items():
+            os.mkdir(self.world.path(f"volumes/{name}/..2"))
+            self.write(f"{name}/..2/key", "new\n")
+            os.symlink("..2", self.world.path(f"volumes/{name}/..tmp"))
+            os.rename(self.world.path(f"volumes/{name}/..tmp"), self.world.path(f"volumes/{name}/..data"))
+            wait_for(lambda place=place: self.sh(first, f"cat {place}/key") == "new\n", "the new file")
 
     # ---- limits ----
 
