@@ -3,6 +3,7 @@
 """katactl is an ordinary user of libkata: linked with the shared library, it finds all it needs of ours in the public
 calls, and starts no program: what the owner program does, others get as well. What it may include, scripts/check-layers.py
 sees to."""
+import glob
 import os
 import re
 import subprocess
@@ -27,6 +28,19 @@ def public_calls():
         return set(re.findall(r"\b(kata_\w+);", re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)))
 
 
+def starting_objects():
+    """"katactl bench" measures how long katactl and a machine without anything of ours take, from outside."""
+    sources = [os.path.basename(path)[:-2] for path in glob.glob(os.path.join(TOP, "katactl/*.c"))]
+    objects = [os.path.join(BUILD, f"katactl/.libs/libkatactl_la-{name}.o") for name in sources
+               if name != "main" and not name.startswith("bench-")]
+    problems = []
+    for path in objects:
+        names = {line.split()[-1].partition("@")[0] for line in lines("nm", "--undefined-only", path)}
+        problems += [f"{os.path.basename(path)} starts programs: {name}()" for name in sorted(names)
+                     if STARTERS.fullmatch(name)]
+    return problems
+
+
 def main():
     needed = {match.group(1) for line in lines("readelf", "-d", KATACTL)
               if (match := re.search(r"NEEDED.*\[(.*)\]", line))}
@@ -35,7 +49,7 @@ def main():
     defined = {line.split()[-1] for line in lines("nm", "--defined-only", KATACTL)}
     problems = [f"katactl needs {name}, which is no public call" for name in sorted(calls - public_calls())]
     problems += [f"katactl is linked with {name}" for name in sorted(needed - LIBRARIES)]
-    problems += [f"katactl starts programs: {name}()" for name in sorted(wanted | defined) if STARTERS.fullmatch(name)]
+    problems += starting_objects()
     # Statically linked, the library's own functions would be in there.
     problems += [f"katactl has {name} of lib/ in itself" for name in sorted(defined & public_calls() | {
         name for name in defined if re.match(r"owner_(call|ask|start)$|task_start$|settings_new$", name)})]
