@@ -11,7 +11,6 @@
 #include "common/error.h"
 #include "common/safe-path.h"
 #include "common/spawn.h"
-#include "default-spec.h"
 #include "state-json.h"
 
 #define OUTPUT_LIMIT (64u * 1024u)
@@ -69,7 +68,8 @@ static gboolean add_host(const char *rootfs, json_object *mounts, GError **error
 /* What "katactl spec" writes, for other words. */
 static char *make_bundle(const BenchPlace *place, const char *name, const char *rootfs, const char *const *words,
                          GError **error) {
-  g_autofree char *bundle = g_build_filename(place->directory, name, NULL), *text = default_spec_build(FALSE, 0, 0);
+  g_autofree char *bundle = g_build_filename(place->directory, name, NULL);
+  autokatafree char *text = kata_oci_spec(0, NULL);
   g_autofree char *own = g_build_filename(bundle, "rootfs", NULL),
                   *path = g_build_filename(bundle, "config.json", NULL);
   g_autoptr(json_object) spec = json_tokener_parse(text);

@@ -7,7 +7,6 @@
 #include "commands.h"
 #include "common/error.h"
 #include "common/fds.h"
-#include "default-spec.h"
 
 static const char *bundle;
 static gboolean rootless;
@@ -18,7 +17,12 @@ const Option spec_options[] = {{"bundle", 'b', OPTION_TEXT, &bundle, "DIR", "whe
 
 int cmd_spec(App *app, char **operands, GError **error) {
   g_autofree char *path = g_build_filename(bundle != NULL ? bundle : "", "config.json", NULL);
-  g_autofree char *text = default_spec_build(rootless, geteuid(), getegid());
+  kata_error *err = NULL;
+  autokatafree char *text = kata_oci_spec(rootless ? KATA_OCI_SPEC_ROOTLESS : 0, &err);
+  if (text == NULL) {
+    app_take_error(err, error);
+    return 1;
+  }
   autofd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
   if (fd < 0 && errno == EEXIST) {
     g_set_error(error, KATA_ERROR, KATA_ERR_ALREADY_EXISTS, "File %s exists. Remove it first", path);

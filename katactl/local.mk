@@ -15,7 +15,6 @@ katactl_libkatactl_la_SOURCES = \
 	katactl/cmd-pool.c katactl/cmd-template.c katactl/cmd-version.c \
 	katactl/cmd-xml.c katactl/commands.h \
 	katactl/console.c katactl/console.h \
-	katactl/default-spec.c katactl/default-spec.h \
 	katactl/duration.c katactl/duration.h \
 	katactl/guest-assets.c katactl/guest-assets.h \
 	katactl/guest-settings.c katactl/guest-settings.h \

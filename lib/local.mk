@@ -19,6 +19,7 @@ lib_libcore_la_SOURCES = \
 	lib/events.c \
 	lib/host.c lib/host-api.c lib/host-check.c lib/host.h \
 	lib/net-cards.c lib/net-cards.h \
+	lib/oci-features.c lib/oci-spec.c \
 	lib/owner-client.c lib/owner-client.h \
 	lib/owner-program.c lib/owner-program.h \
 	lib/owner-start.c lib/owner-start.h \
@@ -59,7 +60,7 @@ lib_libkata_la_DEPENDENCIES = lib/libcore.la lib/libkata.syms
 katadir = $(includedir)/kata
 kata_HEADERS = \
 	include/kata/agent.h include/kata/container.h include/kata/context.h include/kata/direct-volume.h include/kata/domain.h \
-	include/kata/error.h include/kata/event.h include/kata/kata.h include/kata/pool.h include/kata/process.h \
+	include/kata/error.h include/kata/event.h include/kata/kata.h include/kata/oci.h include/kata/pool.h include/kata/process.h \
 	include/kata/sandbox.h include/kata/settings.h include/kata/template.h
 nodist_kata_HEADERS = include/kata/version.h
 EXTRA_DIST += lib/libkata.syms

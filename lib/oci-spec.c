@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "default-spec.h"
-
 #include <json-c/json.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "kata/oci.h"
+#include "lib/api.h"
 
 /* The document of the OCI runtime specification's example, with runc's values. */
 static const char base[] =
@@ -70,10 +72,12 @@ static void make_rootless(json_object *spec, guint uid, guint gid) {
   }
 }
 
-char *default_spec_build(gboolean rootless, guint uid, guint gid) {
+char *kata_oci_spec(uint32_t flags, kata_error **err) {
+  g_autoptr(GError) error = NULL;
+  if (!api_check(base, "document", flags, KATA_OCI_SPEC_ROOTLESS, &error)) return api_fail_null(err, error);
   g_autofree char *text = g_strdelimit(g_strdup(base), "'", '"');
   json_object *spec = json_tokener_parse(text);
-  if (rootless) make_rootless(spec, uid, gid);
+  if ((flags & KATA_OCI_SPEC_ROOTLESS) != 0) make_rootless(spec, geteuid(), getegid());
   const int style =
       JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_PRETTY_TAB | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
   char *printed = g_strconcat(json_object_to_json_string_ext(spec, style), "\n", NULL);

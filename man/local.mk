@@ -14,7 +14,7 @@ dist_man_MANS += $(COMMAND_PAGES)
 
 # A page for each object of the library, made from the comments of its header.
 API_PAGES = man/kata_agent.3 man/kata_container.3 man/kata_context.3 man/kata_direct_volume.3 man/kata_domain.3 man/kata_error.3 man/kata_events.3 \
-	man/kata_pool.3 man/kata_process.3 man/kata_sandbox.3 man/kata_settings.3 man/kata_template.3 man/kata_version.3
+	man/kata_oci.3 man/kata_pool.3 man/kata_process.3 man/kata_sandbox.3 man/kata_settings.3 man/kata_template.3 man/kata_version.3
 man_MANS = $(API_PAGES)
 EXTRA_DIST += scripts/make-api-pages.py
 CLEANFILES += $(API_PAGES) man/api-pages.stamp

@@ -15,7 +15,7 @@ import sys
 PAGES = {"kata_context": "context.h", "kata_settings": "settings.h", "kata_sandbox": "sandbox.h",
          "kata_container": "container.h", "kata_process": "process.h", "kata_events": "event.h",
          "kata_template": "template.h", "kata_pool": "pool.h",
-         "kata_direct_volume": "direct-volume.h",
+         "kata_direct_volume": "direct-volume.h", "kata_oci": "oci.h",
          "kata_agent": "agent.h", "kata_domain": "domain.h", "kata_error": "error.h", "kata_version": "version.h"}
 # What an item of a comment begins with, at the start of a line or behind a sentence.
 LABEL = re.compile(r"(?:(?<=\. )|^)(@\w+(?:, @\w+)*|Returns|Errors|Thread rule(?: for the whole object)?|Since): |"

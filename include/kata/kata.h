@@ -27,6 +27,7 @@
 #include <kata/domain.h>
 #include <kata/error.h>
 #include <kata/event.h>
+#include <kata/oci.h>
 #include <kata/pool.h>
 #include <kata/process.h>
 #include <kata/sandbox.h>

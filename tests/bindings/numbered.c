@@ -685,6 +685,12 @@ static void test_460_direct_volumes(void) {
   kata_free(list);
 }
 
+static void test_470_oci(void) {
+  CHECK(has(kata_oci_features(0, NULL), "\"namespaces\""));
+  CHECK(has(kata_oci_spec(0, NULL), "\"sh\""));
+  CHECK(has(kata_oci_spec(KATA_OCI_SPEC_ROOTLESS, NULL), "\"uidMappings\""));
+}
+
 #define TEST(number, name) \
   { #number, test_##number##_##name }
 static const struct {
@@ -729,6 +735,7 @@ static const struct {
     TEST(440, ahead),
     TEST(450, none_ahead),
     TEST(460, direct_volumes),
+    TEST(470, oci),
 };
 
 int main(void) {

@@ -407,6 +407,11 @@ class InGuest(unittest.TestCase):
         self.ctx.remove_direct_volume(path)
         self.assertNotIn(path, [one["volume_path"] for one in self.ctx.list_direct_volumes()])
 
+    def test_470_oci(self):
+        self.assertIn("network", kata.oci_features()["linux"]["namespaces"])
+        self.assertEqual(kata.oci_spec()["process"]["args"], ["sh"])
+        self.assertEqual(kata.oci_spec(rootless=True)["linux"]["uidMappings"][0]["hostID"], os.geteuid())
+
 
 class Result(unittest.TextTestResult):
     def addSuccess(self, test):

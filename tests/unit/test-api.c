@@ -61,6 +61,7 @@ static void other_values_never_change(void **state) {
   assert_int_equal(KATA_CONTAINER_DELETE_SANDBOX, 2);
   assert_int_equal(KATA_CHECKPOINT_LEAVE_RUNNING, 1);
   assert_int_equal(KATA_KILL_ALL, 1);
+  assert_int_equal(KATA_OCI_SPEC_ROOTLESS, 1);
   assert_string_equal(kata_version(), KATA_VERSION);
 }
 

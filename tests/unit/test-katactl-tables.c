@@ -10,7 +10,6 @@
 
 #include "common/oci.h"
 #include "katactl/boot-chart.h"
-#include "katactl/default-spec.h"
 #include "katactl/duration.h"
 #include "katactl/process-table.h"
 #include "katactl/resources-json.h"
@@ -202,27 +201,6 @@ static void test_durations(void **state) {
   }
 }
 
-static void test_first_config(void **state) {
-  for (int rootless = 0; rootless < 2; rootless++) {
-    g_autofree char *text = default_spec_build(rootless, 1000, 100);
-    assert_true(g_str_has_prefix(text, "{\n\t\"ociVersion\": \"1."));
-    assert_true(g_str_has_suffix(text, "\n}\n"));
-    g_autoptr(GError) error = NULL;
-    g_autoptr(OciSpec) spec = oci_spec_parse(text, strlen(text), "config.json", &error);
-    if (spec == NULL) fail_msg("%s", error->message);
-    assert_string_equal(spec->process->args[0], "sh");
-    assert_true(spec->process->terminal);
-    assert_int_equal(spec->n_mounts, 7);
-    assert_int_equal(spec->linux->n_namespaces, 6);
-    assert_int_equal(spec->linux->n_uidmappings, rootless ? 1 : 0);
-    if (!rootless) continue;
-    assert_int_equal(spec->linux->uidmappings[0]->hostid, 1000);
-    assert_int_equal(spec->linux->gidmappings[0]->hostid, 100);
-    assert_null(spec->linux->resources);
-    assert_null(strstr(text, "gid=5"));
-  }
-}
-
 /* 600 units are 1.2 s; what has not ended, or ended before it began, is not there. */
 static void test_boot_chart(void **state) {
   g_autoptr(json_object) steps = json_tokener_parse(
@@ -256,7 +234,6 @@ int main(void) {
       cmocka_unit_test(test_sizes),
       cmocka_unit_test(test_limits),
       cmocka_unit_test(test_durations),
-      cmocka_unit_test(test_first_config),
       cmocka_unit_test(test_boot_chart),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

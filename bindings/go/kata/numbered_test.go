@@ -801,3 +801,15 @@ func Test460DirectVolumes(t *testing.T) {
 	ok(t, g.client.RemoveDirectVolume(g.ctx, path))
 	same(t, len(find()), 0)
 }
+
+func Test470OCI(t *testing.T) {
+	features, err := kata.OCIFeatures()
+	ok(t, err)
+	same(t, strings.Contains(features, "namespaces"), true)
+	spec, err := kata.OCISpec(0)
+	ok(t, err)
+	same(t, strings.Contains(spec, "\"sh\""), true)
+	spec, err = kata.OCISpec(kata.SpecRootless)
+	ok(t, err)
+	same(t, strings.Contains(spec, "uidMappings"), true)
+}

@@ -13,10 +13,11 @@ from .container import *
 from .context import *
 from .errors import *
 from .events import *
+from .oci import *
 from .process import *
 from .sandbox import *
 from .settings import *
 from .streams import PIPE, Completed
 
 __all__ = (["PIPE", "Completed", "has_feature", "version"] + agent.__all__ + container.__all__ + context.__all__ + errors.__all__
-           + events.__all__ + process.__all__ + sandbox.__all__ + settings.__all__)
+           + events.__all__ + oci.__all__ + process.__all__ + sandbox.__all__ + settings.__all__)

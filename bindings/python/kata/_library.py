@@ -76,6 +76,9 @@ PROTOTYPES: Dict[str, Tuple[Any, Sequence[Any]]] = {
     "kata_pool_fill": (STATUS, [HANDLE, HANDLE, c_uint32, POINTER(c_uint32), POINTER(c_uint32), ERR]),
     "kata_pool_list": (TEXT, [HANDLE, HANDLE, c_uint32, ERR]),
     "kata_pool_empty": (STATUS, [HANDLE, HANDLE, c_uint32, POINTER(c_uint32), ERR]),
+    # oci.h
+    "kata_oci_features": (TEXT, [c_uint32, ERR]),
+    "kata_oci_spec": (TEXT, [c_uint32, ERR]),
     # direct-volume.h
     "kata_direct_volume_add": (STATUS, [HANDLE, c_char_p, c_char_p, c_uint32, ERR]),
     "kata_direct_volume_remove": (STATUS, [HANDLE, c_char_p, c_uint32, ERR]),
