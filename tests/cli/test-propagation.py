@@ -97,7 +97,7 @@ class Propagation(kata_cli.CliTest):
         self.wait_to_be("disk\n", "disk/text")
         call("umount", self.host("disk"))
         # Without another look at it by anybody in the guest.
-        wait_for(lambda: is_free(device), f"{device} to be nobody's", 30)
+        wait_for(lambda: is_free(device), f"{device} to be nobody's", 600)
 
 
 if __name__ == "__main__":
