@@ -23,9 +23,18 @@ gboolean cgroup_systemd_parse(const char *cgroups_path, char **ret_unit, char **
   return TRUE;
 }
 
+static char *bus_address;
+
+/* By hand: GIO would start a thread, which the fork that makes an owner leaves behind. */
+void cgroup_systemd_remember_bus(void) {
+  if (bus_address == NULL) bus_address = g_strdup(g_getenv("DBUS_SYSTEM_BUS_ADDRESS"));
+  if (bus_address == NULL) bus_address = g_strdup("unix:path=/run/dbus/system_bus_socket");
+}
+
 /* A connection of its own: the process must not end when the bus does. */
 static GDBusConnection *connect_bus(GError **error) {
-  g_autofree char *address = g_dbus_address_get_for_bus_sync(G_BUS_TYPE_SYSTEM, NULL, error);
+  g_autofree char *address =
+      bus_address != NULL ? g_strdup(bus_address) : g_dbus_address_get_for_bus_sync(G_BUS_TYPE_SYSTEM, NULL, error);
   if (address == NULL) return NULL;
   return g_dbus_connection_new_for_address_sync(
       address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL,
@@ -82,6 +91,8 @@ static GVariant *make_arguments(const char *unit, const char *slice, const pid_t
   g_variant_builder_add(&properties, "(sv)", "Description", g_variant_new_string(description));
   g_variant_builder_add(&properties, "(sv)", "Slice", g_variant_new_string(slice));
   g_variant_builder_add(&properties, "(sv)", "DefaultDependencies", g_variant_new_boolean(FALSE));
+  /* One that had to be killed is forgotten as well. */
+  g_variant_builder_add(&properties, "(sv)", "CollectMode", g_variant_new_string("inactive-or-failed"));
   for (gsize i = 0; i < G_N_ELEMENTS(switches); i++)
     g_variant_builder_add(&properties, "(sv)", switches[i], g_variant_new_boolean(TRUE));
   g_variant_builder_add(&properties, "(sv)", "PIDs", g_variant_builder_end(&processes));

@@ -13,6 +13,9 @@
 /* The unit and its slice that cgroupsPath names; FALSE if it is a plain path. Pure. */
 gboolean cgroup_systemd_parse(const char *cgroups_path, char **ret_unit, char **ret_slice);
 
+/* At the program's start: where the system bus is, before it is hidden (vm_hide_bus()). */
+void cgroup_systemd_remember_bus(void);
+
 /* Whether a systemd answers on the system bus. */
 gboolean cgroup_systemd_is_there(void);
 

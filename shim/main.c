@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "kata/version.h"
+#include "shim/cgroup-systemd.h"
 #include "shim/options.h"
 #include "shim/pool.h"
 #include "shim/start.h"
@@ -24,6 +25,8 @@ int main(int argc, char **argv) {
            libvirt);
     return 0;
   }
+  cgroup_systemd_remember_bus();
+  vm_hide_bus();
   if (options.info) return action_info(&options);
   if (options.warm_cache) return action_warm_cache(&options);
   if (options.template_ != NULL) return action_template(&options);

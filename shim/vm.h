@@ -10,6 +10,11 @@
 
 typedef struct Vm Vm;
 
+/* At the program's start, before there are threads: libvirt shall not find the system bus. Where it does, it has
+ * systemd-machined move QEMU out of the sandbox's cgroup into a scope of its own, whatever its settings say of cgroups.
+ */
+void vm_hide_bus(void);
+
 /* Opens the embedded driver with root_dir (made if missing, PATHS_LIBVIRT) as its private root: one
  * per process, for good: libvirt never lets go of it. cache_dir: capability cache, made if missing, kept across
  * sandboxes, one for each accelerator. libvirt's own warnings go to root_dir/log/libvirt.log. Makes the process a

@@ -13,10 +13,11 @@ ENGINE_TESTS = \
 	tests/engines/test-killed.py \
 	tests/engines/test-networks.py \
 	tests/engines/test-podman.py \
+	tests/engines/test-systemd.py \
 	tests/engines/test-volumes.py
 dist_check_SCRIPTS += $(ENGINE_TESTS)
 EXTRA_DIST += tests/engines/engines.py tests/engines/containerd.py tests/engines/ttrpc.py \
-	tests/engines/cri.py tests/engines/websocket.py
+	tests/engines/cri.py tests/engines/websocket.py tests/engines/systemd.py
 
 # What takes minutes by its number of guests: a target of its own, with the bundles that crun runs as well.
 .PHONY: check-engines
