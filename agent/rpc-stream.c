@@ -10,11 +10,15 @@ typedef struct {
   StreamReader *reader; /* answers all who wait before it goes */
 } Read;
 
+/* Of grpc.ReadStreamResponse, which has nothing else: its bytes go to the port from where they were read. */
+#define DATA_FIELD 1
+
 static void answer_read(TtrpcCall *call, const guint8 *data, gsize size) {
   Grpc__ReadStreamResponse reply = GRPC__READ_STREAM_RESPONSE__INIT;
-  reply.data.data = (guint8 *)data;
-  reply.data.len = size;
-  ttrpc_call_reply(call, &reply.base);
+  if (size > 0)
+    ttrpc_call_reply_bytes(call, DATA_FIELD, data, size);
+  else
+    ttrpc_call_reply(call, &reply.base);
 }
 
 static void read_done(const guint8 *data, gsize size, const GError *error, gpointer user_data) {

@@ -64,7 +64,7 @@ static gboolean take_call_locked(TtrpcCall *call) {
 }
 
 /* Takes the output and the handler's reference of the call. */
-static void finish_call(TtrpcCall *call, TtrpcOutput *output) {
+static void finish_call_with(TtrpcCall *call, TtrpcOutput *output, const guint8 *data, gsize size) {
   TtrpcConnection *connection = call->connection;
   g_autoptr(TtrpcOutput) owned_output = output;
   if (call->deadline_source != NULL) g_source_destroy(call->deadline_source);
@@ -72,12 +72,14 @@ static void finish_call(TtrpcCall *call, TtrpcOutput *output) {
   gboolean was_paused = ttrpc_connection_is_paused_locked(connection);
   call->is_answered = TRUE;
   connection->n_unanswered--;
-  if (take_call_locked(call)) ttrpc_connection_send_locked(connection, g_steal_pointer(&owned_output));
+  if (take_call_locked(call)) ttrpc_connection_send_with_locked(connection, g_steal_pointer(&owned_output), data, size);
   ttrpc_connection_wake_locked(connection, was_paused);
   g_mutex_unlock(&connection->lock);
   g_atomic_int_add(&connection->server->n_calls, -1);
   ttrpc_call_unref(call);
 }
+
+static void finish_call(TtrpcCall *call, TtrpcOutput *output) { finish_call_with(call, output, NULL, 0); }
 
 void ttrpc_call_reply(TtrpcCall *call, const ProtobufCMessage *reply) {
   if (reply == NULL || reply->descriptor != call->method->output) {
@@ -86,6 +88,17 @@ void ttrpc_call_reply(TtrpcCall *call, const ProtobufCMessage *reply) {
     return;
   }
   finish_call(call, ttrpc_response_pack(call->stream_id, reply));
+}
+
+void ttrpc_call_reply_bytes(TtrpcCall *call, guint field, const guint8 *data, gsize size) {
+  gsize length = 0;
+  TtrpcOutput *begin = ttrpc_response_begin(call->stream_id, field, size, &length);
+  if (begin != NULL) {
+    finish_call_with(call, begin, data, size);
+  } else {
+    g_autofree char *text = ttrpc_oversize_text(length);
+    ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "%s", text);
+  }
 }
 
 void ttrpc_call_fail(TtrpcCall *call, int rpc_code, const char *format, ...) {

@@ -122,6 +122,26 @@ void ttrpc_connection_send_locked(TtrpcConnection *connection, TtrpcOutput *outp
   if (was_empty) flush_locked(connection);
 }
 
+void ttrpc_connection_send_with_locked(TtrpcConnection *connection, TtrpcOutput *output, const guint8 *data,
+                                       gsize size) {
+  ttrpc_connection_send_locked(connection, output);
+  while (size > 0 && g_queue_is_empty(&connection->output) && !connection->is_closed && !connection->is_broken) {
+    gssize written = ttrpc_write(connection->fd, connection->is_socket, data, size);
+    if (written == 0) break;
+    if (written < 0) {
+      connection->is_broken = TRUE;
+      return;
+    }
+    data += written;
+    size -= (gsize)written;
+  }
+  if (size == 0) return;
+  TtrpcOutput *rest = g_new0(TtrpcOutput, 1);
+  rest->size = size;
+  rest->bytes = g_memdup2(data, size);
+  ttrpc_connection_send_locked(connection, rest);
+}
+
 void ttrpc_connection_wake_locked(TtrpcConnection *connection, gboolean was_paused) {
   if (connection->is_closed) return;
   gboolean is_resumed = was_paused && !ttrpc_connection_is_paused_locked(connection);

@@ -93,6 +93,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TtrpcConnection, ttrpc_connection_unref)
 
 /* Takes the output over and writes what can be written at once. The lock must be held. */
 void ttrpc_connection_send_locked(TtrpcConnection *connection, TtrpcOutput *output);
+/* The same, and then size bytes more, of which only those are copied that do not fit at once. */
+void ttrpc_connection_send_with_locked(TtrpcConnection *connection, TtrpcOutput *output, const guint8 *data,
+                                       gsize size);
 
 /* Has the context's thread look at the connection again if that is needed now. The lock must be held. */
 void ttrpc_connection_wake_locked(TtrpcConnection *connection, gboolean was_paused);

@@ -85,6 +85,25 @@ TtrpcOutput *ttrpc_response_pack(guint32 stream_id, const ProtobufCMessage *payl
   return ttrpc_status_pack(stream_id, TTRPC_RESOURCE_EXHAUSTED, text);
 }
 
+TtrpcOutput *ttrpc_response_begin(guint32 stream_id, guint field, gsize size, gsize *ret_length) {
+  guint8 member[1 + VARINT_MAX] = {(guint8)(field << 3 | 2)}, payload[1 + VARINT_MAX] = {RESPONSE_PAYLOAD_TAG};
+  gsize member_size = 1 + put_varint(member + 1, size);
+  gsize payload_size = 1 + put_varint(payload + 1, member_size + size);
+  gsize length = payload_size + member_size + size;
+  if (length > TTRPC_MAX_BODY) {
+    *ret_length = length;
+    return NULL;
+  }
+  const TtrpcFrame frame = {.type = TTRPC_FRAME_RESPONSE, .stream_id = stream_id, .length = (guint32)length};
+  TtrpcOutput *output = g_new0(TtrpcOutput, 1);
+  output->size = TTRPC_HEADER_SIZE + length - size;
+  output->bytes = g_malloc(output->size);
+  ttrpc_header_encode(&frame, output->bytes);
+  memcpy(output->bytes + TTRPC_HEADER_SIZE, payload, payload_size);
+  memcpy(output->bytes + TTRPC_HEADER_SIZE + payload_size, member, member_size);
+  return output;
+}
+
 TtrpcOutput *ttrpc_status_pack(guint32 stream_id, int rpc_code, const char *text) {
   g_autofree char *valid = g_utf8_make_valid(text, (gssize)strnlen(text, TEXT_LIMIT));
   Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;

@@ -26,6 +26,10 @@ TtrpcOutput *ttrpc_request_pack(const char *service, const char *method, const P
 /* A successful answer; one that is too long becomes RESOURCE_EXHAUSTED. */
 TtrpcOutput *ttrpc_response_pack(guint32 stream_id, const ProtobufCMessage *payload);
 
+/* The beginning of a successful answer whose only field, of that number and below 16, is size bytes: those come after
+ * it. NULL: it would be too long; *ret_length then says how long. */
+TtrpcOutput *ttrpc_response_begin(guint32 stream_id, guint field, gsize size, gsize *ret_length);
+
 /* An answer that tells of a failure. The text is made valid UTF-8 and cut to a sane length. */
 TtrpcOutput *ttrpc_status_pack(guint32 stream_id, int rpc_code, const char *text);
 

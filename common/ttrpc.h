@@ -92,6 +92,9 @@ void ttrpc_server_set_closed_func(TtrpcServer *server, void (*func)(gpointer), g
 
 /* Answer and release the call. Thread-safe. An answer above TTRPC_MAX_BODY turns into RESOURCE_EXHAUSTED. */
 void ttrpc_call_reply(TtrpcCall *call, const ProtobufCMessage *reply);
+/* The same with a message that has nothing but bytes, in the field of that number below 16: many of them are not copied
+ * on their way. */
+void ttrpc_call_reply_bytes(TtrpcCall *call, guint field, const guint8 *data, gsize size);
 void ttrpc_call_fail(TtrpcCall *call, int rpc_code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* The error's code by error_to_rpc_code(), its whole text. */
 void ttrpc_call_fail_error(TtrpcCall *call, const GError *error);

@@ -219,6 +219,24 @@ static void test_response_bytes(void **state) {
   assert_true(cut->size < 100000);
 }
 
+/* The same bytes as those of a message that is packed, up to where the data begin. */
+static void test_response_to_be_continued(void **state) {
+  static const gsize sizes[] = {1, 125, 126, 127, 128, 16381, 16384, 300000};
+  for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
+    g_autofree guint8 *data = g_malloc0(sizes[i]);
+    Grpc__ReadStreamResponse message = GRPC__READ_STREAM_RESPONSE__INIT;
+    message.data.data = data;
+    message.data.len = sizes[i];
+    g_autoptr(TtrpcOutput) whole = ttrpc_response_pack(3, &message.base);
+    g_autoptr(TtrpcOutput) begin = ttrpc_response_begin(3, 1, sizes[i], NULL);
+    assert_int_equal(begin->size + sizes[i], whole->size);
+    assert_memory_equal(begin->bytes, whole->bytes, begin->size);
+  }
+  gsize length = 0;
+  assert_null(ttrpc_response_begin(3, 1, TTRPC_MAX_BODY, &length));
+  assert_int_equal(length, TTRPC_MAX_BODY + 10);
+}
+
 static void test_unpack_is_limited(void **state) {
   g_autoptr(GByteArray) bytes = g_byte_array_new();
   for (int i = 0; i < 1000; i++) g_byte_array_append(bytes, (const guint8 *)"\x0a\x00", 2);
@@ -339,6 +357,7 @@ int main(void) {
       cmocka_unit_test(test_marker),
       cmocka_unit_test(test_request_bytes),
       cmocka_unit_test(test_response_bytes),
+      cmocka_unit_test(test_response_to_be_continued),
       cmocka_unit_test(test_unpack_is_limited),
       cmocka_unit_test(test_unpack_checks_field_numbers),
       cmocka_unit_test(test_sync_bytes),

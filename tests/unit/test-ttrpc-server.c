@@ -243,7 +243,9 @@ static void test_peer_that_does_not_read(void **state) {
     g_auto(TtrpcFrame) reply = {0};
     assert_true(raw_read_frame(fd, &reply));
     assert_int_equal(reply.stream_id, 2 * i + 1);
-    assert_true(reply.length > 1u << 20);
+    assert_int_equal(reply.length, 8 + (1u << 20));
+    assert_memory_equal(reply.body, "\x12\x84\x80\x40\x0a\x80\x80\x40", 8);
+    for (guint32 k = 8; k < reply.length; k++) assert_int_equal(reply.body[k], 'x');
   }
 }
 

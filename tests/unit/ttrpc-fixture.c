@@ -73,12 +73,9 @@ static void write_stdin(TtrpcCall *call, const ProtobufCMessage *message, gpoint
 
 static void read_stdout(TtrpcCall *call, const ProtobufCMessage *message, gpointer data) {
   const Grpc__ReadStreamRequest *request = (const Grpc__ReadStreamRequest *)message;
-  Grpc__ReadStreamResponse reply = GRPC__READ_STREAM_RESPONSE__INIT;
   g_autofree guint8 *bytes = g_malloc(request->len);
   memset(bytes, 'x', request->len);
-  reply.data.data = bytes;
-  reply.data.len = request->len;
-  ttrpc_call_reply(call, &reply.base);
+  ttrpc_call_reply_bytes(call, 1, bytes, request->len);
 }
 
 static const TtrpcMethod health_methods[] = {{"Check", check}, {"Version", version}, {NULL, NULL}};
