@@ -105,7 +105,7 @@ static int run_monitor(kata_context *context, const char *container_id, const ch
   sigprocmask(SIG_SETMASK, &taken, NULL);
   setsid();
   prctl(PR_SET_PDEATHSIG, 0);
-  prctl(PR_SET_NAME, "kata-monitor");
+  prctl(PR_SET_NAME, MONITOR_NAME);
   g_autoptr(GError) error = NULL;
   if (view != NULL && !view_enter(view, &error)) {
     g_warning("the process that stands for container '%s': %s", container_id, error->message);

@@ -12,6 +12,9 @@
 #include "app.h"
 #include "view.h"
 
+/* What ps(1) shows of it. */
+#define MONITOR_NAME "kata-monitor"
+
 typedef struct {
   pid_t pid; /* 0: none */
   int go_fd; /* the monitor works once it is told so here; if it never is, it ends at once */

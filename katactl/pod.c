@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "pod.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/error.h"
 #include "common/pod.h"
+#include "common/safe-path.h"
+#include "monitor.h"
+
+/* A process's name has 15 at most. */
+#define COMM_BYTES 64
 
 /* Podman and CRI-O name the sandbox by its first container, which may itself have joined another one's. */
 static char *resolve(App *app, const char *id, const char *key, GError **error) {
@@ -35,7 +41,7 @@ static gboolean is_podmans(const OciSpec *spec) {
   return g_strcmp0(oci_spec_get_annotation(spec, "io.container.manager"), "libpod") == 0;
 }
 
-char *pod_find_sandbox(App *app, const OciSpec *spec, GError **error) {
+static char *find_sandbox(App *app, const OciSpec *spec, GError **error) {
   PodPlace place;
   if (!pod_read_place(spec, &place, error)) return NULL;
   if (place.role == POD_CONTAINER) {
@@ -47,4 +53,37 @@ char *pod_find_sandbox(App *app, const OciSpec *spec, GError **error) {
     return NULL;
   }
   return place.role == POD_SANDBOX ? NULL : find_connected(app, spec);
+}
+
+/* Whether it is a namespace of a process that stands for a container, which has others in its guest. */
+static gboolean is_containers(const char *path) {
+  int pid = 0;
+  if (sscanf(path, "/proc/%d/ns/", &pid) != 1) return FALSE;
+  g_autofree char *name_path = g_strdup_printf("/proc/%d/comm", pid);
+  g_autofree char *name = safe_read_file(name_path, COMM_BYTES, NULL, NULL);
+  return name != NULL && (strcmp(g_strchomp(name), MONITOR_NAME) == 0 || strcmp(name, "katactl") == 0);
+}
+
+/* A container in a guest of its own would get namespaces of its own, without a word. */
+static gboolean check_shared(const OciSpec *spec, GError **error) {
+  static const char *const in_guest[] = {"ipc", "uts", "pid", NULL};
+  for (size_t i = 0; spec->linux != NULL && i < spec->linux->n_namespaces; i++) {
+    const Grpc__LinuxNamespace *entry = spec->linux->namespaces[i];
+    if (!g_strv_contains(in_guest, entry->type) || !is_containers(entry->path)) continue;
+    g_set_error(
+        error, KATA_ERROR, KATA_ERR_UNSUPPORTED,
+        "config.json: linux.namespaces: the %s namespace '%s' is in another container's guest, and a guest has one "
+        "network: share that as well (engines: --network container:ID)",
+        entry->type, entry->path);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+char *pod_find_sandbox(App *app, const OciSpec *spec, GError **error) {
+  g_autoptr(GError) why = NULL;
+  char *id = find_sandbox(app, spec, &why);
+  if (id == NULL && why == NULL) check_shared(spec, &why);
+  if (why != NULL) g_propagate_error(error, g_steal_pointer(&why));
+  return id;
 }

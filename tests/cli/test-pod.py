@@ -70,6 +70,10 @@ class Podman(PodTest):
         kata_cli.wait_for(lambda: ":5000 " in self.inside("three", "netstat", "-tln"), "one to listen")
         self.assertEqual(self.inside("three", "nc", "127.0.0.1", "5000"), "pod-name")
 
+        # Nobody gets a namespace of his own in the place of another's.
+        for name in ("ipc", "uts", "pid"):
+            paths = {name: self.namespaces_of("one", "network")["network"].replace("/net", f"/{name}")}
+            self.run_container("six", paths=paths, fails=f"the {name} namespace '{paths[name]}' is in another container's guest")
         # One that fails leaves the others alone; so does deleting the one that gave the sandbox its name, twice.
         self.run_container("four", "/no/such/program", annotations=joins, paths=shared, fails="/no/such/program")
         self.assertEqual(self.members(), ["infra", "one", "three", "two"])
