@@ -122,8 +122,10 @@ static gboolean write_settings(App *app, BenchPlace *place, GError **error) {
 
 /* ---- running ---- */
 
+/* Of what is set here, processes in the background keep the directory for temporary files only: by it they are found. */
 char **bench_place_get_environment(const BenchPlace *place, BenchWay way) {
   char **environment = g_environ_setenv(g_get_environ(), "KATA_ROOT", place->root, TRUE);
+  environment = g_environ_setenv(environment, "TMPDIR", place->directory, TRUE);
   return g_environ_setenv(environment, "KATA_CONFIG", place->configs[way], TRUE);
 }
 

@@ -14,6 +14,7 @@ WAYS = {"cold": {"enable_template": "false"}, "template": {"enable_template": "t
 def make_world(way, memory_mib=256):
     world = kata_cli.World([("hypervisor.qemu", "default_memory", str(memory_mib)),
                             *(("factory", key, value) for key, value in WAYS[way].items())])
+    world.env["TMPDIR"] = world.base  # what works in the background has kept it, and is found by it
     if way != "cold":
         made = world.run("template", "create", timeout=600)
         assert made.returncode == 0, made.stderr
