@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 import kata_cli
 import network
@@ -29,6 +30,7 @@ def lives(pid):
 class Pool(network.NetworkTest):
     def setUp(self):
         super().setUp()
+        self.world.env["TMPDIR"] = self.world.base  # fillers have kept it: so they are found
         self.write_settings(2)
         self.addCleanup(self.empty)
 
@@ -110,6 +112,8 @@ class Pool(network.NetworkTest):
         answers = [self.ok("exec", f"c{number}", "sh", "-c", LOOK).split("\n") for number in range(2)]
         for line in range(3):
             self.assertNotEqual(answers[0][line], answers[1][line], f"line {line} of {answers}")
+        # All of it was saved, and stopped, many seconds before.
+        self.assertLess(abs(int(self.ok("exec", "c1", "date", "+%s")) - time.time()), 3)
         self.assertLess(abs(int(answers[0][3]) - int(answers[1][3])), 30)
         self.assertEqual(self.ok("exec", "c0", "hostname"), "box\n")
         # What one writes the other does not see.
@@ -192,6 +196,55 @@ class Pool(network.NetworkTest):
         self.fails("already exists", "create", "--bundle", self.world.bundle("true"), "c1")
         self.assertEqual(len(self.members()), 1)
         self.ok("delete", "--force", "c1")
+
+    def kill_claiming(self, victim):
+        """Kills "owner" or "machine" of a start as soon as it has taken the guest that stands by."""
+        member, = self.members()
+        note = f"{self.directory}/{member['name']}/standby"
+        start = self.world.start("run", "--bundle", self.world.bundle("echo", "runs"), "killed", stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        kata_cli.wait_for(lambda: not os.path.exists(note), "the guest to be taken")
+        pid = int(member["machine"])
+        if victim == "owner":
+            path = f"{self.directory}/{member['name']}/owner.pid"
+            kata_cli.wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 0, "an owner")
+            with open(path, encoding="ascii") as file:
+                pid = int(file.read())
+        os.kill(pid, signal.SIGKILL)
+        output, errors = start.communicate(timeout=kata_cli.PATIENCE)
+        return start.returncode, output, errors
+
+    def test_bad_luck(self):
+        """Half-written, on a full disk, killed in the middle of a claim: the start goes another way, or says that it
+        failed; nothing is lost, and nothing left."""
+        self.write_settings(1)
+        member = self.fill(1)[0]
+        with open(f"{self.directory}/{member['name']}/standby", "r+", encoding="utf-8") as file:
+            file.truncate(20)
+        self.assertEqual(self.members(), [])
+        self.assertEqual(self.world.run("run", "--bundle", self.world.bundle("echo", "other"), "c1").stdout, "other\n")
+        kata_cli.wait_for(lambda: len(self.members()) == 1 and not self.fillers(), "another in its place")
+        self.assertFalse(lives(int(member["machine"])))
+
+        self.assertEqual(self.kill_claiming("machine")[:2], (0, "runs\n"))
+        kata_cli.wait_for(lambda: len(self.members()) == 1 and not self.fillers(), "another in its place")
+        member = self.members()[0]
+        status, output, errors = self.kill_claiming("owner")
+        self.assertNotEqual((status, errors.strip()), (0, ""))
+        self.assertEqual(output, "")
+        self.world.assert_nothing_left(40)
+        kata_cli.wait_for(lambda: not lives(int(member["machine"])), "its machine to end", 40)
+
+        self.ok("pool", "remove")
+        os.makedirs(self.directory, mode=0o711, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=711", "kata-test", self.directory], check=True)
+        try:
+            self.assertEqual(self.world.run("pool", "create").returncode, 1)
+            self.assertEqual(os.listdir(self.directory), [])
+            self.assertEqual(self.world.run("run", "--bundle", self.world.bundle("echo", "full"), "c2").stdout, "full\n")
+            kata_cli.wait_for(lambda: not self.fillers(), "the filler to give up")
+        finally:
+            subprocess.run(["umount", self.directory], check=True)
 
     def test_refusals(self):
         """No pool without a number, none that takes the host's last memory."""

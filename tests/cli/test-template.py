@@ -104,14 +104,17 @@ class Templates(kata_cli.CliTest):
         result = self.world.run_attached(*args)
         self.assertEqual(result.returncode, 0, result.stderr)
 
-    def boots_with_warning(self, path):
+    def boots_with_warning(self, path, is_made_again=True):
         self.ok_attached("run", "--detach", "--bundle", self.world.bundle("sleep", "1000"), "bad")
         log = self.world.owner_log()
         self.assertEqual(log.count("could not start from its template"), 1, log)
         self.assertFalse(self.is_restored("bad"))
         self.assertEqual(self.ok("exec", "bad", "echo", "works"), "works\n")
-        # It has been taken away, and is made anew by somebody who outlives the container.
         self.ok("delete", "--force", "bad")
+        if not is_made_again:
+            self.assertEqual(os.listdir(self.store), [])
+            return
+        # It has been taken away, and is made anew by somebody who outlives the container.
         kata_cli.wait_for(lambda: os.path.exists(path) and self.no_builder(), "the template to be made again")
         self.assertEqual(os.listdir(self.store), [os.path.basename(path)])
 
@@ -120,14 +123,54 @@ class Templates(kata_cli.CliTest):
         self.world.configure([("hypervisor.qemu", "kernel_params", '"acpiphp.disable=1"')])
         self.boots_with_warning(self.create())
 
+    def kill_restoring(self, victim):
+        """Kills "owner" or "qemu" of a start that has a machine, but no guest that runs yet; returns the start."""
+        start = self.world.start("run", "--bundle", self.world.bundle("echo", "runs"), "killed", stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        def machines():
+            return [pid for pid, line in self.world.processes() if "qemu-system" in line.split(" ")[0]]
+        kata_cli.wait_for(machines, "a machine")
+        if victim == "qemu":
+            os.kill(machines()[0], 9)
+        else:
+            path, = glob.glob(os.path.join(self.world.root, "s/*/owner.pid"))
+            with open(path, encoding="ascii") as file:
+                os.kill(int(file.read()), 9)
+        return start, *start.communicate(timeout=kata_cli.PATIENCE)
+
+    def check_killed_restoring(self, path):
+        """QEMU: the guest boots. The owner: an error, nothing is left, and the template is as good as before."""
+        start, output, errors = self.kill_restoring("qemu")
+        self.assertEqual((start.returncode, output), (0, "runs\n"), errors)
+        self.assertEqual(os.listdir(self.store), [])
+        self.create()
+        before = os.stat(path).st_ino
+        start, output, errors = self.kill_restoring("owner")
+        self.assertNotEqual(start.returncode, 0)
+        self.assertEqual(output, "")
+        self.assertNotEqual(errors.strip(), "")
+        self.world.assert_nothing_left(40)
+        self.assertEqual(self.run_ok("echo", "again"), "again\n")
+        self.assertEqual(os.stat(path).st_ino, before)
+
     def check_bad_files(self, path):
-        """Damaged: the guest boots, with one warning; the template is made anew in the background."""
+        """Damaged, cut short, or something else: the guest boots, with one warning; the template is made anew in the
+        background."""
         with open(path, "r+b") as file:
             file.seek(os.path.getsize(path) // 2)
             byte = file.read(1)
             file.seek(-1, os.SEEK_CUR)
             file.write(bytes([byte[0] ^ 0xFF]))
         self.boots_with_warning(path)
+        # The next time it is just taken away.
+        os.truncate(path, os.path.getsize(path) // 2)
+        self.boots_with_warning(path, False)
+        with open(path, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(b"LibvirtQemudSave" + bytes(1 << 16))  # of no version there is
+        self.boots_with_warning(path, False)
+        self.check_killed_restoring(self.create())
         # Killed in the middle of a save: whoever makes it next clears up.
         with open(path + ".part", "wb") as file:
             file.write(b"half")
