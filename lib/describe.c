@@ -105,6 +105,18 @@ static struct json_object *describe_guest(const kata_settings *settings) {
   return guest;
 }
 
+/* os-release(5); values may have a shell's quotes. */
+static char *read_system_name(void) {
+  static const char key[] = "\nPRETTY_NAME=";
+  g_autofree char *own = host_read_head("/etc/os-release");
+  g_autofree char *file = own != NULL ? g_steal_pointer(&own) : host_read_head("/usr/lib/os-release");
+  g_autofree char *text = g_strconcat("\n", file, NULL);
+  const char *line = strstr(text, key);
+  if (line == NULL) return NULL;
+  g_autofree char *value = g_strndup(line + strlen(key), strcspn(line + strlen(key), "\n"));
+  return g_shell_unquote(value, NULL);
+}
+
 static struct json_object *describe_host(const kata_settings *settings) {
   struct json_object *host = json_object_new_object();
   struct utsname system;
@@ -113,7 +125,7 @@ static struct json_object *describe_host(const kata_settings *settings) {
     add_text(host, "kernel", system.release);
     add_text(host, "machine", system.machine);
   }
-  g_autofree char *name = g_get_os_info(G_OS_INFO_KEY_PRETTY_NAME);
+  g_autofree char *name = read_system_name();
   add_text(host, "system", name != NULL ? name : "unknown");
   json_object_object_add(host, "cpus", json_object_new_int64(sysconf(_SC_NPROCESSORS_ONLN)));
   if (sysinfo(&info) == 0)

@@ -134,8 +134,8 @@ static void check_files(GPtrArray *findings, const kata_settings *settings) {
 }
 
 static void check_memory(GPtrArray *findings, const kata_settings *settings) {
-  g_autofree char *meminfo = NULL;
-  if (!g_file_get_contents("/proc/meminfo", &meminfo, NULL, NULL)) return;
+  g_autofree char *meminfo = host_read_head("/proc/meminfo");
+  if (meminfo == NULL) return;
   const char *line = strstr(meminfo, "\nMemAvailable:");
   if (line == NULL) return;
   guint64 available_mib = g_ascii_strtoull(line + strlen("\nMemAvailable:"), NULL, 10) / 1024;

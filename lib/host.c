@@ -10,10 +10,20 @@
 
 #define KVM_DEVICE "/dev/kvm"
 #define VSOCK_DEVICE "/dev/vhost-vsock"
+#define HEAD_BYTES (64u << 10)
 
 static gboolean opens_read_write(const char *path) {
   autofd int fd = open(path, O_RDWR | O_CLOEXEC);
   return fd >= 0;
+}
+
+char *host_read_head(const char *path) {
+  autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+  g_autofree char *text = g_malloc(HEAD_BYTES + 1);
+  ssize_t length = fd >= 0 ? fd_read_all(fd, text, HEAD_BYTES) : -1;
+  if (length < 0) return NULL;
+  text[length] = '\0';
+  return g_steal_pointer(&text);
 }
 
 /* One word of the first "flags" line of /proc/cpuinfo. */
@@ -26,8 +36,8 @@ static gboolean cpu_has_flag(const char *cpuinfo, const char *flag) {
 }
 
 gboolean host_has_kvm(void) {
-  g_autofree char *cpuinfo = NULL;
-  if (!g_file_get_contents("/proc/cpuinfo", &cpuinfo, NULL, NULL)) return FALSE;
+  g_autofree char *cpuinfo = host_read_head("/proc/cpuinfo");
+  if (cpuinfo == NULL) return FALSE;
   if (!cpu_has_flag(cpuinfo, "vmx") && !cpu_has_flag(cpuinfo, "svm")) return FALSE;
   return opens_read_write(KVM_DEVICE);
 }

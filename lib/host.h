@@ -6,6 +6,10 @@
 
 #include "lib/settings.h"
 
+/* The first 64 KiB of a file, or NULL. GLib 2.74 reads files through descriptors that a child of the caller's, started
+ * in that moment, would inherit. */
+char *host_read_head(const char *path);
+
 /* /dev/kvm opens read-write and the CPU has vmx or svm: with the flag missing a stock kernel hangs under KVM. */
 gboolean host_has_kvm(void);
 gboolean host_has_vhost_vsock(void);
