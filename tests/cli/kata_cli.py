@@ -194,6 +194,10 @@ class World:
                 found.append((pid, line))
         return found
 
+    def machines(self):
+        """Pids of this world's QEMUs."""
+        return [pid for pid, line in self.processes() if "qemu-system" in line.split(" ")[0]]
+
     def left_overs(self):
         reap()
         left = [f"process {pid}: {line[:200]}" for pid, line in self.processes()]

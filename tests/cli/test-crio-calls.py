@@ -100,7 +100,7 @@ class CrioTest(kata_cli.CliTest):
         reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
         self.addCleanup(os.close, reader)
         self.create(task, "box", box, stdout=fifo)
-        self.assertEqual(len([line for _, line in self.world.processes() if "qemu-system" in line.split(" ")[0]]), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         said = self.execute(task, "box", "e1", "awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo; grep -o pod=crio "
                                                "/proc/cmdline; hostname")
         memory, annotation, hostname = said.split()

@@ -75,7 +75,7 @@ class Exec(kata_cli.OneContainerTest):
 
     def guest_memory(self):
         """MiB of the host's memory that the guest has."""
-        qemu, = [pid for pid, line in self.world.processes() if "qemu-system" in line.split()[0]]
+        qemu, = self.world.machines()
         with open(f"/proc/{qemu}/smaps", encoding="ascii", errors="replace") as file:
             found = re.search(r"/memfd:.*\n(?:.*\n)*?Rss: +(\d+)", file.read())
         return int(found[1]) / 1024

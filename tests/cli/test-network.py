@@ -183,8 +183,7 @@ class Connections(NetworkTest):
         state = self.world.state("c1")
         pod = os.stat(f"/run/netns/{self.wires.pod}").st_ino
         self.assertEqual(os.stat(f"/proc/{state['pid']}/ns/net").st_ino, pod)
-        machines = [pid for pid, line in self.world.processes() if "qemu-system" in line.split(" ")[0]]
-        self.assertEqual([os.stat(f"/proc/{pid}/ns/net").st_ino for pid in machines], [pod])
+        self.assertEqual([os.stat(f"/proc/{pid}/ns/net").st_ino for pid in self.world.machines()], [pod])
         self.check_settings()
         self.check_pings()
         self.check_localhost()

@@ -37,9 +37,6 @@ class PodTest(kata_cli.CliTest):
     def namespace(self, container, name):
         return self.inside(container, "readlink", f"/proc/self/ns/{name}")
 
-    def count_machines(self):
-        return len([pid for pid, line in self.world.processes() if "qemu-system" in line.split(" ")[0]])
-
     def members(self):
         return self.world.run("list", "-q").stdout.split()
 
@@ -54,7 +51,7 @@ class Podman(PodTest):
         self.run_container("two", annotations=joins, paths={**shared, **self.namespaces_of("infra", "pid")})
         # podman run --network container:one
         self.run_container("three", paths=self.namespaces_of("one", "network"), hostname="three")
-        self.assertEqual(self.count_machines(), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         self.assertEqual(self.members(), ["infra", "one", "three", "two"])
 
         for name in ("uts", "ipc"):
@@ -84,13 +81,13 @@ class Podman(PodTest):
         # A container of Podman's whose pod has none of its own ("--infra=false") names the pod, which is no sandbox.
         alone = {"io.container.manager": "libpod", f"{CRIO}.ContainerType": "container", f"{CRIO}.SandboxID": "the-pod"}
         self.run_container("beside", annotations=alone, paths=self.namespaces_of("one", "network"))
-        self.assertEqual(self.count_machines(), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         self.ok("delete", "--force", "beside")
         # Made again, it gets a guest of its own, as it gets a network namespace of its own; so do those that join it then.
         self.run_container("infra", hostname="again", annotations=alone)
         self.run_container("five", annotations=joins, paths=self.namespaces_of("infra", "network", "uts"))
         self.assertEqual((self.inside("five", "hostname"), self.inside("one", "hostname")), ("again", "pod-name"))
-        self.assertEqual(self.count_machines(), 2)
+        self.assertEqual(len(self.world.machines()), 2)
         self.ok("delete", "--force", "five")
         self.ok("delete", "--force", "infra")
         self.world.wait_status("two", "stopped")  # its pid namespace has gone
@@ -116,13 +113,13 @@ class Kubernetes(PodTest):
         for thread in threads:
             thread.join()
         self.assertEqual(self.members(), ["c0", "c1", "c2", "c3", "pause"])
-        self.assertEqual(self.count_machines(), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         for name in ("c1", "c3"):
             self.world.wait_status(name, "stopped")
             self.ok("delete", name)
         self.run_container("docker", annotations={"io.kubernetes.docker.type": "container",
                                                   "io.kubernetes.sandbox.id": "pause"})
-        self.assertEqual(self.count_machines(), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         for name in ("docker", "c0", "pause", "c2"):
             self.ok("kill", name, "KILL")
             self.world.wait_status(name, "stopped")
@@ -138,7 +135,7 @@ class Kubernetes(PodTest):
             "hooks": {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}})
         late.start()
         kata_cli.wait_for(lambda: os.path.exists(begun), "the hook to begin")
-        self.assertEqual(self.count_machines(), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         self.ok("delete", "--force", "pause")
         time.sleep(6)  # an owner without a maker gives an empty sandbox 5 s
         with open(finish, "w", encoding="utf-8"):

@@ -18,7 +18,7 @@ class TakeOver(kata_cli.CliTest):
         return 0
 
     def hypervisor(self):
-        return next(pid for pid, line in self.world.processes() if "qemu-system" in line.split(" ")[0])
+        return self.world.machines()[0]
 
     def kill_owner(self):
         pid = self.owner()

@@ -127,12 +127,9 @@ class Templates(kata_cli.CliTest):
         """Kills "owner" or "qemu" of a start that has a machine, but no guest that runs yet; returns the start."""
         start = self.world.start("run", "--bundle", self.world.bundle("echo", "runs"), "killed", stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-        def machines():
-            return [pid for pid, line in self.world.processes() if "qemu-system" in line.split(" ")[0]]
-        kata_cli.wait_for(machines, "a machine")
+        kata_cli.wait_for(self.world.machines, "a machine")
         if victim == "qemu":
-            os.kill(machines()[0], 9)
+            os.kill(self.world.machines()[0], 9)
         else:
             path, = glob.glob(os.path.join(self.world.root, "s/*/owner.pid"))
             with open(path, encoding="ascii") as file:

@@ -104,7 +104,7 @@ class CriKilledTest(unittest.TestCase):
         return started
 
     def machines(self):
-        return {pid for pid, line in self.world.processes() if "qemu-system" in line.split()[0]}
+        return set(self.world.machines())
 
     def owners(self):
         pids = set()

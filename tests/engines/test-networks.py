@@ -45,9 +45,6 @@ class Networks(unittest.TestCase):
         command = [*self.podman.enter, "busybox", "wget", "-q", "-O", "-", f"http://{address}"]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
 
-    def machines(self):
-        return [line for _, line in self.world.processes() if "qemu-system" in line.split(" ")[0]]
-
     def inside(self, container, script):
         return self.podman.ok("exec", container, "sh", "-c", script)
 
@@ -108,7 +105,7 @@ class Networks(unittest.TestCase):
         podman.ok("run", "-d", "--pod", "p", "--name", "one", IMAGE, "sh", "-c",
                   "echo page >/tmp/page; echo said; exec httpd -f -p 80 -h /tmp")
         podman.ok("run", "-d", "--pod", "p", "--name", "two", IMAGE, "sleep", "1000")
-        self.assertEqual(len(self.machines()), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         wait_for(lambda: podman.run("exec", "two", "wget", "-q", "-O", "-", "http://127.0.0.1/page").stdout == "page\n",
                  "the other container's page", 60)
         self.assertEqual(self.inside("one", "readlink /proc/self/ns/ipc"), self.inside("two", "readlink /proc/self/ns/ipc"))
@@ -120,7 +117,7 @@ class Networks(unittest.TestCase):
         podman.ok("pod", "stop", "-t", "0", "p")
         self.assertEqual(self.state_of("two"), "exited")
         podman.ok("pod", "start", "p")
-        self.assertEqual(len(self.machines()), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         self.assertEqual(self.inside("two", "hostname"), "p")
         podman.ok("pod", "rm", "-ft", "0", "p")
         self.world.assert_nothing_left()
@@ -147,7 +144,7 @@ class Networks(unittest.TestCase):
             file.write(KUBE)
         podman.write("containers.conf", self.with_infra())
         podman.ok("play", "kube", self.world.path("kube.yaml"))
-        self.assertEqual(len(self.machines()), 1)
+        self.assertEqual(len(self.world.machines()), 1)
         wait_for(lambda: podman.run("exec", "kube-two", "/bin/wget", "-q", "-O", "-", "http://127.0.0.1:81/page").stdout ==
                  "from kube\n", "the page", 60)
         podman.ok("play", "kube", "--down", self.world.path("kube.yaml"))
