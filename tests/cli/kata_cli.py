@@ -3,6 +3,7 @@
 nothing of it is left."""
 import ctypes
 import glob
+import hashlib
 import json
 import os
 import re
@@ -231,6 +232,9 @@ class World:
             except ProcessLookupError:
                 pass
         reap()
+        # Where templates of this world were made: a lock is left there.
+        templates = hashlib.sha256(self.path("templates").encode()).hexdigest()[:8]
+        shutil.rmtree(f"/run/kata/t/{templates}", ignore_errors=True)
         shutil.rmtree(self.base, ignore_errors=True)
 
 
