@@ -64,6 +64,10 @@ int cmd_direct_volume_list(App *app, char **operands, GError **error) {
   autokatafree char *text = kata_direct_volume_list(app->context, 0, &err);
   if (text == NULL) return finish(-1, err, error);
   g_autoptr(json_object) list = json_tokener_parse(text);
+  if (list == NULL) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INTERNAL, "the list of volumes cannot be read");
+    return 1;
+  }
   for (gsize i = 0; i < json_object_array_length(list); i++) print_volume(json_object_array_get_idx(list, i));
   return 0;
 }

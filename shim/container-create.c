@@ -301,6 +301,11 @@ static gboolean open_process(Creation *creation, const Containerd__Task__V2__Cre
 
 static gboolean check_request(const Containerd__Task__V2__CreateTaskRequest *request, GError **error) {
   if (!id_check(request->id, "container", error)) return FALSE;
+  if (strcmp(request->id, VOLUMES_WATCHABLE) == 0) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
+                "no container can be called '%s': the guest keeps that name for volumes that are watched", request->id);
+    return FALSE;
+  }
   if (*request->checkpoint != '\0' && !safe_path_check(request->checkpoint, "checkpoint", error)) return FALSE;
   return safe_path_check(request->bundle, "bundle", error);
 }

@@ -83,10 +83,16 @@ static gboolean undo_start(Sandbox *sandbox, GError **error) {
 /* Those that are used least go first when there are too many. */
 static void note_use(const char *path) { utimensat(AT_FDCWD, path, NULL, 0); }
 
-static void discard(Sandbox *sandbox, const GError *why) {
+/* It may be the sandbox's own fault, or the host's: that is known once a boot has worked. */
+static void suspect(Sandbox *sandbox, const GError *why) {
+  g_free(sandbox->template_trouble);
+  sandbox->template_trouble = g_strdup(why->message);
+}
+
+void launch_blame_template(Sandbox *sandbox) {
+  if (sandbox->from_template || sandbox->template_trouble == NULL) return;
   template_discard(sandbox->settings, sandbox->template_key);
-  template_note_failure(sandbox->settings, sandbox->template_key, why->message);
-  sandbox->had_bad_template = TRUE;
+  template_note_failure(sandbox->settings, sandbox->template_key, sandbox->template_trouble);
 }
 
 /* FALSE: it cannot go on at all. */
@@ -105,14 +111,14 @@ static gboolean try_start(Sandbox *sandbox, const VmConfig *config, const char *
   sandbox->from_template = start_machine(&start, &why);
   if (sandbox->from_template) return TRUE;
   if (!give_up(sandbox, from, why, error)) return FALSE;
-  if (path != NULL) discard(sandbox, why);
+  if (path != NULL) suspect(sandbox, why);
   return TRUE;
 }
 
 /* Such a guest may not see what was plugged in: its kernel cannot, or was told not to. */
 gboolean launch_leave_template(Sandbox *sandbox, const GError *why, GError **error) {
   if (!give_up(sandbox, "its template", why, error)) return FALSE;
-  if (template_is_wanted(sandbox)) discard(sandbox, why);
+  if (template_is_wanted(sandbox)) suspect(sandbox, why);
   return TRUE;
 }
 

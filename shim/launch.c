@@ -465,6 +465,7 @@ gboolean launch_run(Sandbox *sandbox, GError **error) {
   fd_clear(&sandbox->boot_slot);
   if (is_up && sandbox->from_template) template_forget_failure(sandbox->settings, sandbox->template_key);
   if (is_up) {
+    launch_blame_template(sandbox);
     template_follow_start(sandbox);
     pool_follow_start(sandbox);
   }

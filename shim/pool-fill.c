@@ -103,7 +103,11 @@ static gboolean run_apart(WorkFunc func, gpointer data, GError **error) {
   if (pid == 0) {
     fd_clear(&words[0]);
     g_autoptr(GError) why = NULL;
-    if (!func(data, &why)) fd_write_all(words[1], why->message, strlen(why->message));
+    if (!func(data, &why)) {
+      char code = (char)error_get_code(why);
+      fd_write_all(words[1], &code, sizeof code);
+      fd_write_all(words[1], why->message, strlen(why->message));
+    }
     _exit(why == NULL ? 0 : 1); /* the machine lives on: libvirt is not told of the end */
   }
   fd_clear(&words[1]);
@@ -113,8 +117,8 @@ static gboolean run_apart(WorkFunc func, gpointer data, GError **error) {
   int status = -1;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return TRUE;
-  if (length > 0)
-    g_set_error(error, KATA_ERROR, KATA_ERR_HOST, "%.*s", (int)length, text);
+  if (length > 1)
+    g_set_error(error, KATA_ERROR, text[0], "%.*s", (int)length - 1, text + 1);
   else
     g_set_error(error, KATA_ERROR, KATA_ERR_HOST, "the process that was to make a guest has died");
   return FALSE;

@@ -121,8 +121,8 @@ static gboolean wait_for_memory(Sandbox *sandbox, TtrpcClient *agent, GError **e
       g_set_error(
           error, KATA_ERROR, KATA_ERR_GUEST,
           "the guest does not take the memory that was plugged in: after %d ms its kernel has %" G_GUINT64_FORMAT
-          " MiB, as before",
-          MEMORY_WAIT_MS, found);
+          " MiB, and should have %" G_GUINT64_FORMAT,
+          MEMORY_WAIT_MS, found, wanted);
       return FALSE;
     }
     g_usleep(MEMORY_POLL_MS * 1000);
@@ -146,7 +146,7 @@ static gboolean tell_guest(Sandbox *sandbox, TtrpcClient *agent, guint n_cpus, G
 /* What a guest refuses stays plugged in: it cannot be taken out again without the guest. Nothing counts on it, and the
  * next one who needs it asks the guest again. */
 static gboolean grow_with_guest(Sandbox *sandbox, const VmSize *target, GError **error) {
-  VmSize taken = get_taken(sandbox), before = sandbox->size;
+  VmSize taken = get_taken(sandbox), before = sandbox->size, missing = sandbox->untaken;
   if (target->vcpus <= taken.vcpus && target->memory_mib <= taken.memory_mib) return TRUE;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
@@ -157,7 +157,8 @@ static gboolean grow_with_guest(Sandbox *sandbox, const VmSize *target, GError *
   sandbox->untaken.memory_mib += sandbox->size.memory_mib - before.memory_mib;
   gboolean done =
       grown && tell_guest(sandbox, agent, target->vcpus > taken.vcpus ? sandbox->size.vcpus : taken.vcpus, error);
-  gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib;
+  gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib ||
+                     missing.vcpus != sandbox->untaken.vcpus || missing.memory_mib != sandbox->untaken.memory_mib;
   return (!changed || store_save(sandbox, done ? error : NULL)) && done;
 }
 
@@ -168,8 +169,7 @@ static gboolean check_target(const Sandbox *sandbox, const VmSize *target, GErro
   VmSize limit = vm_config_get_limit(sandbox->settings), taken = get_taken(sandbox);
   if (target->vcpus < taken.vcpus || target->memory_mib < taken.memory_mib) {
     g_set_error(error, KATA_ERROR, KATA_ERR_INVALID_ARGUMENT,
-                "it has %u CPUs and %" G_GUINT64_FORMAT " MiB, and does not shrink", sandbox->size.vcpus,
-                sandbox->size.memory_mib);
+                "it has %u CPUs and %" G_GUINT64_FORMAT " MiB, and does not shrink", taken.vcpus, taken.memory_mib);
     return FALSE;
   }
   if (is_static(sandbox) && (target->vcpus > sandbox->size.vcpus || target->memory_mib > sandbox->size.memory_mib)) {

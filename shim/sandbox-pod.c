@@ -90,6 +90,7 @@ static char *name_cgroup(const char *parent, const char *id) {
 static gboolean make_scope(Sandbox *sandbox, const char *name, GError **error) {
   g_autofree char *unit = NULL, *slice = NULL;
   pid_t pid = getpid();
+  if (sandbox->scope != NULL) return TRUE; /* by a call that failed later */
   if (!cgroup_systemd_parse(name, &unit, &slice) || !cgroup_systemd_is_there()) return TRUE;
   if (!cgroup_systemd_start(name, &pid, 1, error)) return FALSE;
   sandbox->scope = g_strdup(name);
@@ -124,8 +125,11 @@ static gboolean take_linux(Sandbox *sandbox, const Runtime__V1__LinuxPodSandboxC
   g_autofree char *cgroup = *config->cgroup_parent != '\0' ? name_cgroup(config->cgroup_parent, sandbox->id) : NULL;
   if (cgroup != NULL) protobuf_set_string(&pod->cgroupspath, cgroup);
   for (size_t i = 0; i < config->n_sysctls; i++) add_sysctl(pod, config->sysctls[i]->key, config->sysctls[i]->value);
-  if (sandbox->pod != NULL) protobuf_c_message_free_unpacked(&sandbox->pod->base, NULL);
-  sandbox->pod = pod;
+  g_mutex_lock(&sandbox->lock);
+  gboolean is_first = sandbox->pod == NULL; /* others look at it without the lock: it is never exchanged */
+  if (is_first) sandbox->pod = pod;
+  g_mutex_unlock(&sandbox->lock);
+  if (!is_first) protobuf_c_message_free_unpacked(&pod->base, NULL);
   sandbox->demand = sandbox_pod_get_demand(sandbox);
   return TRUE;
 }

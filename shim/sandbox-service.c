@@ -33,7 +33,8 @@ static gboolean check_id(ServiceJob *job, const char *id) {
 static gboolean take_annotations(Sandbox *sandbox,
                                  const Containerd__Runtime__Sandbox__V1__CreateSandboxRequest *request,
                                  GError **error) {
-  if (request->n_annotations == 0 || sandbox->has_annotations) return TRUE;
+  if (request->n_annotations == 0) return TRUE;
+  if (sandbox->has_annotations) return store_save_settings(sandbox, error);
   Grpc__Spec spec = GRPC__SPEC__INIT;
   /* Entries of both maps have the same form: key 1, value 2. */
   spec.n_annotations = request->n_annotations;

@@ -114,6 +114,7 @@ void sandbox_free(Sandbox *sandbox) {
   g_mutex_clear(&sandbox->store);
   g_free(sandbox->domain_xml);
   g_free(sandbox->template_key);
+  g_free(sandbox->template_trouble);
   pool_member_free(sandbox->standby);
   g_free(sandbox->netns_mount);
   g_free(sandbox->dir);

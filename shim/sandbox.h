@@ -53,7 +53,7 @@ typedef struct {
   gboolean from_pool;          /* it has */
   char *netns_mount;           /* of such a guest: where the namespace is that its machine is not in, or NULL */
   gboolean from_template;      /* it has */
-  gboolean had_bad_template;   /* there was one, and it could not */
+  char *template_trouble;      /* why it could not, though there was one; NULL: nothing is known against that */
   Vm *vm;                      /* used and freed under resizing, but by the start, teardown and their watches */
   Share *share;                /* likewise */
   Net *net;                    /* net-follow.h says who may use it */

@@ -88,6 +88,7 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   if (*state->netns_mount != '\0') sandbox->netns_mount = g_strdup(state->netns_mount);
   sandbox->base_size = (VmSize){state->base_vcpus, state->base_memory_mib};
   sandbox->size = (VmSize){state->vcpus, state->memory_mib};
+  sandbox->untaken = (VmSize){state->untaken_vcpus, state->untaken_memory_mib};
   g_mutex_lock(&sandbox->lock);
   sandbox->status = SANDBOX_RUNNING;
   sandbox->netns_chosen = TRUE;

@@ -195,7 +195,11 @@ static void catch_up_tree(Share *share, const GPtrArray *table, const char *copy
   for (guint i = 0; i < copy.mounts->len; i++) {
     const Mounted *mounted = &g_array_index(copy.mounts, Mounted, i);
     g_autoptr(GError) error = NULL;
-    if (!side_has(&shown, mounted) && !add(&copy, &shown, mounted, *copy_name == READ_ONLY, &error))
+    if (side_has(&shown, mounted) || add(&copy, &shown, mounted, *copy_name == READ_ONLY, &error)) continue;
+    /* Hidden by another mount, or gone again: it is looked for at each change of the host's mounts. */
+    if (g_error_matches(error, KATA_ERROR, KATA_ERR_NOT_FOUND))
+      g_info("'%s' is not to be seen on the host: %s", mounted->entry->point, error->message);
+    else
       g_warning("what was mounted at '%s' on the host does not get into the guest: %s", mounted->entry->point,
                 error->message);
   }

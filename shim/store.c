@@ -48,6 +48,8 @@ Kata__V1__SandboxState *store_describe(Sandbox *sandbox) {
   state->base_memory_mib = sandbox->base_size.memory_mib;
   state->vcpus = sandbox->size.vcpus;
   state->memory_mib = sandbox->size.memory_mib;
+  state->untaken_vcpus = sandbox->untaken.vcpus;
+  state->untaken_memory_mib = sandbox->untaken.memory_mib;
   state->cgroups = copy_list(sandbox->cgroups, &state->n_cgroups);
   if (sandbox->pod != NULL) state->pod = oci_linux_copy(sandbox->pod);
   if (sandbox->scope != NULL) state->scope = strdup(sandbox->scope);

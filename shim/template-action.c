@@ -55,7 +55,7 @@ static int create_in_background(kata_settings *settings, GError **error) {
 /* ---- list and remove ---- */
 
 /* What to tell of one; NULL: nothing. */
-typedef struct json_object *(*TemplateFunc)(const char *name, const char *path, const struct stat *st);
+typedef struct json_object *(*TemplateFunc)(const char *name, const char *path, const struct stat *st, GError **error);
 
 /* NULL: error is set. */
 static struct json_object *for_each(const kata_settings *settings, TemplateFunc func, GError **error) {
@@ -65,16 +65,21 @@ static struct json_object *for_each(const kata_settings *settings, TemplateFunc 
   if (is_there && dir == NULL) return NULL;
   struct json_object *answer = json_object_new_array();
   const char *name;
-  while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+  g_autoptr(GError) why = NULL;
+  while (dir != NULL && why == NULL && (name = g_dir_read_name(dir)) != NULL) {
     struct stat st;
     g_autofree char *path = g_build_filename(directory, name, NULL);
-    struct json_object *one = template_is_key(name) && lstat(path, &st) == 0 ? func(name, path, &st) : NULL;
+    struct json_object *one = template_is_key(name) && lstat(path, &st) == 0 ? func(name, path, &st, &why) : NULL;
     if (one != NULL) json_object_array_add(answer, one);
   }
-  return answer;
+  if (why == NULL) return answer;
+  json_object_put(answer);
+  g_propagate_error(error, g_steal_pointer(&why));
+  return NULL;
 }
 
-static struct json_object *describe_template(const char *name, const char *path, const struct stat *st) {
+static struct json_object *describe_template(const char *name, const char *path, const struct stat *st,
+                                             GError **error) {
   g_autoptr(GDateTime) used = g_date_time_new_from_unix_utc(st->st_mtim.tv_sec);
   g_autofree char *when = g_date_time_format_iso8601(used);
   struct json_object *one = json_object_new_object();
@@ -84,8 +89,10 @@ static struct json_object *describe_template(const char *name, const char *path,
   return one;
 }
 
-static struct json_object *remove_template(const char *name, const char *path, const struct stat *st) {
-  return unlink(path) == 0 ? json_object_new_string(name) : NULL;
+static struct json_object *remove_template(const char *name, const char *path, const struct stat *st, GError **error) {
+  if (unlink(path) == 0) return json_object_new_string(name);
+  if (errno != ENOENT) error_set_errno(error, errno, "cannot remove the template '%s'", path);
+  return NULL;
 }
 
 static void describe_failure(const kata_settings *settings, const char *key, const TemplateFailure *failure,
@@ -152,7 +159,7 @@ static kata_settings *make_settings(Sandbox *sandbox, GError **error) {
 
 void template_follow_start(Sandbox *sandbox) {
   if (!template_is_wanted(sandbox) || sandbox->template_key == NULL || sandbox->from_template) return;
-  if (!template_is_worth_while(sandbox->settings, sandbox->template_key, sandbox->had_bad_template,
+  if (!template_is_worth_while(sandbox->settings, sandbox->template_key, sandbox->template_trouble != NULL,
                                sandbox->size.memory_mib))
     return;
   g_autoptr(GError) error = NULL;

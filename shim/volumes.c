@@ -15,7 +15,6 @@
 #include "shim/volumes-private.h"
 
 /* A directory below the share. */
-#define WATCHABLE "watchable"
 /* How often copies are compared with what they are of (the agent's watch of shared files: the same). */
 #define WATCH_SECONDS 2
 
@@ -369,10 +368,10 @@ static gboolean is_watched(const GuestShare *share) {
 static gboolean make_watched_place(Volumes *volumes, GError **error) {
   Sandbox *sandbox = volumes->sandbox;
   g_mutex_lock(&sandbox->resizing);
-  gboolean is_made = sandbox->share == NULL || share_make_place(sandbox->share, WATCHABLE, error);
+  gboolean is_made = sandbox->share == NULL || share_make_place(sandbox->share, VOLUMES_WATCHABLE, error);
   g_mutex_unlock(&sandbox->resizing);
   if (!is_made) return FALSE;
-  Grpc__Storage *storage = add_storage(volumes, "ephemeral", "tmpfs", "tmpfs", GUEST_SHARE_DIR WATCHABLE);
+  Grpc__Storage *storage = add_storage(volumes, "ephemeral", "tmpfs", "tmpfs", GUEST_SHARE_DIR VOLUMES_WATCHABLE);
   add_option(storage, "mode=0755");
   add_option(storage, "size=1m");
   return TRUE;
@@ -386,7 +385,7 @@ static gboolean watch_tree(Volumes *volumes, guint number, GError **error) {
   if (!volumes->has_watched && !make_watched_place(volumes, error)) return FALSE;
   volumes->has_watched = TRUE;
   g_autofree char *source = g_strconcat(GUEST_SHARE_DIR, share->name, NULL);
-  g_autofree char *target = g_strconcat(GUEST_SHARE_DIR WATCHABLE "/", share->name, NULL);
+  g_autofree char *target = g_strconcat(GUEST_SHARE_DIR VOLUMES_WATCHABLE "/", share->name, NULL);
   add_storage(volumes, "watchable-bind", source, "bind", target);
   protobuf_set_string(&mount->source, target);
   return TRUE;

@@ -12,6 +12,9 @@
 #include "proto/shim-types.pb-c.h"
 #include "shim/sandbox.h"
 
+/* A name in the share that is no container's: where the guest has its copies of files that are watched. */
+#define VOLUMES_WATCHABLE "watchable"
+
 typedef struct Volumes Volumes;
 
 /* *ret_taken: whether the root file system that containerd gives as mounts is plugged into the guest: then the first of

@@ -22,7 +22,8 @@ extern "C" {
  * @ret_made: how many it has made; may be NULL.
  * @ret_ready: how many stand by now; may be NULL.
  * Returns: 0 or -1; after an error those made before it stand by.
- * Errors: KATA_ERR_CONFIG when the setting is 0; KATA_ERR_RESOURCE_EXHAUSTED when less than a quarter of the host's
+ * Errors: KATA_ERR_CONFIG when the settings allow no guest to stand by; then none does any more;
+ * KATA_ERR_RESOURCE_EXHAUSTED when less than a quarter of the host's
  * memory would be left; those of kata_template_create(). Since: 0.1
  */
 int kata_pool_fill(kata_context *ctx, const kata_settings *settings, uint32_t flags, uint32_t *ret_made,
@@ -45,7 +46,7 @@ char *kata_pool_list(kata_context *ctx, const kata_settings *settings, uint32_t 
  * @settings: as for kata_pool_fill().
  * @flags: 0.
  * @ret_removed: how many; may be NULL.
- * Returns: 0 or -1. Errors: KATA_ERR_CONFIG. Since: 0.1
+ * Returns: 0 or -1. Errors: KATA_ERR_CONFIG, KATA_ERR_PERMISSION_DENIED. Since: 0.1
  */
 int kata_pool_empty(kata_context *ctx, const kata_settings *settings, uint32_t flags, uint32_t *ret_removed,
                     kata_error **err);

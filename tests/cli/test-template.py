@@ -100,7 +100,18 @@ class Templates(kata_cli.CliTest):
         for number in range(2):
             self.ok("delete", "--force", f"c{number}")
         self.assertEqual(self.saved(), [os.path.basename(path)])
+        self.check_bad_pod(path)
         self.check_bad_files(path)
+
+    def check_bad_pod(self, path):
+        """What cannot start at all is no fault of the template that others start from."""
+        def change(document):
+            document["annotations"] = {"io.katacontainers.config.agent.kernel_modules": "nosuch"}
+        result = self.world.run("run", "--bundle", self.world.bundle("true", change=change), "bad")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("nosuch", result.stderr)
+        self.assertTrue(self.no_builder())
+        self.assertRegex(self.ok("template", "list"), rf"^{os.path.basename(path)} [^\n]*\n$")
 
     def ok_attached(self, *args):
         result = self.world.run_attached(*args)
