@@ -66,8 +66,8 @@ static GPtrArray *make_command(const Share *share, const char *virtiofsd, int so
   g_ptr_array_add(argv, g_strdup("-o"));
   /* A comma would begin another option. */
   g_ptr_array_add(argv, g_strdup_printf("source=%s", share->directory));
-  static const char *const options[] = {"cache=auto", "sandbox=namespace", "xattr", "announce_submounts",
-                                        "log_level=warn"};
+  static const char *const options[] = {"cache=auto",  "sandbox=namespace",  "xattr",
+                                        "killpriv_v2", "announce_submounts", "log_level=warn"};
   for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
     g_ptr_array_add(argv, g_strdup("-o"));
     g_ptr_array_add(argv, g_strdup(options[i]));

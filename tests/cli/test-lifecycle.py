@@ -3,6 +3,7 @@
 """A container's life through katactl in real guests: create to delete, states, exit statuses, several at once."""
 import json
 import os
+import struct
 import subprocess
 import xml.etree.ElementTree
 
@@ -162,6 +163,27 @@ class Steps(kata_cli.CliTest):
         self.ok("kill", "c1", "KILL")
         self.world.wait_status("c1", "stopped")
         self.ok("delete", "c1")
+
+    def test_written_files_lose_privileges(self):
+        """As on the host: set-user-ID and capabilities of a file go when another user writes it."""
+        def change(document):
+            document["process"]["user"] = {"uid": 65534, "gid": 65534}
+        bundle = self.world.bundle("sh", "-c", "cd /files && echo x >>write && : >open && truncate -s 3 truncate && "
+                                   "echo x >>capable && cat read", change=change)
+        folder = os.path.join(bundle, "rootfs/files")
+        os.mkdir(folder, 0o755)
+        for name in ("write", "open", "truncate", "capable", "read"):
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="ascii") as file:
+                file.write("hello\n")
+            os.chmod(path, 0o6777)
+        # vfs_cap_data, version 2, of linux/capability.h: CAP_NET_RAW.
+        os.setxattr(os.path.join(folder, "capable"), "security.capability",
+                    struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0))
+        self.assertEqual(self.ok("run", "--bundle", bundle, "c1"), "hello\n")
+        modes = {name: os.stat(os.path.join(folder, name)).st_mode & 0o7777 for name in os.listdir(folder)}
+        self.assertEqual(modes, {"write": 0o777, "open": 0o777, "truncate": 0o777, "capable": 0o777, "read": 0o6777})
+        self.assertEqual(os.listxattr(os.path.join(folder, "capable")), [])
 
     def test_two_at_once_are_independent(self):
         bundles = [self.world.bundle("sleep", "1000"), self.world.bundle("sleep", "1000")]
