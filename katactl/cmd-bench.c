@@ -97,10 +97,6 @@ static GPtrArray *prepare(const Bench *bench, char **wanted, GError **error) {
 
 /* Each round has all that is compared, so that whatever else the host does is in all of it. */
 static gboolean measure(const Bench *bench, const GPtrArray *ready, GError **error) {
-  if (ready->len == 0) {
-    g_set_error(error, KATA_ERROR, KATA_ERR_UNAVAILABLE, "nothing can be measured: every part has been left out");
-    return FALSE;
-  }
   for (int number = 0; number < rounds; number++) {
     g_autofree char *text = g_strdup_printf("round %d of %d", number + 1, rounds);
     say(text);

@@ -117,7 +117,6 @@ class Recorded(kata_cli.CliTest):
             with open(path, encoding="utf-8") as file:
                 return file.read()
         kata_cli.wait_for(lambda: re.fullmatch(wanted, read()), f"'{wanted}' in {path}")
-        os.unlink(path)
 
     def test_podman(self):
         calls = read_calls("podman")
