@@ -40,8 +40,21 @@ typedef struct {
   const char *path;
   unsigned depth;       /* AT_RECURSIVE or 0 */
   unsigned propagation; /* MS_PRIVATE: what is mounted in the copy later stays out of the original, and vice versa */
+  unsigned how;
   GError *error;
 } CloneJob;
+
+static gboolean is_same_mount(int one, int other) {
+  struct statx first, second;
+  return statx(one, "", AT_EMPTY_PATH, STATX_MNT_ID, &first) == 0 && (first.stx_mask & STATX_MNT_ID) != 0 &&
+         statx(other, "", AT_EMPTY_PATH, STATX_MNT_ID, &second) == 0 && first.stx_mnt_id == second.stx_mnt_id;
+}
+
+static gboolean set_propagation(const CloneJob *job, int tree, gboolean is_top_private) {
+  struct mount_attr attributes = {.propagation = job->propagation}, of_top = {.propagation = MS_PRIVATE};
+  return mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0 &&
+         (!is_top_private || mount_setattr(tree, "", AT_EMPTY_PATH, &of_top, sizeof of_top) == 0);
+}
 
 static int clone_tree(const CloneJob *job, GError **error) {
   pid_t peer = job->peer;
@@ -50,9 +63,9 @@ static int clone_tree(const CloneJob *job, GError **error) {
   autofd int place = safe_open(root, job->path, O_PATH, 0, error);
   if (place < 0) return -1;
   autofd int tree = open_tree(place, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | job->depth | OPEN_TREE_CLOEXEC);
-  struct mount_attr attributes = {.propagation = job->propagation};
-  if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0)
-    return fd_steal(&tree);
+  gboolean is_top_private =
+      (job->how & SHARE_TOP_PRIVATE) != 0 || ((job->how & SHARE_ROOT_PRIVATE) != 0 && is_same_mount(root, place));
+  if (tree >= 0 && set_propagation(job, tree, is_top_private)) return fd_steal(&tree);
   error_set_errno(error, errno, "cannot copy the mounts at '%s' as process %d sees them", job->path, (int)peer);
   return -1;
 }
@@ -86,9 +99,10 @@ int share_clone_mount(pid_t peer, const char *path, GError **error) {
   return clone_in_thread((CloneJob){.peer = peer, .path = path, .propagation = MS_PRIVATE}, error);
 }
 
-int share_clone_slave(pid_t peer, const char *path, gboolean is_flat, GError **error) {
-  unsigned depth = is_flat ? 0 : AT_RECURSIVE;
-  return clone_in_thread((CloneJob){.peer = peer, .path = path, .depth = depth, .propagation = MS_SLAVE}, error);
+int share_clone_slave(pid_t peer, const char *path, unsigned how, GError **error) {
+  unsigned depth = (how & SHARE_FLAT) != 0 ? 0 : AT_RECURSIVE;
+  return clone_in_thread((CloneJob){.peer = peer, .path = path, .depth = depth, .propagation = MS_SLAVE, .how = how},
+                         error);
 }
 
 int share_open_file(pid_t peer, const char *path, GError **error) {

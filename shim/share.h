@@ -51,9 +51,15 @@ int share_clone_tree(pid_t peer, const char *path, GError **error);
 /* The same without the mounts below it. */
 int share_clone_mount(pid_t peer, const char *path, GError **error);
 
+enum {
+  SHARE_FLAT = 1 << 0,         /* without what is mounted below now */
+  SHARE_TOP_PRIVATE = 1 << 1,  /* only what is mounted below now follows */
+  SHARE_ROOT_PRIVATE = 1 << 2, /* likewise where path is of the same mount as "/" */
+};
+
 /* A copy in which the kernel mounts and unmounts what is mounted and unmounted in the original later, as far as that is
- * shared, and not the other way round. is_flat: without what is mounted below now. */
-int share_clone_slave(pid_t peer, const char *path, gboolean is_flat, GError **error);
+ * shared, and not the other way round. how: SHARE_ constants. */
+int share_clone_slave(pid_t peer, const char *path, unsigned how, GError **error);
 
 /* Opens a regular file for reading as process peer sees it; -1 with an error. */
 int share_open_file(pid_t peer, const char *path, GError **error);

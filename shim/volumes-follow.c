@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Volumes whose mounts on the host may change: those with propagation. */
+/* Volumes whose mounts on the host may change: all directories but those whose propagation says that they do not. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,11 +18,31 @@
 /* For so long, a second, the guest may take what it knows of a directory for true. */
 #define FORGET_MS 1500
 
-static gboolean is_followed(const Volumes *volumes, guint number) {
-  const Grpc__Mount *mount = volumes_find_mount(volumes, number);
+/* As runc has it: a container's mounts are slaves of the host's, unless rootfsPropagation makes all of them private,
+ * and then each propagation option of the mount itself counts, in turn. What is private once stays so. FALSE: nothing
+ * follows. */
+static gboolean choose_following(const Volumes *volumes, const GuestShare *share, const Grpc__Mount *mount,
+                                 unsigned *ret_how) {
+  char *root = volumes->spec->linux != NULL ? volumes->spec->linux->rootfspropagation : NULL;
+  unsigned long of_root = root != NULL ? mount_get_propagation(&root, 1) : 0;
+  unsigned how = share->is_flat ? SHARE_FLAT : 0;
+  if ((of_root & (MS_PRIVATE | MS_UNBINDABLE)) != 0) {
+    if ((of_root & MS_REC) != 0) return FALSE;
+    how |= SHARE_ROOT_PRIVATE;
+  }
+  for (gsize i = 0; i < mount->n_options; i++) {
+    unsigned long of_mount = mount_get_propagation(&mount->options[i], 1);
+    if ((of_mount & (MS_PRIVATE | MS_UNBINDABLE)) == 0) continue;
+    if (share->is_flat || (of_mount & MS_REC) != 0) return FALSE;
+    how |= SHARE_TOP_PRIVATE;
+  }
+  *ret_how = how;
+  return TRUE;
+}
+
+static gboolean is_directory(int tree) {
   struct stat status;
-  return mount != NULL && (mount_get_propagation(mount->options, mount->n_options) & (MS_SLAVE | MS_SHARED)) != 0 &&
-         fstat(g_array_index(volumes->trees, int, number), &status) == 0 && S_ISDIR(status.st_mode);
+  return fstat(tree, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 static gboolean is_same_directory(int tree, int other) {
@@ -32,12 +52,15 @@ static gboolean is_same_directory(int tree, int other) {
 
 int volumes_open_slave(const Volumes *volumes, guint number) {
   const GuestShare *share = volumes->shares->pdata[number];
-  if (!is_followed(volumes, number)) return -1;
+  const Grpc__Mount *mount = volumes_find_mount(volumes, number);
+  int tree = g_array_index(volumes->trees, int, number);
+  unsigned how = 0;
+  if (mount == NULL || !is_directory(tree) || !choose_following(volumes, share, mount, &how)) return -1;
   g_autoptr(GError) error = NULL;
-  autofd int slave = share_clone_slave(volumes->peer, share->host_path, share->is_flat, &error);
+  autofd int slave = share_clone_slave(volumes->peer, share->host_path, how, &error);
   if (slave < 0) g_warning("mounts of the host will not come to the guest: %s", error->message);
   /* What was exchanged on the host meanwhile is not what the guest gets. */
-  return slave >= 0 && is_same_directory(g_array_index(volumes->trees, int, number), slave) ? fd_steal(&slave) : -1;
+  return slave >= 0 && is_same_directory(tree, slave) ? fd_steal(&slave) : -1;
 }
 
 /* ---- the thread ---- */

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is mounted on the host below a volume while the container runs, and unmounted, comes and goes in the guest if the
-volume's mount asks for it; the other way never."""
+"""What is mounted on the host below a volume while the container runs, and unmounted, comes and goes in the guest, unless
+the volume's mount is private; the other way never. What runc 1.1 does with the same config.json is what is expected."""
 import contextlib
 import os
 import signal
+import time
 
 import kata_cli
 from kata_cli import wait_for
 from storage import call, is_free, loop_device, make_image, write
 
 PLACES = {"/slave": ["rbind", "rslave"], "/shared": ["rbind", "rshared"], "/flat": ["bind", "slave"],
-          "/ro": ["rbind", "ro", "rslave"], "/private": ["rbind", "rprivate"], "/silent": ["rbind"]}
-FOLLOW = ("/slave", "/shared", "/flat", "/ro")
+          "/ro": ["rbind", "ro", "rslave"], "/silent": ["rbind"], "/bind": ["bind"], "/top-private": ["rbind", "private"],
+          "/private": ["rbind", "rprivate"], "/flat-private": ["bind", "private"]}
+FOLLOW = ("/slave", "/shared", "/flat", "/ro", "/silent", "/bind")
+NEVER = ("/private", "/flat-private")
+FLAT = ("/flat", "/bind", "/flat-private")
 
 
 class Propagation(kata_cli.CliTest):
@@ -27,6 +31,7 @@ class Propagation(kata_cli.CliTest):
         for name in ("before", "later", "disk", "inside", "last"):
             os.mkdir(os.path.join(self.source, name))
         self.mount("tmpfs", "before")
+        os.mkdir(self.host("before/in"))
         write(self.host("before/file"), "before\n")
 
     def host(self, name):
@@ -36,10 +41,12 @@ class Propagation(kata_cli.CliTest):
         call("mount", *(["-t", "tmpfs"] if what == "tmpfs" else []), what, self.host(name))
         self.mounts.callback(lambda: os.path.ismount(self.host(name)) and call("umount", "-l", self.host(name)))
 
-    def start(self):
+    def start(self, places=PLACES, further=lambda document: None):
         def change(document):
-            for place, options in PLACES.items():
-                document["mounts"].append({"destination": place, "type": "bind", "source": self.source, "options": options})
+            further(document)
+            for place in places:
+                document["mounts"].append({"destination": place, "type": "bind", "source": self.source,
+                                           "options": PLACES[place]})
             document["process"]["capabilities"] = {part: ["CAP_SYS_ADMIN", "CAP_KILL"] for part in
                                                    ("bounding", "effective", "permitted")}
         self.ok("run", "--detach", "--bundle", self.world.bundle("sleep", "100000", change=change), "c1")
@@ -64,12 +71,12 @@ class Propagation(kata_cli.CliTest):
         write(self.host("last/file"), "last\n")
         self.wait_to_be("last\n", "last/file")
         self.ok("delete", "--force", "c1")
-        for name in ("last", "before", ""):
+        for name in ("last", "before/in", "before", ""):
             call("umount", self.host(name))
 
     def check_first_ones(self):
         self.assertEqual([place for place in PLACES if self.look(f"{place}/before/file") == "before\n"],
-                         [place for place in PLACES if place != "/flat"])
+                         [place for place in PLACES if place not in FLAT])
         self.mount("tmpfs", "later")
         write(self.host("later/file"), "later\n")
         self.wait_to_be("later\n", "later/file")
@@ -77,7 +84,12 @@ class Propagation(kata_cli.CliTest):
         self.mount("tmpfs", "later/deep")
         write(self.host("later/deep/file"), "deep\n")
         self.wait_to_be("deep\n", "later/deep/file")
-        self.assertEqual([self.look(f"{place}/later/file") for place in ("/private", "/silent")], ["", ""])
+        # Below what was mounted already, "private" without its r is not of this mount.
+        self.mount("tmpfs", "before/in")
+        write(self.host("before/in/file"), "in\n")
+        self.wait_to_be("in\n", "before/in/file", [place for place in (*FOLLOW, "/top-private") if place not in FLAT])
+        self.assertEqual([self.look(f"{place}/before/in/file") for place in NEVER], [""] * len(NEVER))
+        self.assertEqual([self.look(f"{place}/later/file") for place in (*NEVER, "/top-private")], [""] * (len(NEVER) + 1))
         self.ok("exec", "c1", "sh", "-c", "echo back > /slave/later/deep/file")
         with open(self.host("later/deep/file"), encoding="ascii") as file:
             self.assertEqual(file.read(), "back\n")
@@ -90,6 +102,17 @@ class Propagation(kata_cli.CliTest):
         self.ok("exec", "c1", "mount", "-t", "tmpfs", "x", "/shared/inside")
         self.assertFalse(os.path.ismount(self.host("inside")))
         self.assertEqual(self.look("/private/before/file"), "before\n")
+
+    def test_all_private(self):
+        def change(document):
+            document["linux"]["rootfsPropagation"] = "rprivate"
+        self.start(("/slave", "/silent"), change)
+        self.mount("tmpfs", "later")
+        write(self.host("later/file"), "later\n")
+        time.sleep(3)
+        self.assertEqual([self.look(f"{place}/later/file") for place in ("/slave", "/silent")], ["", ""])
+        self.ok("delete", "--force", "c1")
+        self.mounts.close()
 
     def check_device(self, device):
         self.mount(device, "disk")

@@ -175,7 +175,7 @@ static Share *open_following(const char *directory, const char *name, gboolean r
   Share *share = open_share(directory, &error);
   CHECK(share_add(share, name, share_clone_tree(0, source, &error), read_only, &error));
   CHECK(!share_follows(share));
-  CHECK(share_follow(share, name, share_clone_slave(0, source, FALSE, &error), read_only, &error));
+  CHECK(share_follow(share, name, share_clone_slave(0, source, 0, &error), read_only, &error));
   CHECK_OK(error);
   CHECK(share_follows(share));
   return share;
