@@ -30,16 +30,29 @@ static gboolean on_no_call(gpointer user_data) {
   return G_SOURCE_REMOVE;
 }
 
+/* As runc's are after a "systemctl stop" of their scope: there, and stopped, until somebody deletes them. containerd
+ * asks this program's "delete" to remove what a shim that is gone has left. */
+static gboolean has_lasting_containers(Sandbox *sandbox) {
+  g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
+  for (guint i = 0; sandbox->publisher == NULL && i < containers->len; i++) {
+    const Container *container = containers->pdata[i];
+    pid_t host_pid = (pid_t)process_get_host_pid(container->init);
+    /* The foreground run that would delete it may be gone as well. */
+    if (!container->bound || (host_pid > 0 && kill(host_pid, 0) == 0)) return TRUE;
+  }
+  return FALSE;
+}
+
 static gpointer end_thread(gpointer user_data) {
   Owner *owner = user_data;
   sandbox_stop(owner->sandbox, 0);
-  sandbox_remove(owner->sandbox);
+  if (!has_lasting_containers(owner->sandbox)) sandbox_remove(owner->sandbox);
   service_quit(owner);
   return NULL;
 }
 
 static gboolean on_terminate(gpointer user_data) {
-  g_message("asked to terminate: the sandbox is stopped and removed");
+  g_message("asked to terminate: the sandbox is stopped");
   g_thread_unref(g_thread_new("end", end_thread, user_data));
   return G_SOURCE_CONTINUE;
 }
@@ -83,7 +96,6 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
     sandbox_add_container(sandbox, container);
   }
   g_autoptr(GError) error = NULL;
-  join_cgroup(sandbox, state);
   if (state->pod != NULL) sandbox->pod = oci_linux_copy(state->pod);
   if (*state->netns_mount != '\0') sandbox->netns_mount = g_strdup(state->netns_mount);
   sandbox->base_size = (VmSize){state->base_vcpus, state->base_memory_mib};
@@ -101,6 +113,7 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
     sandbox_guest_lost(sandbox, error != NULL ? error->message : "the guest has ended while it had no owner");
     return;
   }
+  join_cgroup(sandbox, state); /* systemd waits for whoever is in a scope that it stops */
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
   g_autoptr(GPtrArray) containers = sandbox_get_containers(sandbox);
   for (guint i = 0; i < containers->len && agent != NULL; i++) attach_container(containers->pdata[i], agent);

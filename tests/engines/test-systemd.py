@@ -79,9 +79,16 @@ class Scopes(EngineTest):
         begin = time.monotonic()
         subprocess.run(["systemctl", "stop", "kata-c3.scope"], check=True)
         self.assertLess(time.monotonic() - begin, 30)  # without the SIGKILL that comes after 90 s
-        self.world.assert_nothing_left()
-        self.ok("delete", "--force", "c3")
         wait_for(lambda: is_gone("kata-c3.scope"), "the scope to go", 15)
+        self.assertEqual(self.world.processes(), [])
+        # As with runc: it is known until somebody deletes it.
+        for _ in range(2):
+            self.assertEqual([self.world.state("c3")[name] for name in ("status", "pid")], ["stopped", 0])
+        self.assertIn("stopped", self.ok("list"))
+        self.fails("cannot exec in a stopped container", "exec", "c3", "true", status=255)
+        self.ok("delete", "c3")
+        self.assertIn("does not exist", self.fails("", "state", "c3"))
+        self.world.assert_nothing_left()
 
 
 class PodmansScopes(EngineTest):
