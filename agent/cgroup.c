@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,9 @@
 #include "common/error.h"
 #include "common/fds.h"
 #include "common/safe-path.h"
+
+/* What a process may take to stop; one in the middle of a read of a slow file does not before that ends. */
+#define FREEZE_MS 500
 
 /* Cgroups may be nested by containers; deeper ones than this are left to rmdir's failure. */
 #define DEPTH_MAX 32
@@ -78,10 +82,32 @@ static void signal_tree(const char *path, int signal_number) {
   for (guint i = 0; i < pids->len; i++) kill(g_array_index(pids, pid_t, i), signal_number);
 }
 
+static gboolean is_frozen(int events) {
+  char text[256];
+  ssize_t length = pread(events, text, sizeof text - 1, 0);
+  if (length < 0) return TRUE; /* removed: there is nobody left to wait for */
+  text[length] = '\0';
+  return strstr(text, "frozen 1") != NULL;
+}
+
+/* The kernel freezes one after the other, and tells of the last. */
+static void wait_frozen(const char *path) {
+  g_autofree char *name = file_path(path, "cgroup.events");
+  autofd int events = open(name, O_RDONLY | O_CLOEXEC);
+  gint64 deadline = g_get_monotonic_time() + FREEZE_MS * G_TIME_SPAN_MILLISECOND;
+  while (events >= 0 && !is_frozen(events)) {
+    gint64 left = (deadline - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
+    struct pollfd changed = {.fd = events, .events = POLLPRI};
+    if (left <= 0) return;
+    poll(&changed, 1, (int)left);
+  }
+}
+
 /* Frozen ones cannot fork away meanwhile. Those of a container that is paused stay so. */
 gboolean cgroup_signal(const char *path, int signal_number, GError **error) {
   g_autofree char *before = cgroup_read(path, "cgroup.freeze");
   gboolean freezes = before && *before == '0' && write_file(path, "cgroup.freeze", "1");
+  if (freezes) wait_frozen(path);
   signal_tree(path, signal_number);
   if (!freezes || write_file(path, "cgroup.freeze", "0")) return TRUE;
   error_set_errno(error, errno, "cannot thaw the cgroup '%s'", path);

@@ -195,6 +195,31 @@ static void test_signal_all(void **state) {
   harness_remove("every");
 }
 
+static gsize count_processes(const char *id) {
+  Kata__V1__ListProcessesResponse *reply = must_list(id);
+  gsize count = reply->n_processes;
+  protobuf_c_message_free_unpacked(&reply->base, NULL);
+  return count;
+}
+
+/* Each of them forks the next one and ends: they are all stopped before the signal is sent. */
+static void test_signal_all_that_fork(void **state) {
+  harness_create("forks", "trap : USR1; echo ready; while :; do sleep 1000; done");
+  harness_start_container("forks");
+  g_autoptr(GBytes) ready = harness_read("forks", "", 6);
+  for (int round = 0; round < 20; round++) {
+    g_autofree char *exec_id = g_strdup_printf("e%d", round);
+    harness_exec("forks", exec_id, "f() { f & }; f; f; f; f");
+    assert_int_equal(harness_wait("forks", exec_id), 0);
+    assert_int_equal(send_signal("forks", "", SIGUSR1, TRUE), KATA_ERR_NONE);
+    /* The dead are there until somebody waits for them; who forks is never gone. */
+    gint64 deadline = g_get_monotonic_time() + 2 * G_TIME_SPAN_SECOND;
+    while (count_processes("forks") > 2 && g_get_monotonic_time() < deadline) g_usleep(10000);
+    assert_in_range(count_processes("forks"), 1, 2);
+  }
+  harness_remove("forks");
+}
+
 static kata_error_code look_at_mounts(const char *id) {
   Kata__V1__LookAtMountsRequest request = KATA__V1__LOOK_AT_MOUNTS_REQUEST__INIT;
   request.container_id = (char *)id;
@@ -274,9 +299,11 @@ static void test_close_terminal(void **state) {
 
 static int run_all(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_list),           cmocka_unit_test(test_terminal),   cmocka_unit_test(test_close_output),
-      cmocka_unit_test(test_plain_signals),  cmocka_unit_test(test_signal_all), cmocka_unit_test(test_look_at_mounts),
-      cmocka_unit_test(test_close_terminal), cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_list),           cmocka_unit_test(test_terminal),
+      cmocka_unit_test(test_close_output),   cmocka_unit_test(test_plain_signals),
+      cmocka_unit_test(test_signal_all),     cmocka_unit_test(test_signal_all_that_fork),
+      cmocka_unit_test(test_look_at_mounts), cmocka_unit_test(test_close_terminal),
+      cmocka_unit_test(test_unknown),
   };
   return cmocka_run_group_tests_name("agent-guest-service", tests, start, stop);
 }
