@@ -136,6 +136,8 @@ class Cri(Containerd):
         config = {1: {1: name, 2: attempt}, 2: {1: IMAGE}, 3: list(command), 11: f"{name}.log"}
         if "annotations" in more:
             config[10] = pairs(more.pop("annotations"))
+        if "labels" in more:
+            config[9] = pairs(more.pop("labels"))
         linux = {}
         if "resources" in more:
             linux[1] = more.pop("resources")

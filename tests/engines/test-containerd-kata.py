@@ -338,6 +338,38 @@ class ContainerdKataTest(unittest.TestCase):
                                self.world.path("containerd.sock"), *args], env=options.pop("env", self.daemon.env),
                               capture_output=True, check=False, **options)
 
+    def test_slow_end(self):
+        """A guest that does not answer when its container has ended: the end was told before, and keeps its code."""
+        events = Events(self.daemon)
+        self.addCleanup(events.close)
+        log = self.world.path("slow.log")
+        self.ok(*self.box("-d", "--log-uri", f"file://{log}"), "slow", "/bin/sh", "-c",
+                "trap 'exit 42' TERM; echo ready; while :; do sleep 0.1; done")
+        wait_for(lambda: os.path.getsize(log), "the container to be ready")
+        machine = self.daemon.pids_of("slow")["qemu"]
+        self.ok("task", "kill", "slow")
+        wait_for(lambda: any("/tasks/exit" in line for line in events.topics("slow")), "the end to be told")
+        os.kill(machine, signal.SIGSTOP)
+        try:
+            with subprocess.Popen(self.daemon.command("task", "rm", "slow"), env=self.world.engine_env, text=True,
+                                  stderr=subprocess.PIPE) as remover:
+                try:
+                    with self.assertRaises(subprocess.TimeoutExpired):
+                        remover.wait(2)
+                    # Others are answered meanwhile, and nobody has thought the owner dead.
+                    self.assertRegex(self.ok("task", "ls"), "slow .*STOPPED")
+                    self.assertEqual(len(events.topics("slow")), 3)
+                finally:
+                    os.kill(machine, signal.SIGCONT)
+                self.assertIn("task slow exit with non-zero exit code 42", remover.communicate()[1])
+        finally:
+            self.ctr("containers", "rm", "slow")
+        wait_for(lambda: len(events.topics("slow")) == 4, "its removal to be told")
+        events.close()
+        topics = [line.split(None, 1) for line in events.topics("slow")]
+        self.assertEqual([topic for topic, _ in topics], ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"])
+        self.assertEqual([json.loads(document)["exit_status"] for _, document in topics[2:]], [42, 42])
+
     def test_slow_calls(self):
         """While a container is made, and while one is removed, by hooks that do not end: each other call is answered."""
         marks = {name: self.world.path(name) for name in ("made", "gone")}

@@ -49,7 +49,8 @@ class CriTest(unittest.TestCase):
             cls.daemon.stop()
 
     # Volumes that the kubelet changes as a whole, and where containers have them.
-    published = {"projected": "/projected", "plugins/kubernetes.io~configmap/conf": "/conf"}
+    published = {"projected": "/projected", "plugins/kubernetes.io~configmap/conf": "/conf",
+                 "plugins/kubernetes.io~secret/inner": "/conf/inner"}
 
     @classmethod
     def make_volumes(cls):
@@ -272,6 +273,8 @@ class CriTest(unittest.TestCase):
                   self.volume("host/sub", "/sub"), self.volume("host/sub/file", "/one-file"),
                   self.volume("ended", "/dev/termination-log"),
                   *(self.volume(name, place, True) for name, place in self.published.items())]
+        # One within another, for which the kubelet makes a place there.
+        os.mkdir(self.world.path("volumes/plugins/kubernetes.io~configmap/conf/inner"))
         first, second = self.new(self.one, "v1", mounts=mounts), self.new(self.one, "v2", mounts=mounts)
         self.sh(first, "echo m >/memory/f; echo d >/disk/f; echo s >/sub/new; echo bye >/dev/termination-log")
         self.assertEqual(self.sh(second, "cat /memory/f /disk/f /sub/new /host/sub/new /one-file"),
@@ -282,7 +285,8 @@ class CriTest(unittest.TestCase):
         for name, text in (("plugins/kubernetes.io~empty-dir/disk/f", "d\n"), ("host/sub/new", "s\n"), ("ended", "bye\n")):
             with open(self.world.path(f"volumes/{name}"), encoding="utf-8") as file:
                 self.assertEqual(file.read(), text)
-        self.assertEqual(self.sh(first, "cat /projected/key /conf/key; grep -c ' /conf tmpfs ro' /proc/mounts"), "old\nold\n1\n")
+        self.assertEqual(self.sh(first, "cat /projected/key /conf/key /conf/inner/key; grep -c ' /conf[a-z/]* tmpfs ro' /proc/mounts"),
+                         "old\nold\nold\n2\n")
         for name, place in self.published.items():
             os.mkdir(self.world.path(f"volumes/{name}/..2"))
             self.write(f"{name}/..2/key", "new\n")
@@ -294,7 +298,8 @@ class CriTest(unittest.TestCase):
 
     def test_limits(self):
         """Limits and their change, statistics, the end for memory; a machine's size by the pod's limits."""
-        limited = self.new(self.one, "limited", resources={1: 100000, 2: 50000, 3: 512, 4: 64 * MIB, 5: 500})
+        limited = self.new(self.one, "limited", labels={"role": "limited"},
+                           resources={1: 100000, 2: 50000, 3: 512, 4: 64 * MIB, 5: 500})
         show = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu.weight; cat /proc/1/oom_score_adj"
         self.assertEqual(self.sh(limited, show).split()[:3], [str(64 * MIB), "50000", "100000"])
         self.daemon.call("UpdateContainerResources", {1: limited, 2: {1: 100000, 2: 20000, 4: 48 * MIB}})
@@ -302,6 +307,16 @@ class CriTest(unittest.TestCase):
         stats = cri.ttrpc.decode(self.daemon.call("ContainerStats", {1: limited})[1][0])
         self.assertGreater(cri.number(stats, 2, 2, 1), 1000000)
         self.assertTrue(4096 < cri.number(stats, 3, 2, 1) <= 48 * MIB, stats)
+        # All containers' at once: of one, of a pod, of those with a label; none where both cannot be.
+        for which, wanted in (({1: limited}, [limited]), ({2: self.one}, [limited, self.box]),
+                              ({3: cri.pairs({"role": "limited"})}, [limited]), ({2: self.two}, []),
+                              ({1: limited, 2: self.two}, [])):
+            listed = self.daemon.call("ListContainerStats", {1: which}).get(1, [])
+            found = {cri.text(cri.ttrpc.decode(one[1][0]), 1): one for one in map(cri.ttrpc.decode, listed)}
+            self.assertEqual(sorted(found), sorted(wanted), which)
+            for one in found.values():
+                self.assertGreater(cri.number(one, 2, 2, 1), 1000000)
+                self.assertGreaterEqual(cri.number(one, 3, 2, 1), 4096)
         size = "awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo"
         sizes = [int(self.sh(box, size)) for box in (self.box, self.new(self.two, "sized"))]
         self.assertTrue(sizes[0] < 256 < sizes[1] <= 256 + 64, sizes)
