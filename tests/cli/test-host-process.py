@@ -71,7 +71,9 @@ class Cgroups(kata_cli.CliTest):
         for directory in made:
             with open(os.path.join(directory, "cgroup.procs"), encoding="utf-8") as file:
                 inside = [int(line) for line in file]
-            self.assertEqual(set(members) - set(inside), set(), directory)
+            # What has ended between the one look and the other is in no cgroup any more.
+            left = {pid for pid, _ in self.world.processes()}
+            self.assertEqual((set(members) - set(inside)) & left, set(), directory)
 
     def limit_of(self, path, controller, old, new):
         """A file's content in the hierarchy of a controller, as a number if it is one; None: no such controller."""
