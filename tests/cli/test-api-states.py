@@ -7,8 +7,11 @@ import importlib.util
 import json
 import os
 import re
+import socket
+import statistics
 import subprocess
 import sys
+import time
 import unittest
 
 import kata_cli
@@ -21,6 +24,9 @@ from kata import _library as library  # noqa: E402  pylint: disable=wrong-import
 
 OK, STATE, NOT_FOUND, TIMEOUT, UNSUPPORTED = "ok", "invalid-state", "not-found", "timeout", "unsupported"
 MEDIAN_MAX_US = 150
+# Where waking another process takes longer than that allows: so many bare round trips between two processes.
+MEDIAN_MAX_TRIPS = 2
+ECHO = "import socket, sys\nwith socket.socket(fileno=int(sys.argv[1])) as peer:\n    while data := peer.recv(100): peer.send(data)"
 MOVES = None  # it would change the state: that is done between the tries
 ABSENT = b'{"device": "absent"}'
 PROCESS = b'{"args": ["sleep", "1000"], "cwd": "/"}'
@@ -86,6 +92,20 @@ PROCESSES = {
 # What has a handle and no state: names, and the counting of holders. events: in the states of the sandbox.
 STATELESS = r"kata_(sandbox|container|process|events)_(ref|unref|get_id|get_sandbox_id|get_fd)"
 EVENTS = {"kata_events_next"}
+
+
+def bare_round_trip_us():
+    """What a word to another process and back costs on this machine, at the moment."""
+    ours, others = socket.socketpair()
+    with subprocess.Popen([sys.executable, "-c", ECHO, str(others.fileno())], pass_fds=[others.fileno()]), ours:
+        others.close()
+        took = []
+        for _ in range(1000):
+            begin = time.perf_counter()
+            ours.send(b"x" * 50)
+            ours.recv(100)
+            took.append((time.perf_counter() - begin) * 1e6)
+    return statistics.median(took)
 
 
 def released(name, answer):
@@ -156,16 +176,17 @@ class States(kata_cli.CliTest):
         self.assertEqual(self.wrong, [], "\n" + "\n".join(self.wrong))
 
     def test_what_a_call_costs(self):
-        """The library, its socket and the owner: half of the calls take at most 150 us. What else runs on the host can only
-        make that more, so one of some rounds has to show it."""
+        """The library, its socket and the owner: half of the calls take at most 150 us, or two bare round trips. What else
+        runs on the host can only make that more, so one of some rounds has to show it."""
         medians = []
+        limit = max(MEDIAN_MAX_US, MEDIAN_MAX_TRIPS * bare_round_trip_us())
         with self.ctx.create_sandbox("pod"):
-            while len(medians) < 25 and (not medians or medians[-1] > MEDIAN_MAX_US):
+            while len(medians) < 25 and (not medians or medians[-1] > limit):
                 done = subprocess.run([kata_cli.built("tests/bench", "measure-client"), "pod"], env=self.world.env,
                                       check=True, stdout=subprocess.PIPE, timeout=kata_cli.PATIENCE)
                 medians.append(json.loads(done.stdout)["median_us"])
-        print(f"medians in us: {medians}")
-        self.assertLessEqual(min(medians), MEDIAN_MAX_US)
+        print(f"medians in us: {medians}, at most {limit:.0f}")
+        self.assertLessEqual(min(medians), limit)
 
     def containers(self, container):
         self.try_all(CONTAINER, CONTAINER_STATES, "created", container)
