@@ -4,10 +4,13 @@
 
 #include <glib.h>
 
+#include "lib/disk-options.h"
+
 typedef struct {
   guint port;       /* of VmConfig.ports, from 0: one disk each */
   const char *path; /* a block device's node, as QEMU sees it */
   gboolean read_only;
+  const DiskOptions *options;
 } VmDisk;
 
 /* libvirt's name for the disk in a port; to be freed with g_free(). */

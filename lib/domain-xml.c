@@ -43,6 +43,10 @@ static void write_vcpus(XmlWriter *xml, const VmConfig *config) {
   xml_close(xml);
 }
 
+static void write_threads(XmlWriter *xml, const VmConfig *config) {
+  if (config->disk_thread) xml_text(xml, "iothreads", VM_CONFIG_IOTHREAD);
+}
+
 static void write_boot(XmlWriter *xml, const VmConfig *config) {
   xml_open(xml, "os", NULL);
   xml_open(xml, "type", "arch", "x86_64", "machine", config->machine, NULL);
@@ -109,6 +113,7 @@ char *domain_xml_build(const VmConfig *config, GError **error) {
   write_identity(xml, config);
   write_memory(xml, config);
   write_vcpus(xml, config);
+  write_threads(xml, config);
   write_boot(xml, config);
   write_features(xml);
   write_cpu(xml, config);

@@ -14,6 +14,7 @@ lib_libcore_la_SOURCES = \
 	lib/domain.c \
 	lib/domain-xml.c lib/domain-xml.h \
 	lib/domain-xml-devices.c lib/domain-xml-devices.h \
+	lib/disk-options.c lib/disk-options.h \
 	lib/domain-xml-disk.c lib/domain-xml-disk.h \
 	lib/domain-xml-writer.c lib/domain-xml-writer.h \
 	lib/events.c \

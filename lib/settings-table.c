@@ -19,6 +19,8 @@
 #define RATE_MAX G_GINT64_CONSTANT(1000000000000)
 /* VM_CONFIG_PORTS_MAX */
 #define PORTS_MAX 32
+/* QEMU's: MIN_BLOCK_SIZE and MAX_BLOCK_SIZE. */
+#define SECTOR_MAX (2 << 20)
 
 /* Grouped by section, in the order of kata.conf(5). */
 const SettingKey setting_keys[] = {
@@ -112,6 +114,56 @@ const SettingKey setting_keys[] = {
      .doc =
          "A root file system that an engine gives as a block device or as an image is mounted on the host and shared, "
          "instead of plugged into the guest as a disk."},
+    {.section = QEMU,
+     .key = "block_device_aio",
+     .type = SETTING_STRING,
+     .preset = QUOTED("threads"),
+     .words = "threads|native|io_uring",
+     .doc = "How QEMU reads and writes the guest's disks: by threads of its own, or by the kernel's asynchronous calls "
+            "(\"native\": of disks that go past the host's cache, the others by threads)."},
+    {.section = QEMU,
+     .key = "block_device_cache_set",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "The next two say how the host caches disks; false: those that a guest writes to go past the host's cache, "
+            "and those that it only reads do not."},
+    {.section = QEMU,
+     .key = "block_device_cache_direct",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "Disks go past the host's cache, if block_device_cache_set is true."},
+    {.section = QEMU,
+     .key = "block_device_cache_noflush",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "What a guest wants written at once is written some time, if block_device_cache_set is true: faster, and "
+            "lost if the host stops. Not together with block_device_cache_direct."},
+    {.section = QEMU,
+     .key = "block_device_num_queues",
+     .type = SETTING_NUMBER,
+     .preset = "0",
+     .min = 0,
+     .max = VCPUS_MAX,
+     .doc = "Queues of each disk; 0: as many as the guest has virtual CPUs."},
+    {.section = QEMU,
+     .key = "block_device_logical_sector_size",
+     .type = SETTING_NUMBER,
+     .preset = "0",
+     .min = 0,
+     .max = SECTOR_MAX,
+     .doc = "The smallest unit in bytes that a guest may read or write of its disks, a power of two; 0: QEMU's, 512."},
+    {.section = QEMU,
+     .key = "block_device_physical_sector_size",
+     .type = SETTING_NUMBER,
+     .preset = "0",
+     .min = 0,
+     .max = SECTOR_MAX,
+     .doc = "The unit in bytes that suits them best, a power of two; 0: QEMU's, 512."},
+    {.section = QEMU,
+     .key = "enable_iothreads",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc = "A thread of QEMU's own serves the guest's disks."},
     {.section = QEMU,
      .key = "virtio_fs_daemon",
      .type = SETTING_PATH,

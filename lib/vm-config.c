@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "lib/disk-options.h"
 #include "lib/paths.h"
 
 #define QEMU "hypervisor.qemu"
@@ -136,7 +137,8 @@ static void take_directory(VmConfig *config, const kata_settings *settings, cons
 
 VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, const char *sandbox_dir,
                         Accelerator accelerator, AgentChannel channel, GError **error) {
-  if (!check_paths(settings, error)) return NULL;
+  DiskOptions disks;
+  if (!check_paths(settings, error) || !disk_options_read(settings, &disks, error)) return NULL;
   g_autoptr(VmConfig) config = g_new0(VmConfig, 1);
   config->name = g_strdup(VM_CONFIG_NAME);
   config->uuid = make_uuid(sandbox_dir, sandbox_id);
@@ -144,6 +146,7 @@ VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, c
   config->nics = g_ptr_array_new_with_free_func((GDestroyNotify)vm_nic_free);
   config->accelerator = accelerator;
   config->channel = channel;
+  config->disk_thread = disks.own_thread;
   take_settings(config, settings);
   take_directory(config, settings, sandbox_dir);
   config->cmdline = vm_config_cmdline(settings, channel);

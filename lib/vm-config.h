@@ -38,6 +38,7 @@ typedef struct {
   GPtrArray *nics;       /* VmNic */
   gboolean reclaim;      /* the guest tells which memory it does not use, and QEMU gives it back to the host */
   guint ports;           /* where something can be plugged in later, at most VM_CONFIG_PORTS_MAX */
+  gboolean disk_thread;  /* VM_CONFIG_IOTHREAD is there */
   gboolean plug_late;    /* the share and the cards are plugged in once it runs: vm_config_plug_late() */
 } VmConfig;
 
@@ -46,6 +47,7 @@ typedef struct {
 #define VM_CONFIG_NAME "kata"
 #define VM_CONFIG_PORT_NAME "kata.agent.0" /* name of the virtio-serial port, /dev/virtio-ports/NAME in the guest */
 #define VM_CONFIG_VIRTIOFS_TAG "kataShared"
+#define VM_CONFIG_IOTHREAD "1" /* libvirt's number of the thread that serves disks */
 
 void vm_config_free(VmConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmConfig, vm_config_free)

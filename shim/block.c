@@ -18,6 +18,7 @@ struct Disks {
   char *directory;
   gboolean is_mounted;
   guint n_ports;
+  DiskOptions options;
   BlockSource *ports[VM_CONFIG_PORTS_MAX];
   char *volumes[VM_CONFIG_PORTS_MAX]; /* of direct-assigned ones: which; else NULL */
   guint users[VM_CONFIG_PORTS_MAX];   /* further ones of a volume */
@@ -29,10 +30,11 @@ static void clear_port(Disks *disks, guint port) {
   disks->users[port] = 0;
 }
 
-Disks *disks_new(const char *directory, guint n_ports) {
+Disks *disks_new(const char *directory, guint n_ports, const DiskOptions *options) {
   Disks *disks = g_new0(Disks, 1);
   disks->directory = g_strdup(directory);
   disks->n_ports = MIN(n_ports, VM_CONFIG_PORTS_MAX);
+  disks->options = *options;
   return disks;
 }
 
@@ -79,7 +81,7 @@ static gboolean find_port(const Disks *disks, const char *shown, guint *ret_port
 
 static char *build_xml(const Disks *disks, guint port, GError **error) {
   const BlockSource *source = disks->ports[port];
-  const VmDisk disk = {port, block_source_get_node(source), block_source_is_read_only(source)};
+  const VmDisk disk = {port, block_source_get_node(source), block_source_is_read_only(source), &disks->options};
   return domain_xml_disk_build(&disk, error);
 }
 

@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "lib/disk-options.h"
 #include "proto/kata-state.pb-c.h"
 #include "shim/block-source.h"
 #include "shim/vm.h"
@@ -11,8 +12,8 @@
 typedef struct Disks Disks;
 
 /* directory: where device nodes are, in the owner's mount namespace only; made when the first is needed.
- * n_ports: VmConfig.ports. */
-Disks *disks_new(const char *directory, guint n_ports);
+ * n_ports: VmConfig.ports. options: the settings that its text belongs to outlive the disks. */
+Disks *disks_new(const char *directory, guint n_ports, const DiskOptions *options);
 /* Nobody has them any more: the machine has ended. */
 void disks_forget_all(Disks *disks);
 void disks_free(Disks *disks);

@@ -108,8 +108,11 @@ gboolean launch_open_libvirt(Sandbox *sandbox, GError **error) {
   g_autofree char *cache =
       g_build_filename(KATA_CACHEDIR, sandbox->accelerator == ACCELERATOR_KVM ? "libvirt-kvm" : "libvirt-tcg", NULL);
   g_autofree char *disks = launch_in_dir(sandbox, PATHS_DISKS);
+  DiskOptions options;
+  if (!disk_options_read(sandbox->settings, &options, error)) return FALSE;
   sandbox->vm = vm_open(root, cache, error);
-  sandbox->disks = disks_new(disks, (guint)settings_get_int(sandbox->settings, "hypervisor.qemu", "pcie_root_port"));
+  guint ports = (guint)settings_get_int(sandbox->settings, "hypervisor.qemu", "pcie_root_port");
+  sandbox->disks = disks_new(disks, ports, &options);
   return sandbox->vm != NULL;
 }
 

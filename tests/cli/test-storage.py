@@ -5,6 +5,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -269,6 +270,70 @@ class DevicesTest(StorageTest):
             self.assertEqual([os.listdir(place) for place in (shm, volumes + "/memory", volumes + "/disk")],
                              [[], [], ["a"]])
             self.ok("delete", "--force", "c1")
+
+
+class DiskSettingsTest(StorageTest):
+    """How QEMU serves disks, as the settings have it."""
+    settings = [("hypervisor.qemu", "default_vcpus", "2"), ("hypervisor.qemu", "enable_iothreads", "true"),
+                ("hypervisor.qemu", "block_device_aio", '"native"'), ("hypervisor.qemu", "block_device_num_queues", "2"),
+                ("hypervisor.qemu", "block_device_logical_sector_size", "4096"),
+                ("hypervisor.qemu", "block_device_physical_sector_size", "4096")]
+
+    def drivers(self):
+        """Of its disks, as libvirt has them."""
+        (path,) = glob.glob(os.path.join(self.world.root, "s/*/v/run/qemu/kata.xml"))
+        with open(path, encoding="utf-8") as file:
+            return re.findall(r"<driver name='qemu' type='raw'.*/>", file.read())
+
+    def test_settings(self):
+        """A written and a read disk, with another thread, two queues and larger sectors; then by io_uring, unsafely."""
+        images = [self.world.path(f"disk{i}") for i in range(2)]
+        for number, image in enumerate(images):
+            write(image, f"disk {number}\n")
+            os.truncate(image, 1 << 20)
+        with contextlib.ExitStack() as stack:
+            devices = [stack.enter_context(loop_device(image)) for image in images]
+            bundle = self.world.bundle("sleep", "1000")
+            add_mount(bundle, devices[0], "/written")
+            add_mount(bundle, devices[1], "/read", "ro")
+            change_document(bundle, lambda document: document["mounts"].append(
+                {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]}))
+            self.ok("run", "-d", "--bundle", bundle, "c1")
+            self.assertEqual(self.exec("c1", "head -n 1 /written /read; cd /sys/block/vda; ls mq; cat queue/*ical_block_size;"
+                                             "echo more >/written; sync"),
+                             "==> /written <==\ndisk 0\n\n==> /read <==\ndisk 1\n0\n1\n4096\n4096\n")
+            (machine,) = self.world.machines()
+            names = []
+            for path in glob.glob(f"/proc/{machine}/task/*/comm"):
+                with open(path, encoding="utf-8") as file:
+                    names.append(file.read())
+            self.assertEqual(len([name for name in names if name.startswith("IO iothread1")]), 1, names)
+            # The memory that Linux' asynchronous I/O shares with a process that uses it.
+            with open(f"/proc/{machine}/maps", encoding="utf-8") as file:
+                self.assertIn("/[aio]", file.read())
+            written, read = self.drivers()
+            self.assertIn("cache='none' io='native'", written)
+            self.assertIn("cache='writeback'", read)
+            self.assertNotIn("native", read)
+            self.ok("delete", "--force", "c1")
+            self.world.configure([("hypervisor.qemu", "block_device_aio", '"io_uring"'),
+                                  ("hypervisor.qemu", "block_device_cache_set", "true"),
+                                  ("hypervisor.qemu", "block_device_cache_noflush", "true")])
+            self.ok("run", "-d", "--bundle", bundle, "c1")
+            self.assertEqual(self.exec("c1", "head -n 1 /written; echo last >/written; sync; head -n 1 /read"), "more\ndisk 1\n")
+            for driver in self.drivers():
+                self.assertIn("cache='unsafe' io='io_uring'", driver)
+            self.ok("delete", "--force", "c1")
+        with open(images[0], encoding="utf-8", errors="replace") as file:
+            self.assertTrue(file.read(8).startswith("last\n"))
+        for more, text in (({"block_device_logical_sector_size": "1000"}, "is 1000: it must be 0 or a power of two from 512"),
+                           ({"block_device_logical_sector_size": "8192"}, "greater than block_device_physical_sector_size"),
+                           ({"block_device_aio": '"posix"'}, 'one of "threads", "native", "io_uring"'),
+                           ({"block_device_cache_direct": "true"}, "cannot both be true")):
+            known = dict(self.world.settings)
+            self.world.configure([("hypervisor.qemu", key, value) for key, value in more.items()])
+            self.fails(text, "run", "--bundle", bundle, "c1")
+            self.world.configure([(*key, value) for key, value in known.items()])
 
 
 class DirectVolumeTest(StorageTest):

@@ -82,7 +82,20 @@ static void add(GArray *tests, const char *prefix, const char *conf, CMUnitTestF
 /* ---- disks ---- */
 
 static void disks_are_told_apart(void **state) {
-  static const VmDisk disks[] = {{0, "/run/kata/s/0/d/0", FALSE}, {9, "/run/kata/s/0/d/9", TRUE}, {27, "/a&b", FALSE}};
+  static const DiskOptions plain = {0}, native = {.aio = "native", .queues = 2, .own_thread = TRUE},
+                           unsafe = {.aio = "io_uring",
+                                     .cache_set = TRUE,
+                                     .cache_noflush = TRUE,
+                                     .logical_bytes = 512,
+                                     .physical_bytes = 4096},
+                           direct = {.aio = "native", .cache_set = TRUE, .cache_direct = TRUE};
+  static const VmDisk disks[] = {{0, "/run/kata/s/0/d/0", FALSE, &plain},
+                                 {9, "/run/kata/s/0/d/9", TRUE, &plain},
+                                 {27, "/a&b", FALSE, &plain},
+                                 {1, "/b", FALSE, &native},
+                                 {2, "/c", TRUE, &native},
+                                 {3, "/d", FALSE, &unsafe},
+                                 {4, "/e", TRUE, &direct}};
   static const char *const expected[] = {
       "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
       "  <driver name=\"qemu\" type=\"raw\" cache=\"none\" discard=\"unmap\"/>\n"
@@ -102,8 +115,36 @@ static void disks_are_told_apart(void **state) {
       "  <source dev=\"/a&amp;b\"/>\n"
       "  <target dev=\"vdab\" bus=\"virtio\"/>\n"
       "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x1e\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "</disk>\n",
+      "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
+      "  <driver name=\"qemu\" type=\"raw\" cache=\"none\" io=\"native\" discard=\"unmap\" iothread=\"1\" "
+      "queues=\"2\"/>\n"
+      "  <source dev=\"/b\"/>\n"
+      "  <target dev=\"vdb\" bus=\"virtio\"/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x04\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "</disk>\n",
+      "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
+      "  <driver name=\"qemu\" type=\"raw\" cache=\"writeback\" iothread=\"1\" queues=\"2\"/>\n"
+      "  <source dev=\"/c\"/>\n"
+      "  <target dev=\"vdc\" bus=\"virtio\"/>\n"
+      "  <readonly/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x05\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "</disk>\n",
+      "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
+      "  <driver name=\"qemu\" type=\"raw\" cache=\"unsafe\" io=\"io_uring\" discard=\"unmap\"/>\n"
+      "  <source dev=\"/d\"/>\n"
+      "  <target dev=\"vdd\" bus=\"virtio\"/>\n"
+      "  <blockio logical_block_size=\"512\" physical_block_size=\"4096\"/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x06\" slot=\"0x00\" function=\"0x0\"/>\n"
+      "</disk>\n",
+      "<disk type=\"block\" device=\"disk\" model=\"virtio-non-transitional\">\n"
+      "  <driver name=\"qemu\" type=\"raw\" cache=\"none\" io=\"native\"/>\n"
+      "  <source dev=\"/e\"/>\n"
+      "  <target dev=\"vde\" bus=\"virtio\"/>\n"
+      "  <readonly/>\n"
+      "  <address type=\"pci\" domain=\"0x0000\" bus=\"0x07\" slot=\"0x00\" function=\"0x0\"/>\n"
       "</disk>\n"};
-  static const char *const places[] = {"03.0/00", "04.1/00", "06.3/00"};
+  static const char *const places[] = {"03.0/00", "04.1/00", "06.3/00", "03.1/00", "03.2/00", "03.3/00", "03.4/00"};
   for (guint i = 0; i < G_N_ELEMENTS(disks); i++) {
     g_autofree char *xml = domain_xml_disk_build(&disks[i], NULL);
     assert_string_equal(xml, expected[i]);
