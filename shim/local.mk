@@ -56,7 +56,7 @@ shim_libshimvm_la_SOURCES = \
 	shim/vm.c shim/vm.h \
 	shim/vm-device.c shim/vm-private.h shim/vm-save.c \
 	shim/vm-loop.c shim/vm-loop.h \
-	shim/vm-reap.c shim/vm-reap.h \
+	shim/vm-kill.c shim/vm-reap.c shim/vm-reap.h \
 	shim/vm-root.c shim/vm-root.h \
 	shim/vm-strays.c shim/vm-user.h
 shim_libshimvm_la_CFLAGS = $(AM_CFLAGS) $(VIRT_CFLAGS) $(ZLIB_CFLAGS) $(MNL_CFLAGS) $(BLKID_CFLAGS)

@@ -26,5 +26,8 @@ gboolean vm_check_idle(Vm *vm, const char *action, GError **error);
 
 void vm_forget_ended(Vm *vm);
 
+/* Nothing if none runs. The process has been reaped afterwards, or is_zombie says that it has not. */
+void vm_kill_process(Vm *vm);
+
 /* FALSE with an error unless a machine runs; libvirt's last error is forgotten. */
 gboolean vm_check_running(const Vm *vm, const char *what, GError **error);

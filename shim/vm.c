@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/vm.h"
 
-#include <errno.h>
 #include <malloc.h>
-#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/fds.h"
@@ -18,12 +15,8 @@
 #include "shim/vm-root.h"
 #include "shim/vm-user.h"
 
-/* A killed QEMU ends within milliseconds, unless the kernel holds it in a disk's or a file server's hands. */
-#define KILL_WAIT_MS 5000
 /* What libvirt needs to clean up, on a busy machine. */
 #define CLEAN_UP_MS 2000
-/* How long somebody else, who has got an adopted QEMU as a child, may take to reap it. */
-#define REAP_WAIT_MS 50
 #define PASSWD_BUFFER_BYTES 4096
 
 /* ---- what libvirt says ---- */
@@ -137,21 +130,6 @@ pid_t vm_get_pid(const Vm *vm) { return vm->pid; }
 
 int vm_get_pidfd(const Vm *vm) { return vm->pidfd; }
 
-static void kill_process(Vm *vm) {
-  if (vm->pidfd < 0) return;
-  pidfd_send_signal(vm->pidfd, SIGKILL, NULL, 0);
-  struct pollfd ended = {.fd = vm->pidfd, .events = POLLIN};
-  int count;
-  do count = poll(&ended, 1, KILL_WAIT_MS);
-  while (count < 0 && errno == EINTR);
-  if (count == 0) g_warning("QEMU, process %d, does not end %d ms after SIGKILL", (int)vm->pid, KILL_WAIT_MS);
-  siginfo_t info;
-  waitid(P_PIDFD, (id_t)vm->pidfd, &info, WEXITED | WNOHANG);
-  /* An adopted one is the child of init, or of a subreaper, which may have other things to do. */
-  for (int waited = 0; waited < REAP_WAIT_MS && kill(vm->pid, 0) == 0; waited++) g_usleep(1000);
-  vm->is_zombie = kill(vm->pid, 0) == 0;
-}
-
 /* ---- the domain ---- */
 
 /* FALSE with an error if a machine runs. */
@@ -247,7 +225,7 @@ gboolean vm_add_memory(Vm *vm, guint64 mib, GError **error) {
  * directory.
  */
 void vm_destroy(Vm *vm) {
-  kill_process(vm);
+  vm_kill_process(vm);
   forget_process(vm);
 }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <pwd.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "shim-fixture.h"
+#include "shim/vm-private.h"
 
 /* For what comes at once, on a machine that is busy with other things. */
 #define PATIENCE_MS 30000
@@ -142,6 +146,46 @@ static void notices_a_sudden_end(const char *directory) {
   vm_destroy(vm);
   start(vm, directory);
   vm_destroy(vm);
+}
+
+/* A process that has one end of a socket, and memory whose end takes a moment. */
+static pid_t start_peer(int socket) {
+  pid_t pid = fork();
+  if (pid != 0) return pid;
+  gsize size = 64 * 1024 * 1024;
+  int memory = memfd_create("guest", MFD_CLOEXEC);
+  if (memory < 0 || socket < 0 || ftruncate(memory, (off_t)size) != 0) _exit(1);
+  char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+  if (at == MAP_FAILED) _exit(1);
+  memset(at, 1, size);
+  if (write(socket, "1", 1) != 1) _exit(1);
+  for (;;) pause();
+}
+
+static gpointer read_to_the_end(gpointer data) {
+  const int *peer = data;
+  char byte;
+  while (read(peer[0], &byte, 1) > 0) continue;
+  return GINT_TO_POINTER(is_gone(peer[1]));
+}
+
+/* As libvirt does: it takes the end of a socket for QEMU's, and finds no process. */
+static void is_reaped_before_it_is_missed(const char *directory) {
+  for (int round = 0; round < 20; round++) {
+    int pair[2];
+    char byte;
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    Vm vm = {.root_dir = (char *)directory, .pid = start_peer(pair[1])};
+    close(pair[1]);
+    vm.pidfd = pidfd_open(vm.pid, 0);
+    CHECK(vm.pidfd >= 0 && read(pair[0], &byte, 1) == 1);
+    int peer[] = {pair[0], vm.pid};
+    GThread *reader = g_thread_new("reader", read_to_the_end, peer);
+    vm_kill_process(&vm);
+    CHECK(!vm.is_zombie && g_thread_join(reader) != NULL);
+    close(vm.pidfd);
+    close(pair[0]);
+  }
 }
 
 /* ---- taking over ---- */
@@ -494,6 +538,7 @@ TEST(warms_the_cache)
 TEST(starts_and_ends)
 TEST(fits_the_longest_root)
 TEST(notices_a_sudden_end)
+TEST(is_reaped_before_it_is_missed)
 TEST(takes_a_machine_over)
 TEST(finds_a_machine_gone)
 TEST(attaches_a_share)
@@ -522,6 +567,7 @@ int main(void) {
       cmocka_unit_test(test_starts_and_ends),
       cmocka_unit_test(test_fits_the_longest_root),
       cmocka_unit_test(test_notices_a_sudden_end),
+      cmocka_unit_test(test_is_reaped_before_it_is_missed),
       cmocka_unit_test(test_takes_a_machine_over),
       cmocka_unit_test(test_finds_a_machine_gone),
       cmocka_unit_test(test_attaches_a_share),
