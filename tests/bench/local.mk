@@ -16,11 +16,12 @@ endif
 BENCH_MODULES = tests/bench/figures.py tests/bench/files.py tests/bench/hand_guest.py tests/bench/memory.py \
 	tests/bench/running.py tests/bench/runtimes.py tests/bench/starts.py tests/bench/wire.py
 EXTRA_DIST += tests/bench/bench.py $(BENCH_MODULES) \
-	tests/bench/bench-containerd.py tests/bench/bench-podman.py tests/bench/bench-pods.py
+	tests/bench/bench-containerd.py tests/bench/bench-cri.py tests/bench/bench-podman.py tests/bench/bench-pods.py
 
 .PHONY: bench
 bench: all tests/bench/measure-run tests/bench/measure-client tests/bench/tcp-talk $(MEASURE_AGENT)
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench-podman.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' python3 $(srcdir)/tests/bench/bench-containerd.py
+	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' /usr/bin/python3 $(srcdir)/tests/bench/bench-cri.py
 	top_srcdir='$(top_srcdir)' top_builddir='$(abs_top_builddir)' /usr/bin/python3 $(srcdir)/tests/bench/bench-pods.py
