@@ -9,6 +9,7 @@
 #include "agent/attributes.h"
 #include "agent/cgroup.h"
 #include "agent/container-private.h"
+#include "agent/cover-mount.h"
 #include "agent/device-spec.h"
 #include "agent/mount.h"
 #include "agent/shared-mount.h"
@@ -26,6 +27,7 @@ static Container *container_new(Sandbox *sandbox, const char *id, const char *ex
   container->init_exec_id = g_strdup(exec_id);
   container->bundle = g_build_filename(MOUNT_ROOT, id, NULL);
   container->storages = g_ptr_array_new_with_free_func(g_free);
+  container->covers = covers_new();
   container->devices = g_ptr_array_new_with_free_func((GDestroyNotify)device_found_free);
   g_queue_init(&container->execs);
   g_queue_init(&container->pausers);
@@ -40,6 +42,7 @@ void container_free(Container *container) {
   while (!g_queue_is_empty(&container->execs)) process_free(g_queue_pop_head(&container->execs));
   g_ptr_array_unref(container->storages);
   g_ptr_array_unref(container->devices);
+  g_hash_table_unref(container->covers);
   g_free(container->cgroup_path);
   g_free(container->bundle);
   g_free(container->name);

@@ -47,6 +47,7 @@ struct Container {
   guint runs;         /* runs of crun that use this container */
   GQueue removers;    /* who waits for its removal */
   gboolean deleted;   /* by crun, with its hooks */
+  GHashTable *covers; /* by source of a mount: what covers it (cover-mount.h) */
   guint cgroup_tries; /* to remove the cgroup */
   guint cgroup_timer;
 };

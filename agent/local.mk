@@ -42,6 +42,7 @@ agent_libagent_la_SOURCES = \
 	agent/oom.c agent/oom.h \
 	agent/power.c agent/power.h \
 	agent/preparation.c agent/preparation.h \
+	agent/cover-mount.c agent/cover-mount.h \
 	agent/process.c agent/process.h \
 	agent/process-list.c agent/process-list.h \
 	agent/reap.c agent/reap.h \

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/cgroup.h"
+#include "agent/cover-mount.h"
 #include "agent/process-list.h"
 #include "agent/rpc.h"
 #include "agent/task.h"
@@ -155,17 +156,35 @@ static void looked(const char *result, const GError *error, gpointer user_data) 
     ttrpc_call_reply(self->call, &reply.base);
 }
 
+static Process *find_running(TtrpcCall *call, Sandbox *sandbox, const char *container_id) {
+  Process *process = rpc_find_process(call, sandbox, container_id, "");
+  if (!process || process_is_alive(process)) return process;
+  ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container '%s' does not run", container_id);
+  return NULL;
+}
+
 void rpc_look_at_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
   const Kata__V1__LookAtMountsRequest *asked = (const Kata__V1__LookAtMountsRequest *)request;
   Sandbox *sandbox = user_data;
-  Process *process = rpc_find_process(call, sandbox, asked->container_id, "");
+  Process *process = find_running(call, sandbox, asked->container_id);
   if (!process) return;
-  if (!process_is_alive(process)) {
-    ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container '%s' does not run", asked->container_id);
-    return;
-  }
   Look *self = g_new(Look, 1);
   *self = (Look){call, process->pid};
   TaskRequest task = {.work = look, .data = self, .timeout_ms = LOOK_TIMEOUT_MS};
   task_start(sandbox->reaper, &task, looked, self);
+}
+
+static void cover_done(const GError *error, gpointer call) {
+  Kata__V1__CoverMountResponse reply = KATA__V1__COVER_MOUNT_RESPONSE__INIT;
+  if (error)
+    ttrpc_call_fail_error(call, error);
+  else
+    ttrpc_call_reply(call, &reply.base);
+}
+
+void rpc_cover_mount(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data) {
+  const Kata__V1__CoverMountRequest *asked = (const Kata__V1__CoverMountRequest *)request;
+  if (!find_running(call, user_data, asked->container_id)) return;
+  Container *container = sandbox_find_container(user_data, asked->container_id);
+  cover_mount_start(container, asked->source, asked->cover, cover_done, call);
 }

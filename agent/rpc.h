@@ -65,6 +65,7 @@ void rpc_list_processes(TtrpcCall *call, const ProtobufCMessage *request, gpoint
 void rpc_close_output(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_signal(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 void rpc_look_at_mounts(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
+void rpc_cover_mount(TtrpcCall *call, const ProtobufCMessage *request, gpointer user_data);
 
 /* ---- for the handlers themselves ---- */
 

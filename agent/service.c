@@ -88,6 +88,7 @@ static const TtrpcMethod guest_methods[] = {
     {"CloseOutput", rpc_close_output},
     {"Signal", rpc_signal},
     {"LookAtMounts", rpc_look_at_mounts},
+    {"CoverMount", rpc_cover_mount},
     {NULL, NULL},
 };
 

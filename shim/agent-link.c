@@ -145,6 +145,15 @@ gboolean agent_signal_plainly(TtrpcClient *agent, const char *container_id, cons
   return call_guest(agent, "Signal", &request.base, NULL, error);
 }
 
+gboolean agent_cover_mount(TtrpcClient *agent, const char *container_id, const char *source, const char *cover,
+                           GError **error) {
+  Kata__V1__CoverMountRequest request = KATA__V1__COVER_MOUNT_REQUEST__INIT;
+  request.container_id = (char *)container_id;
+  request.source = (char *)source;
+  request.cover = (char *)cover;
+  return call_guest(agent, "CoverMount", &request.base, NULL, error);
+}
+
 gboolean agent_look_at_mounts(TtrpcClient *agent, const char *container_id, GError **error) {
   Kata__V1__LookAtMountsRequest request = KATA__V1__LOOK_AT_MOUNTS_REQUEST__INIT;
   request.container_id = (char *)container_id;

@@ -36,6 +36,11 @@ gboolean agent_signal_plainly(TtrpcClient *agent, const char *container_id, cons
  * ours, and the guest does so when the container looks there. */
 gboolean agent_look_at_mounts(TtrpcClient *agent, const char *container_id, GError **error);
 
+/* In a container, cover is seen in the place of the mount of source, both paths of the guest; "": source itself again.
+ * KATA_ERR_UNSUPPORTED: the agent is not ours. */
+gboolean agent_cover_mount(TtrpcClient *agent, const char *container_id, const char *source, const char *cover,
+                           GError **error);
+
 /* The processes of a container, to be freed by protobuf_c_message_free_unpacked(). KATA_ERR_UNSUPPORTED: the agent is
  * not ours. */
 Kata__V1__ListProcessesResponse *agent_list_processes(TtrpcClient *agent, const char *container_id, GError **error);

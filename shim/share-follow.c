@@ -50,7 +50,18 @@ static void drop_copy(const char *path) {
   rmdir(path);
 }
 
+/* Where what covers a tree's top is shown. */
+static char *cover_name(const char *name) { return g_strconcat(name, ",top", NULL); }
+
+static void hide_cover(Share *share, const char *cover) {
+  g_autofree char *path = g_build_filename(share->directory, cover, NULL);
+  umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+  unlinkat(share->plain_fd, cover, AT_REMOVEDIR);
+}
+
 void share_unfollow(Share *share, const char *name) {
+  g_autofree char *cover = cover_name(name);
+  hide_cover(share, cover);
   static const char kinds[] = {READ_ONLY, WRITABLE};
   for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
     g_autofree char *path = copy_path(share, kinds[i], name);
@@ -176,10 +187,72 @@ static gboolean add(const Side *copy, const Side *shown, const Mounted *mounted,
   return FALSE;
 }
 
+/* ---- a tree's top ---- */
+
+/* Of those mounted at path the last; ret_depth: how many there are. */
+static const MountEntry *find_last(const GPtrArray *table, const char *path, guint *ret_depth) {
+  g_autofree char *real = realpath(path, NULL);
+  const MountEntry *last = NULL;
+  *ret_depth = 0;
+  for (guint i = 0; real != NULL && i < table->len; i++) {
+    const MountEntry *entry = table->pdata[i];
+    if (strcmp(entry->point, real) != 0) continue;
+    last = entry;
+    ++*ret_depth;
+  }
+  return last;
+}
+
+static gboolean show_cover(Share *share, const char *place, const MountEntry *entry, const char *cover,
+                           gboolean read_only, GError **error) {
+  struct mount_attr attributes = {.propagation = MS_PRIVATE};
+  autofd int top = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  struct statx status;
+  if (top < 0 || statx(top, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) < 0 || status.stx_mnt_id != entry->id) {
+    g_set_error(error, KATA_ERROR, KATA_ERR_NOT_FOUND, "another mount is at '%s'", place);
+    return FALSE;
+  }
+  autofd int tree = open_tree(top, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0)
+    return share_add(share, cover, fd_steal(&tree), read_only, error);
+  error_set_errno(error, errno, "cannot copy the mount at '%s'", place);
+  return FALSE;
+}
+
+/* TRUE: the table of mounts is another one now. */
+static gboolean catch_up_top(Share *share, const GPtrArray *table, const char *copy_name, GHashTable *covers) {
+  const char *name = copy_name + 1;
+  g_autofree char *place = copy_path(share, *copy_name, name);
+  g_autofree char *cover = cover_name(name);
+  g_autofree char *shown_place = g_build_filename(share->directory, cover, NULL);
+  guint copy_depth, shown_depth;
+  const MountEntry *last = find_last(table, place, &copy_depth), *shown = find_last(table, shown_place, &shown_depth);
+  g_autoptr(GError) error = NULL;
+  if (copy_depth < 2) last = NULL;
+  gboolean is_same = last == NULL
+                         ? shown == NULL
+                         : shown != NULL && last->device == shown->device && strcmp(last->root, shown->root) == 0;
+  if (is_same && (shown == NULL || share->has_caught_up)) return FALSE;
+  if (!is_same && shown != NULL) hide_cover(share, cover);
+  if (!is_same && last != NULL && !show_cover(share, place, last, cover, *copy_name == READ_ONLY, &error)) {
+    g_warning("what was mounted upon '%s' on the host does not get into the guest: %s", name, error->message);
+    last = NULL;
+  }
+  g_hash_table_insert(covers, g_strdup(name), g_strdup(last != NULL ? cover : ""));
+  return !is_same;
+}
+
+/* ---- all of it ---- */
+
 static void catch_up_tree(Share *share, const GPtrArray *table, const char *copy_name, GPtrArray *gone) {
   const char *name = copy_name + 1;
   g_autofree char *copy_place = copy_path(share, *copy_name, name);
-  g_autofree char *shown_place = g_build_filename(share->directory, name, NULL);
+  g_autofree char *cover = cover_name(name);
+  g_autofree char *cover_place = g_build_filename(share->directory, cover, NULL);
+  guint depth;
+  /* What is below the cover on the host is below it here. */
+  if (find_last(table, cover_place, &depth) == NULL) g_clear_pointer(&cover, g_free);
+  g_autofree char *shown_place = g_build_filename(share->directory, cover != NULL ? cover : name, NULL);
   g_auto(Side) copy = {.top = -1}, shown = {.top = -1};
   if (!side_open(&copy, table, copy_place) || !side_open(&shown, table, shown_place)) return;
   /* What is mounted upon others goes first, and comes last. */
@@ -205,10 +278,18 @@ static void catch_up_tree(Share *share, const GPtrArray *table, const char *copy
   }
 }
 
-GPtrArray *share_catch_up(Share *share) {
+GPtrArray *share_catch_up(Share *share, GHashTable *covers) {
   GPtrArray *gone = g_ptr_array_new_with_free_func(g_free);
   g_autoptr(GPtrArray) names = list_copies(share);
   g_autoptr(GPtrArray) table = names->len > 0 ? mount_table_read(0, NULL) : NULL;
+  gboolean is_stale = FALSE;
+  for (guint i = 0; table != NULL && i < names->len; i++)
+    is_stale |= catch_up_top(share, table, names->pdata[i], covers);
+  if (is_stale) {
+    g_ptr_array_unref(table);
+    table = mount_table_read(0, NULL);
+  }
   for (guint i = 0; table != NULL && i < names->len; i++) catch_up_tree(share, table, names->pdata[i], gone);
+  share->has_caught_up = TRUE;
   return gone;
 }

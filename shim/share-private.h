@@ -9,6 +9,7 @@ struct Share {
   int plain_fd; /* the directory without the mounts below it, writable: where mount points are made */
   pid_t daemon_pid;
   int daemon_pidfd;
+  gboolean has_caught_up;
   int daemon_log; /* what virtiofsd writes to its standard error */
 };
 

@@ -82,5 +82,7 @@ void share_remove(Share *share, const char *name);
 gboolean share_follow(Share *share, const char *name, int slave_fd, gboolean read_only, GError **error);
 /* Whether there is a tree like that. */
 gboolean share_follows(const Share *share);
-/* Mounts and unmounts. What was unmounted, as NAME/PATH. */
-GPtrArray *share_catch_up(Share *share);
+/* Mounts and unmounts. What was unmounted, as NAME/PATH. What is mounted upon a tree's own top is shown beside it, as
+ * NAME,top, and the guest is to see that in its place: to covers, by NAME, is added that, or "" if it is gone again. The
+ * first time all that there are. */
+GPtrArray *share_catch_up(Share *share, GHashTable *covers);

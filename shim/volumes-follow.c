@@ -65,24 +65,29 @@ int volumes_open_slave(const Volumes *volumes, guint number) {
 
 /* ---- the thread ---- */
 
-/* FALSE: there is nothing to follow, and the thread ends. containers: those that something was taken from. */
-static gboolean catch_up(Sandbox *sandbox, GHashTable *containers) {
+/* CONTAINER,NUMBER: guest-spec.c. */
+static char *container_of(const char *name) { return g_strndup(name, strcspn(name, ",")); }
+
+/* What the guest is to be told. */
+typedef struct {
+  GHashTable *containers; /* ids of those that something was taken from */
+  GHashTable *covers;     /* as of share_catch_up() */
+} News;
+
+/* FALSE: there is nothing to follow, and the thread ends. */
+static gboolean catch_up(Sandbox *sandbox, News *news) {
   g_mutex_lock(&sandbox->resizing);
   gboolean follows = sandbox->share != NULL && share_follows(sandbox->share);
-  g_autoptr(GPtrArray) gone = follows ? share_catch_up(sandbox->share) : NULL;
+  g_autoptr(GPtrArray) gone = follows ? share_catch_up(sandbox->share, news->covers) : NULL;
   sandbox->follows_mounts = follows;
   g_mutex_unlock(&sandbox->resizing);
-  for (guint i = 0; gone != NULL && i < gone->len; i++) {
-    /* CONTAINER,NUMBER: guest-spec.c. */
-    const char *name = gone->pdata[i];
-    g_hash_table_add(containers, g_strndup(name, strcspn(name, ",")));
-  }
+  for (guint i = 0; gone != NULL && i < gone->len; i++)
+    g_hash_table_add(news->containers, container_of(gone->pdata[i]));
   return follows;
 }
 
 /* What the guest does not let go of virtiofsd keeps, and the host could not, say, detach the device. */
-static void let_go(Sandbox *sandbox, GHashTable *containers) {
-  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+static void let_go(TtrpcClient *agent, GHashTable *containers) {
   GHashTableIter each;
   gpointer id;
   g_hash_table_iter_init(&each, containers);
@@ -94,16 +99,38 @@ static void let_go(Sandbox *sandbox, GHashTable *containers) {
   g_hash_table_remove_all(containers);
 }
 
+static void cover(TtrpcClient *agent, const char *name, const char *cover_name) {
+  g_autofree char *id = container_of(name);
+  g_autofree char *source = g_strconcat(GUEST_SHARE_DIR, name, NULL);
+  g_autofree char *path = *cover_name != '\0' ? g_strconcat(GUEST_SHARE_DIR, cover_name, NULL) : g_strdup("");
+  g_autoptr(GError) error = NULL;
+  if (!agent_cover_mount(agent, id, source, path, &error))
+    g_info("what the host has mounted upon a volume of container '%s', or unmounted there, it does not see: %s", id,
+           error->message);
+}
+
+static void tell(Sandbox *sandbox, News *news) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, NULL);
+  GHashTableIter each;
+  gpointer name, cover_name;
+  g_hash_table_iter_init(&each, news->covers);
+  while (agent != NULL && g_hash_table_iter_next(&each, &name, &cover_name)) cover(agent, name, cover_name);
+  g_hash_table_remove_all(news->covers);
+  let_go(agent, news->containers);
+}
+
 static gpointer follow_thread(gpointer user_data) {
   Sandbox *sandbox = user_data;
   g_autoptr(GHashTable) left = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr(GHashTable) covers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  News news = {left, covers};
   /* Opened first: what happens from now on is told. */
   autofd int table = open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
   if (table < 0) g_warning("cannot follow the host's mounts: %s", g_strerror(errno));
-  while (catch_up(sandbox, left) && table >= 0) {
+  while (catch_up(sandbox, &news) && table >= 0) {
     struct pollfd changed = {.fd = table, .events = POLLPRI};
-    int count = poll(&changed, 1, g_hash_table_size(left) > 0 ? FORGET_MS : -1);
-    if (count == 0) let_go(sandbox, left);
+    int count = poll(&changed, 1, g_hash_table_size(left) + g_hash_table_size(covers) > 0 ? FORGET_MS : -1);
+    if (count == 0) tell(sandbox, &news);
     if (count > 0) g_usleep(SETTLE_MS * 1000);
   }
   return NULL;

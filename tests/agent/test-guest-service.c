@@ -241,6 +241,67 @@ static void test_look_at_mounts(void **state) {
   harness_remove("mounts");
 }
 
+static kata_error_code cover_mount(const char *id, const char *source, const char *cover) {
+  Kata__V1__CoverMountRequest request = KATA__V1__COVER_MOUNT_REQUEST__INIT;
+  request.container_id = (char *)id;
+  request.source = (char *)source;
+  request.cover = (char *)cover;
+  g_autoptr(GError) error = NULL;
+  ttrpc_client_invoke(harness_client(), &kata__v1__guest__descriptor, "CoverMount", &request.base, HARNESS_CALL_MS,
+                      NULL, &error);
+  return error_get_code(error);
+}
+
+#define SHARE HARNESS_RUN "/kata-containers/shared/containers/"
+
+static void make_volume(const char *path, const char *text) {
+  g_autofree char *file = g_build_filename(path, "file", NULL);
+  assert_int_equal(g_mkdir_with_parents(path, 0755), 0);
+  assert_true(g_file_set_contents(file, text, -1, NULL));
+}
+
+static void assert_seen(const char *exec_id, const char *text) {
+  harness_exec("volume", exec_id, "cat /v/file");
+  GString *said = harness_read_all("volume", exec_id, FALSE);
+  assert_string_equal(said->str, text);
+  g_string_free(said, TRUE);
+  assert_int_equal(harness_wait("volume", exec_id), 0);
+}
+
+static void test_cover_mount(void **state) {
+  make_volume(SHARE "v", "volume\n");
+  make_volume(SHARE "v,top", "top\n");
+  make_volume(SHARE "other", "other\n");
+  g_autoptr(Grpc__Spec) spec = harness_spec("echo ready; read line");
+  harness_add_mount(spec, "/v", "bind", SHARE "v");
+  char *options[] = {(char *)"rbind"};
+  spec->mounts[spec->n_mounts - 1]->options = options;
+  spec->mounts[spec->n_mounts - 1]->n_options = 1;
+  harness_create_spec("volume", spec);
+  spec->mounts[spec->n_mounts - 1]->options = NULL;
+  spec->mounts[spec->n_mounts - 1]->n_options = 0;
+  harness_start_container("volume");
+  g_autoptr(GBytes) ready = harness_read("volume", "", 6);
+  assert_seen("e1", "volume\n");
+  assert_int_equal(cover_mount("volume", SHARE "v", SHARE "v,top"), KATA_ERR_NONE);
+  assert_seen("e2", "top\n");
+  assert_int_equal(cover_mount("volume", SHARE "v", SHARE "other"), KATA_ERR_NONE);
+  assert_seen("e3", "other\n");
+  /* Neither is anything lost by what cannot be done. */
+  assert_int_equal(cover_mount("volume", SHARE "v", SHARE "nothing"), KATA_ERR_NOT_FOUND);
+  assert_int_equal(cover_mount("volume", SHARE "w", SHARE "v,top"), KATA_ERR_NOT_FOUND);
+  assert_int_equal(cover_mount("nobody", SHARE "v", SHARE "v,top"), KATA_ERR_INVALID_ARGUMENT);
+  assert_seen("e4", "other\n");
+  assert_int_equal(cover_mount("volume", SHARE "v", ""), KATA_ERR_NONE);
+  assert_seen("e5", "volume\n");
+  assert_int_equal(cover_mount("volume", SHARE "v", ""), KATA_ERR_NONE);
+  assert_seen("e6", "volume\n");
+  harness_close_stdin("volume", "");
+  assert_int_equal(harness_wait("volume", ""), 1);
+  assert_int_not_equal(cover_mount("volume", SHARE "v", SHARE "v,top"), KATA_ERR_NONE);
+  harness_remove("volume");
+}
+
 static kata_error_code close_output(const char *id, const char *exec_id, gboolean is_stderr) {
   Kata__V1__CloseOutputRequest request = KATA__V1__CLOSE_OUTPUT_REQUEST__INIT;
   request.container_id = (char *)id;
@@ -302,8 +363,8 @@ static int run_all(void) {
       cmocka_unit_test(test_list),           cmocka_unit_test(test_terminal),
       cmocka_unit_test(test_close_output),   cmocka_unit_test(test_plain_signals),
       cmocka_unit_test(test_signal_all),     cmocka_unit_test(test_signal_all_that_fork),
-      cmocka_unit_test(test_look_at_mounts), cmocka_unit_test(test_close_terminal),
-      cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_look_at_mounts), cmocka_unit_test(test_cover_mount),
+      cmocka_unit_test(test_close_terminal), cmocka_unit_test(test_unknown),
   };
   return cmocka_run_group_tests_name("agent-guest-service", tests, start, stop);
 }

@@ -64,6 +64,7 @@ class Propagation(kata_cli.CliTest):
         self.check_first_ones()
         with loop_device(image) as device:
             self.check_device(device)
+        self.check_top()
         # Nor is anything lost on the way to another owner.
         owner = next(pid for pid, line in self.world.processes() if "containerd-shim-kata-v2" in line)
         os.kill(owner, signal.SIGKILL)
@@ -113,6 +114,27 @@ class Propagation(kata_cli.CliTest):
         self.assertEqual([self.look(f"{place}/later/file") for place in ("/slave", "/silent")], ["", ""])
         self.ok("delete", "--force", "c1")
         self.mounts.close()
+
+    def check_top(self):
+        """Upon the volumes' own top: over them, with what is mounted below; a disk is let go of."""
+        follow = [place for place in FOLLOW if place != "/top-private"]
+        image = make_image(self.world, "top.img")
+        with loop_device(image) as device:
+            call("mount", device, self.source)
+            write(self.host("text"), "top\n")
+            os.mkdir(self.host("below"))
+            self.wait_to_be("top\n", "text", follow)
+            self.assertEqual([self.look(f"{place}/text") for place in (*NEVER, "/top-private")], [""] * (len(NEVER) + 1))
+            self.assertEqual(self.look("/slave/before/file"), "")
+            self.mount("tmpfs", "below")
+            write(self.host("below/file"), "below\n")
+            self.wait_to_be("below\n", "below/file", follow)
+            self.assertNotEqual(self.world.run("exec", "c1", "touch", "/ro/no").returncode, 0)
+            call("umount", self.host("below"))
+            call("umount", self.source)
+            self.wait_to_be("before\n", "before/file", [place for place in follow if place not in FLAT])
+            self.wait_to_be("", "text", follow)
+            wait_for(lambda: is_free(device), f"{device} to be nobody's", 600)
 
     def check_device(self, device):
         self.mount(device, "disk")

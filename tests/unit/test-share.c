@@ -194,7 +194,8 @@ static int unmount(const char *directory, const char *name) {
 
 /* What was unmounted, in one word each. */
 static char *catch_up(Share *share) {
-  g_autoptr(GPtrArray) gone = share_catch_up(share);
+  g_autoptr(GHashTable) covers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  g_autoptr(GPtrArray) gone = share_catch_up(share, covers);
   g_ptr_array_add(gone, NULL);
   return g_strjoinv(" ", (char **)gone->pdata);
 }
@@ -250,6 +251,55 @@ static void follows_read_only(const char *directory) {
   g_autofree char *copies = g_build_filename(directory, "m", NULL);
   CHECK(access(copies, F_OK) < 0 && count_mounts("self", copies) == 0);
   CHECK(unmount(directory, "source/below") == 0 && unmount(directory, "source") == 0);
+}
+
+/* What covers v: its name in the share, "" if nothing does any more, NULL if nothing has changed. */
+static char *catch_up_top(Share *share) {
+  g_autoptr(GHashTable) covers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  g_autoptr(GPtrArray) gone = share_catch_up(share, covers);
+  return g_strdup(g_hash_table_lookup(covers, "v"));
+}
+
+static void follows_on_top(const char *directory) {
+  GError *error = NULL;
+  g_autoptr(Share) share = open_following(directory, "v", TRUE);
+  g_autofree char *at_first = catch_up_top(share);
+  CHECK(at_first == NULL);
+  mount_with_file(directory, "source");
+  g_autofree char *covered = catch_up_top(share), *again = catch_up_top(share);
+  CHECK(g_strcmp0(covered, "v,top") == 0 && again == NULL && file_says(directory, "f/v,top/file", "late"));
+  g_autofree char *file = g_build_filename(directory, "f/v,top/file", NULL);
+  CHECK(open(file, O_WRONLY | O_CLOEXEC) < 0 && errno == EROFS);
+  /* A later owner cannot know whether the guest has been told. */
+  g_autoptr(Share) later = open_share(directory, &error);
+  g_autofree char *told_again = catch_up_top(later);
+  CHECK(g_strcmp0(told_again, "v,top") == 0);
+  /* Below it, and upon it: the last one is seen. */
+  g_autofree char *below = g_build_filename(directory, "source/deep", NULL);
+  CHECK(mkdir(below, 0755) == 0);
+  mount_with_file(directory, "source/deep");
+  g_autofree char *same = catch_up_top(share);
+  CHECK(same == NULL && file_says(directory, "f/v,top/deep/file", "late"));
+  mount_with_file(directory, "source");
+  g_autofree char *exchanged = catch_up_top(share);
+  CHECK(g_strcmp0(exchanged, "v,top") == 0 && !file_says(directory, "f/v,top/deep/file", "late"));
+  CHECK(unmount(directory, "source") == 0);
+  g_autofree char *back = catch_up_top(share);
+  CHECK(g_strcmp0(back, "v,top") == 0 && file_says(directory, "f/v,top/deep/file", "late"));
+  CHECK(unmount(directory, "source/deep") == 0 && unmount(directory, "source") == 0);
+  g_autofree char *uncovered = catch_up_top(share);
+  CHECK(g_strcmp0(uncovered, "") == 0);
+  g_autofree char *place = g_build_filename(directory, "f/v,top", NULL);
+  CHECK(access(place, F_OK) < 0 && errno == ENOENT);
+
+  /* It goes with the tree. */
+  mount_with_file(directory, "source");
+  g_autofree char *last = catch_up_top(share);
+  CHECK(g_strcmp0(last, "v,top") == 0);
+  share_remove(share, "v");
+  CHECK(access(place, F_OK) < 0 && errno == ENOENT);
+  share_stop_daemon(share);
+  CHECK(unmount(directory, "source") == 0 && unmount(directory, "source") == 0);
 }
 
 static void reads_as_a_peer(const char *directory) {
@@ -519,6 +569,7 @@ TEST(clones_what_a_peer_sees)
 TEST(clones_what_the_owner_sees)
 TEST(follows_mounts)
 TEST(follows_read_only)
+TEST(follows_on_top)
 TEST(reads_as_a_peer)
 TEST(adds_and_removes)
 TEST(daemon_sees_later_mounts)
@@ -530,13 +581,21 @@ TEST(refuses_to_start)
 int main(void) {
   skip_unless_possible(FALSE);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_enters_a_namespace),         cmocka_unit_test(test_refuses_with_threads),
-      cmocka_unit_test(test_joins_a_namespace),          cmocka_unit_test(test_clones_what_a_peer_sees),
-      cmocka_unit_test(test_clones_what_the_owner_sees), cmocka_unit_test(test_follows_mounts),
-      cmocka_unit_test(test_follows_read_only),          cmocka_unit_test(test_reads_as_a_peer),
-      cmocka_unit_test(test_adds_and_removes),           cmocka_unit_test(test_daemon_sees_later_mounts),
-      cmocka_unit_test(test_takes_a_daemon_over),        cmocka_unit_test(test_stops_a_serving_daemon),
-      cmocka_unit_test(test_says_why_it_ended),          cmocka_unit_test(test_refuses_to_start),
+      cmocka_unit_test(test_enters_a_namespace),
+      cmocka_unit_test(test_refuses_with_threads),
+      cmocka_unit_test(test_joins_a_namespace),
+      cmocka_unit_test(test_clones_what_a_peer_sees),
+      cmocka_unit_test(test_clones_what_the_owner_sees),
+      cmocka_unit_test(test_follows_mounts),
+      cmocka_unit_test(test_follows_read_only),
+      cmocka_unit_test(test_follows_on_top),
+      cmocka_unit_test(test_reads_as_a_peer),
+      cmocka_unit_test(test_adds_and_removes),
+      cmocka_unit_test(test_daemon_sees_later_mounts),
+      cmocka_unit_test(test_takes_a_daemon_over),
+      cmocka_unit_test(test_stops_a_serving_daemon),
+      cmocka_unit_test(test_says_why_it_ended),
+      cmocka_unit_test(test_refuses_to_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
