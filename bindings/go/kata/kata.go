@@ -7,7 +7,7 @@
 //	defer sandbox.Delete(ctx, true)
 //	container, err := sandbox.CreateContainer(ctx, "web", "/path/to/bundle", kata.IO{Stdout: os.Stdout})
 //	err = container.Start(ctx)
-//	result, err := container.Run(ctx, kata.Command{Args: []string{"ls", "/"}})
+//	result, err := container.Run(ctx, kata.Command{Args: []string{"ls", "/"}}, nil)
 //
 // Errors are of type *Error and tell with errors.Is what kind they are: errors.Is(err, kata.ErrNotFound).
 //
