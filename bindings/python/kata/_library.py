@@ -9,7 +9,7 @@ import threading
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from .errors import KataError, Unsupported, error_class
+from .errors import InvalidArgument, KataError, Unsupported, error_class
 
 StrPath = Union[str, "os.PathLike[str]"]
 UINT32_MAX = 0xFFFFFFFF
@@ -202,6 +202,9 @@ def take_error(pointer: c_void_p) -> KataError:
 
 def call(name: str, *arguments: Any) -> Any:
     """A call whose last parameter is kata_error **: raises if it fails, else gives what it returns."""
+    for argument in arguments:
+        if isinstance(argument, bytes) and b"\0" in argument:  # C would see a text that ends there
+            raise InvalidArgument(f"{name}(): {argument.decode(errors='replace')!r} holds a NUL character")
     error = c_void_p()
     result = function(name)(*arguments, byref(error))
     if error:
