@@ -56,10 +56,10 @@ func callAgent(method string, request any, call func(_, _ *C.char, _ **C.char, _
 	defer free()
 	var cerr *C.kata_error
 	var reply *C.char
-	if err := takeStatus(call(cmethod, crequest, &reply, &cerr), cerr); err != nil {
+	if err := takeStatus(call(cmethod, crequest, &reply, &cerr), &cerr); err != nil {
 		return nil, err
 	}
-	text, err := takeText(reply, nil)
+	text, err := takeText(reply, &cerr)
 	return json.RawMessage(text), err
 }
 
@@ -82,7 +82,7 @@ func DescribeMessage(messageType string) (json.RawMessage, error) {
 	defer free()
 	var cerr *C.kata_error
 	described := C.kata_agent_describe_message(ctype, 0, &cerr)
-	text, err := takeText(described, cerr)
+	text, err := takeText(described, &cerr)
 	return json.RawMessage(text), err
 }
 
@@ -92,6 +92,6 @@ func MessageTemplate(messageType string) (json.RawMessage, error) {
 	defer free()
 	var cerr *C.kata_error
 	made := C.kata_agent_make_template(ctype, 0, &cerr)
-	text, err := takeText(made, cerr)
+	text, err := takeText(made, &cerr)
 	return json.RawMessage(text), err
 }

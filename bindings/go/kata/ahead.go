@@ -48,7 +48,7 @@ func (c *Client) CreateTemplate(ctx context.Context, settings *Settings) (key st
 		var cerr *C.kata_error
 		var cnew C.int
 		made := C.kata_template_create(pointer, values, 0, &cnew, &cerr)
-		key, err := takeText(made, cerr)
+		key, err := takeText(made, &cerr)
 		return Template{Key: key, Bytes: int64(cnew)}, err
 	})
 	return made.Key, made.Bytes != 0, err
@@ -59,7 +59,7 @@ func (c *Client) Templates(ctx context.Context, settings *Settings) ([]Template,
 	return askWith(ctx, c, settings, func(pointer *C.kata_context, values *C.kata_settings) ([]Template, error) {
 		var cerr *C.kata_error
 		text := C.kata_template_list(pointer, values, 0, &cerr)
-		return parseJSON[[]Template](takeText(text, cerr))
+		return parseJSON[[]Template](takeText(text, &cerr))
 	})
 }
 
@@ -68,7 +68,7 @@ func (c *Client) RemoveTemplates(ctx context.Context, settings *Settings) ([]str
 	return askWith(ctx, c, settings, func(pointer *C.kata_context, values *C.kata_settings) ([]string, error) {
 		var cerr *C.kata_error
 		removed := C.kata_template_remove(pointer, values, 0, &cerr)
-		return takeList(removed, cerr)
+		return takeList(removed, &cerr)
 	})
 }
 
@@ -78,7 +78,7 @@ func (c *Client) FillPool(ctx context.Context, settings *Settings) (made, ready 
 		var cerr *C.kata_error
 		var cmade, cready C.uint32_t
 		result := C.kata_pool_fill(pointer, values, 0, &cmade, &cready, &cerr)
-		return [2]int{int(cmade), int(cready)}, takeStatus(result, cerr)
+		return [2]int{int(cmade), int(cready)}, takeStatus(result, &cerr)
 	})
 	return counts[0], counts[1], err
 }
@@ -88,7 +88,7 @@ func (c *Client) Pool(ctx context.Context, settings *Settings) ([]StandbyGuest, 
 	return askWith(ctx, c, settings, func(pointer *C.kata_context, values *C.kata_settings) ([]StandbyGuest, error) {
 		var cerr *C.kata_error
 		text := C.kata_pool_list(pointer, values, 0, &cerr)
-		return parseJSON[[]StandbyGuest](takeText(text, cerr))
+		return parseJSON[[]StandbyGuest](takeText(text, &cerr))
 	})
 }
 
@@ -98,6 +98,6 @@ func (c *Client) EmptyPool(ctx context.Context, settings *Settings) (int, error)
 		var cerr *C.kata_error
 		var removed C.uint32_t
 		result := C.kata_pool_empty(pointer, values, 0, &removed, &cerr)
-		return int(removed), takeStatus(result, cerr)
+		return int(removed), takeStatus(result, &cerr)
 	})
 }

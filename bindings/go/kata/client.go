@@ -37,7 +37,7 @@ func New(options Options) (*Client, error) {
 		}
 		cvalue, free := cString(value)
 		defer free()
-		return takeStatus(call(cvalue), cerr)
+		return takeStatus(call(cvalue), &cerr)
 	}
 	for _, err := range []error{
 		set(options.Root, func(path *C.char) C.int { return C.kata_context_set_root(pointer, path, &cerr) }),
@@ -88,7 +88,7 @@ func (c *Client) CheckHost(ctx context.Context) ([]Check, error) {
 	return askJSON[[]Check](ctx, c.handle, func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
 		text := C.kata_host_check((*C.kata_context)(pointer), 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 
@@ -133,7 +133,7 @@ func (c *Client) Describe(ctx context.Context, settings *Settings) (Description,
 	return askWith(ctx, c, settings, func(pointer *C.kata_context, values *C.kata_settings) (Description, error) {
 		var cerr *C.kata_error
 		text := C.kata_context_describe(pointer, values, 0, &cerr)
-		return parseJSON[Description](takeText(text, cerr))
+		return parseJSON[Description](takeText(text, &cerr))
 	})
 }
 
@@ -176,7 +176,7 @@ func (c *Client) Sandboxes(ctx context.Context) ([]string, error) {
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) ([]string, error) {
 		var cerr *C.kata_error
 		list := C.kata_sandbox_list((*C.kata_context)(pointer), 0, &cerr)
-		return takeList(list, cerr)
+		return takeList(list, &cerr)
 	})
 }
 
@@ -187,7 +187,7 @@ func (c *Client) FindSandbox(ctx context.Context, netns string) (string, error) 
 		defer free()
 		var cerr *C.kata_error
 		text := C.kata_sandbox_find_netns((*C.kata_context)(pointer), cpath, 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 
@@ -207,6 +207,6 @@ func (c *Client) Containers(ctx context.Context) ([]string, error) {
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) ([]string, error) {
 		var cerr *C.kata_error
 		list := C.kata_container_list((*C.kata_context)(pointer), 0, &cerr)
-		return takeList(list, cerr)
+		return takeList(list, &cerr)
 	})
 }

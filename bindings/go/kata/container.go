@@ -68,7 +68,7 @@ func (c *Container) SandboxID() string { return c.sandboxID }
 func (c *Container) do(ctx context.Context, call func(*C.kata_container, **C.kata_error) C.int) error {
 	return tell(ctx, c.handle, func(pointer unsafe.Pointer) error {
 		var cerr *C.kata_error
-		return takeStatus(call((*C.kata_container)(pointer), &cerr), cerr)
+		return takeStatus(call((*C.kata_container)(pointer), &cerr), &cerr)
 	})
 }
 
@@ -78,7 +78,7 @@ func (c *Container) text(call containerText) func(unsafe.Pointer) (string, error
 	return func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
 		text := call((*C.kata_container)(pointer), &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	}
 }
 
@@ -110,7 +110,7 @@ func (c *Container) Wait(ctx context.Context) (int, error) {
 		var status C.int
 		err := await(ctx, func(milliseconds C.uint32_t) error {
 			var cerr *C.kata_error
-			return takeStatus(C.kata_container_wait((*C.kata_container)(pointer), milliseconds, &status, &cerr), cerr)
+			return takeStatus(C.kata_container_wait((*C.kata_container)(pointer), milliseconds, &status, &cerr), &cerr)
 		})
 		return int(status), err
 	})
@@ -138,7 +138,7 @@ func (c *Container) delete(ctx context.Context, flags C.uint32_t) (int, error) {
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (int, error) {
 		var cerr *C.kata_error
 		var status C.int
-		err := takeStatus(C.kata_container_delete((*C.kata_container)(pointer), flags, &status, &cerr), cerr)
+		err := takeStatus(C.kata_container_delete((*C.kata_container)(pointer), flags, &status, &cerr), &cerr)
 		return int(status), err
 	})
 }
@@ -148,7 +148,7 @@ func (c *Container) Status(ctx context.Context) (ContainerStatus, error) {
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (ContainerStatus, error) {
 		var cerr *C.kata_error
 		status := C.kata_container_get_status((*C.kata_container)(pointer), &cerr)
-		return ContainerStatus(status), takeStatus(status, cerr)
+		return ContainerStatus(status), takeStatus(status, &cerr)
 	})
 }
 
@@ -268,7 +268,7 @@ func (c *Container) NextEvent(ctx context.Context, position *uint64) (Event, err
 		err := await(ctx, func(milliseconds C.uint32_t) (err error) {
 			var cerr *C.kata_error
 			next := C.kata_container_next_event((*C.kata_container)(pointer), &at, milliseconds, 0, &cerr)
-			text, err = takeText(next, cerr)
+			text, err = takeText(next, &cerr)
 			return err
 		})
 		var event Event

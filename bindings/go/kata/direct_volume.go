@@ -60,7 +60,7 @@ func (c *Client) AddDirectVolume(ctx context.Context, volumePath string, info Mo
 		defer free()
 		var cerr *C.kata_error
 		result := C.kata_direct_volume_add((*C.kata_context)(pointer), cpath, ctext, 0, &cerr)
-		return takeStatus(result, cerr)
+		return takeStatus(result, &cerr)
 	})
 }
 
@@ -71,7 +71,7 @@ func (c *Client) RemoveDirectVolume(ctx context.Context, volumePath string) erro
 		defer free()
 		var cerr *C.kata_error
 		result := C.kata_direct_volume_remove((*C.kata_context)(pointer), cpath, 0, &cerr)
-		return takeStatus(result, cerr)
+		return takeStatus(result, &cerr)
 	})
 }
 
@@ -80,7 +80,7 @@ func (c *Client) DirectVolumes(ctx context.Context) ([]DirectVolume, error) {
 	return askJSON[[]DirectVolume](ctx, c.handle, func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
 		text := C.kata_direct_volume_list((*C.kata_context)(pointer), 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 
@@ -91,7 +91,7 @@ func (c *Client) ResizeDirectVolume(ctx context.Context, volumePath string, byte
 		defer free()
 		var cerr *C.kata_error
 		result := C.kata_direct_volume_resize((*C.kata_context)(pointer), cpath, C.uint64_t(bytes), 0, &cerr)
-		return takeStatus(result, cerr)
+		return takeStatus(result, &cerr)
 	})
 }
 
@@ -102,6 +102,6 @@ func (c *Client) DirectVolumeStats(ctx context.Context, volumePath string) (Volu
 		defer free()
 		var cerr *C.kata_error
 		text := C.kata_direct_volume_get_stats((*C.kata_context)(pointer), cpath, 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }

@@ -64,7 +64,7 @@ func (e *Events) Next(ctx context.Context, wait bool) (Event, error) {
 	call := func(milliseconds, flags C.uint32_t) (err error) {
 		var cerr *C.kata_error
 		next := C.kata_events_next((*C.kata_events)(pointer), milliseconds, flags, &cerr)
-		text, err = takeText(next, cerr)
+		text, err = takeText(next, &cerr)
 		return err
 	}
 	if wait {

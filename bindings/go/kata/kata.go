@@ -193,17 +193,17 @@ func cString(text string) (*C.char, func()) {
 }
 
 // takeText is a text that the caller is to release.
-func takeText(text *C.char, cerr *C.kata_error) (string, error) {
+func takeText(text *C.char, cerr **C.kata_error) (string, error) {
 	if text == nil {
-		return "", takeError(cerr)
+		return "", takeError(*cerr)
 	}
 	defer C.kata_free(unsafe.Pointer(text))
 	return C.GoString(text), nil
 }
 
-func takeList(array **C.char, cerr *C.kata_error) ([]string, error) {
+func takeList(array **C.char, cerr **C.kata_error) ([]string, error) {
 	if array == nil {
-		return nil, takeError(cerr)
+		return nil, takeError(*cerr)
 	}
 	defer C.kata_strv_free(array)
 	texts := []string{}
@@ -213,10 +213,11 @@ func takeList(array **C.char, cerr *C.kata_error) ([]string, error) {
 	return texts, nil
 }
 
-// takeStatus is what a call that gives 0 or -1 has to say.
-func takeStatus(result C.int, cerr *C.kata_error) error {
+// takeStatus is what a call that gives 0 or -1 has to say. A pointer to the error, since in takeStatus(call(&cerr), cerr)
+// Go may read cerr before the call.
+func takeStatus(result C.int, cerr **C.kata_error) error {
 	if result >= 0 {
 		return nil
 	}
-	return takeError(cerr)
+	return takeError(*cerr)
 }

@@ -15,12 +15,12 @@ const SpecRootless SpecFlags = C.KATA_OCI_SPEC_ROOTLESS
 func OCIFeatures() (string, error) {
 	var cerr *C.kata_error
 	text := C.kata_oci_features(0, &cerr)
-	return takeText(text, cerr)
+	return takeText(text, &cerr)
 }
 
 // OCISpec is a config.json to begin with: a shell on a terminal, in the read-only root file system "rootfs".
 func OCISpec(flags SpecFlags) (string, error) {
 	var cerr *C.kata_error
 	text := C.kata_oci_spec(C.uint32_t(flags), &cerr)
-	return takeText(text, cerr)
+	return takeText(text, &cerr)
 }

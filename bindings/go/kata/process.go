@@ -175,7 +175,7 @@ func (p *Process) ID() string { return p.id }
 func (p *Process) do(ctx context.Context, call func(*C.kata_process, **C.kata_error) C.int) error {
 	return tell(ctx, p.handle, func(pointer unsafe.Pointer) error {
 		var cerr *C.kata_error
-		return takeStatus(call((*C.kata_process)(pointer), &cerr), cerr)
+		return takeStatus(call((*C.kata_process)(pointer), &cerr), &cerr)
 	})
 }
 
@@ -208,7 +208,7 @@ func (p *Process) wait(ctx context.Context) (int, error) {
 		var status C.int
 		err := await(ctx, func(milliseconds C.uint32_t) error {
 			var cerr *C.kata_error
-			return takeStatus(C.kata_process_wait((*C.kata_process)(pointer), milliseconds, &status, &cerr), cerr)
+			return takeStatus(C.kata_process_wait((*C.kata_process)(pointer), milliseconds, &status, &cerr), &cerr)
 		})
 		return int(status), err
 	})
@@ -219,7 +219,7 @@ func (p *Process) Delete(ctx context.Context) (int, error) {
 	return ask(ctx, p.handle, func(pointer unsafe.Pointer) (int, error) {
 		var cerr *C.kata_error
 		var status C.int
-		err := takeStatus(C.kata_process_delete((*C.kata_process)(pointer), 0, &status, &cerr), cerr)
+		err := takeStatus(C.kata_process_delete((*C.kata_process)(pointer), 0, &status, &cerr), &cerr)
 		return int(status), err
 	})
 }

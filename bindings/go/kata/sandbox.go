@@ -67,7 +67,7 @@ func (s *Sandbox) ID() string { return s.id }
 func (s *Sandbox) do(ctx context.Context, call func(*C.kata_sandbox, **C.kata_error) C.int) error {
 	return tell(ctx, s.handle, func(pointer unsafe.Pointer) error {
 		var cerr *C.kata_error
-		return takeStatus(call((*C.kata_sandbox)(pointer), &cerr), cerr)
+		return takeStatus(call((*C.kata_sandbox)(pointer), &cerr), &cerr)
 	})
 }
 
@@ -110,7 +110,7 @@ func (s *Sandbox) Status(ctx context.Context) (SandboxStatus, error) {
 	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (SandboxStatus, error) {
 		var cerr *C.kata_error
 		status := C.kata_sandbox_get_status((*C.kata_sandbox)(pointer), &cerr)
-		return SandboxStatus(status), takeStatus(status, cerr)
+		return SandboxStatus(status), takeStatus(status, &cerr)
 	})
 }
 
@@ -119,7 +119,7 @@ func (s *Sandbox) Wait(ctx context.Context) error {
 	return tell(ctx, s.handle, func(pointer unsafe.Pointer) error {
 		return await(ctx, func(milliseconds C.uint32_t) error {
 			var cerr *C.kata_error
-			return takeStatus(C.kata_sandbox_wait((*C.kata_sandbox)(pointer), milliseconds, 0, &cerr), cerr)
+			return takeStatus(C.kata_sandbox_wait((*C.kata_sandbox)(pointer), milliseconds, 0, &cerr), &cerr)
 		})
 	})
 }
@@ -166,7 +166,7 @@ func (s *Sandbox) Stats(ctx context.Context) (SandboxStats, error) {
 	return askJSON[SandboxStats](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
 		text := C.kata_sandbox_get_stats((*C.kata_sandbox)(pointer), 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 
@@ -179,7 +179,7 @@ func (s *Sandbox) Console(ctx context.Context) (io.ReadCloser, error) {
 	err = tell(ctx, s.handle, func(pointer unsafe.Pointer) error {
 		defer writer.Close()
 		var cerr *C.kata_error
-		return takeStatus(C.kata_sandbox_attach_console((*C.kata_sandbox)(pointer), C.int(writer.Fd()), 0, &cerr), cerr)
+		return takeStatus(C.kata_sandbox_attach_console((*C.kata_sandbox)(pointer), C.int(writer.Fd()), 0, &cerr), &cerr)
 	})
 	if err != nil {
 		reader.Close()
@@ -193,7 +193,7 @@ func (s *Sandbox) DomainXML(ctx context.Context) (string, error) {
 	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
 		text := C.kata_sandbox_get_domain_xml((*C.kata_sandbox)(pointer), 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 
@@ -209,7 +209,7 @@ func (s *Sandbox) BootTimeline(ctx context.Context) ([]BootStep, error) {
 	return askJSON[[]BootStep](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
 		text := C.kata_sandbox_get_boot_timeline((*C.kata_sandbox)(pointer), 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 
@@ -283,7 +283,7 @@ func (s *Sandbox) Interfaces(ctx context.Context) ([]Interface, error) {
 	return askJSON[[]Interface](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
 		text := C.kata_sandbox_list_interfaces((*C.kata_sandbox)(pointer), 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 
@@ -292,7 +292,7 @@ func (s *Sandbox) Routes(ctx context.Context) ([]Route, error) {
 	return askJSON[[]Route](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
 		text := C.kata_sandbox_list_routes((*C.kata_sandbox)(pointer), 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 
@@ -307,7 +307,7 @@ func (s *Sandbox) UpdateRoutes(ctx context.Context, routes []Route) ([]Route, er
 		clist, free := cString(string(list))
 		defer free()
 		text := C.kata_sandbox_update_routes((*C.kata_sandbox)(pointer), clist, 0, &cerr)
-		return takeText(text, cerr)
+		return takeText(text, &cerr)
 	})
 }
 

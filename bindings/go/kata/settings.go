@@ -51,7 +51,7 @@ func (s *Settings) LoadFile(path string) error {
 	cpath, free := cString(path)
 	defer free()
 	var cerr *C.kata_error
-	return takeStatus(C.kata_settings_load_file(pointer, cpath, 0, &cerr), cerr)
+	return takeStatus(C.kata_settings_load_file(pointer, cpath, 0, &cerr), &cerr)
 }
 
 // LoadAnnotations takes over what the annotations io.katacontainers.config.* of a bundle's config.json ask for. Those of
@@ -65,7 +65,7 @@ func (s *Settings) LoadAnnotations(bundle string) error {
 	cbundle, free := cString(bundle)
 	defer free()
 	var cerr *C.kata_error
-	return takeStatus(C.kata_settings_load_annotations(pointer, cbundle, 0, &cerr), cerr)
+	return takeStatus(C.kata_settings_load_annotations(pointer, cbundle, 0, &cerr), &cerr)
 }
 
 // Set sets one key, such as ("hypervisor.qemu", "default_vcpus", 4): a text, a number, a truth value or a list of texts.
@@ -87,7 +87,7 @@ func (s *Settings) Set(section, key string, value any) error {
 	cvalue, free := cString(string(text))
 	defer free()
 	var cerr *C.kata_error
-	return takeStatus(C.kata_settings_set(pointer, csection, ckey, cvalue, &cerr), cerr)
+	return takeStatus(C.kata_settings_set(pointer, csection, ckey, cvalue, &cerr), &cerr)
 }
 
 // Get is one key's value, written as in kata.conf.
@@ -103,7 +103,7 @@ func (s *Settings) Get(section, key string) (string, error) {
 	defer free()
 	var cerr *C.kata_error
 	text := C.kata_settings_get(pointer, csection, ckey, &cerr)
-	return takeText(text, cerr)
+	return takeText(text, &cerr)
 }
 
 // Setting is one key, its value and where that is from.
@@ -125,7 +125,7 @@ func (s *Settings) Describe() ([]Setting, error) {
 	}
 	defer end()
 	var cerr *C.kata_error
-	text, err := takeText(C.kata_settings_describe(pointer, 0, &cerr), cerr)
+	text, err := takeText(C.kata_settings_describe(pointer, 0, &cerr), &cerr)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,8 @@ func (s *Settings) Text() string {
 		return ""
 	}
 	defer end()
-	text, _ := takeText(C.kata_settings_to_text(pointer), nil)
+	var none *C.kata_error
+	text, _ := takeText(C.kata_settings_to_text(pointer), &none)
 	return text
 }
 
@@ -160,7 +161,7 @@ func (s *Settings) DomainXML(sandboxID, root string) (string, error) {
 	defer free()
 	var cerr *C.kata_error
 	text := C.kata_domain_xml(pointer, cid, croot, 0, &cerr)
-	return takeText(text, cerr)
+	return takeText(text, &cerr)
 }
 
 // DomainXMLForBundle is DomainXML, of the size and with the network cards for the container of a bundle.
@@ -178,5 +179,5 @@ func (s *Settings) DomainXMLForBundle(sandboxID, root, bundle string) (string, e
 	defer free()
 	var cerr *C.kata_error
 	text := C.kata_domain_xml_for_bundle(pointer, cid, croot, cbundle, 0, &cerr)
-	return takeText(text, cerr)
+	return takeText(text, &cerr)
 }
