@@ -19,7 +19,10 @@ func releaseAgent(pointer unsafe.Pointer) { C.kata_agent_unref((*C.kata_agent)(p
 // ConnectAgent connects to vsock://CID:PORT, unix:///PATH or hvsock:///PATH:PORT; again and again until the context's
 // deadline, if it has one.
 func ConnectAgent(ctx context.Context, address string) (*Agent, error) {
-	caddress, free := cString(address)
+	caddress, free, err := cString(address)
+	if err != nil {
+		return nil, err
+	}
 	defer free()
 	var cerr *C.kata_error
 	pointer := C.kata_agent_connect(caddress, milliseconds(ctx), 0, &cerr)
@@ -50,9 +53,12 @@ func callAgent(method string, request any, call func(_, _ *C.char, _ **C.char, _
 			return nil, &Error{Code: CodeInvalidArgument, Message: "request of " + method + ": " + err.Error()}
 		}
 	}
-	cmethod, free := cString(method)
+	cmethod, free, err := cString(method)
+	if err != nil {
+		return nil, err
+	}
 	defer free()
-	crequest, free := cString(string(document))
+	crequest, free := cDocument(document)
 	defer free()
 	var cerr *C.kata_error
 	var reply *C.char
@@ -78,7 +84,10 @@ func AgentMethods() []AgentMethod {
 
 // DescribeMessage is JSON with the fields of a message, such as "grpc.Storage".
 func DescribeMessage(messageType string) (json.RawMessage, error) {
-	ctype, free := cString(messageType)
+	ctype, free, err := cString(messageType)
+	if err != nil {
+		return nil, err
+	}
 	defer free()
 	var cerr *C.kata_error
 	described := C.kata_agent_describe_message(ctype, 0, &cerr)
@@ -88,7 +97,10 @@ func DescribeMessage(messageType string) (json.RawMessage, error) {
 
 // MessageTemplate is a message with all its members at their defaults, as JSON.
 func MessageTemplate(messageType string) (json.RawMessage, error) {
-	ctype, free := cString(messageType)
+	ctype, free, err := cString(messageType)
+	if err != nil {
+		return nil, err
+	}
 	defer free()
 	var cerr *C.kata_error
 	made := C.kata_agent_make_template(ctype, 0, &cerr)

@@ -35,7 +35,10 @@ func New(options Options) (*Client, error) {
 		if value == "" {
 			return nil
 		}
-		cvalue, free := cString(value)
+		cvalue, free, err := cString(value)
+		if err != nil {
+			return err
+		}
 		defer free()
 		return takeStatus(call(cvalue), &cerr)
 	}
@@ -152,7 +155,10 @@ func (c *Client) CreateSandbox(ctx context.Context, id string, settings *Setting
 			return nil, err
 		}
 		defer end()
-		cid, free := cString(id)
+		cid, free, err := cString(id)
+		if err != nil {
+			return nil, err
+		}
 		defer free()
 		var cerr *C.kata_error
 		made := C.kata_sandbox_create((*C.kata_context)(pointer), cid, csettings, C.uint32_t(flags), &cerr)
@@ -163,7 +169,10 @@ func (c *Client) CreateSandbox(ctx context.Context, id string, settings *Setting
 // OpenSandbox is a handle to a sandbox that exists.
 func (c *Client) OpenSandbox(ctx context.Context, id string) (*Sandbox, error) {
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Sandbox, error) {
-		cid, free := cString(id)
+		cid, free, err := cString(id)
+		if err != nil {
+			return nil, err
+		}
 		defer free()
 		var cerr *C.kata_error
 		opened := C.kata_sandbox_open((*C.kata_context)(pointer), cid, 0, &cerr)
@@ -183,7 +192,10 @@ func (c *Client) Sandboxes(ctx context.Context) ([]string, error) {
 // FindSandbox is the id of the sandbox whose guest is connected to a network namespace.
 func (c *Client) FindSandbox(ctx context.Context, netns string) (string, error) {
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (string, error) {
-		cpath, free := cString(netns)
+		cpath, free, err := cString(netns)
+		if err != nil {
+			return "", err
+		}
 		defer free()
 		var cerr *C.kata_error
 		text := C.kata_sandbox_find_netns((*C.kata_context)(pointer), cpath, 0, &cerr)
@@ -194,7 +206,10 @@ func (c *Client) FindSandbox(ctx context.Context, netns string) (string, error) 
 // OpenContainer is a handle to a container that exists.
 func (c *Client) OpenContainer(ctx context.Context, id string) (*Container, error) {
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Container, error) {
-		cid, free := cString(id)
+		cid, free, err := cString(id)
+		if err != nil {
+			return nil, err
+		}
 		defer free()
 		var cerr *C.kata_error
 		opened := C.kata_container_open((*C.kata_context)(pointer), cid, 0, &cerr)

@@ -190,10 +190,15 @@ func (c *Container) CheckpointRunning(ctx context.Context, directory string) err
 }
 
 func (c *Container) checkpoint(ctx context.Context, directory string, flags C.uint32_t) error {
-	return c.do(ctx, func(pointer *C.kata_container, cerr **C.kata_error) C.int {
-		cdirectory, free := cString(directory)
+	return tell(ctx, c.handle, func(pointer unsafe.Pointer) error {
+		cdirectory, free, err := cString(directory)
+		if err != nil {
+			return err
+		}
 		defer free()
-		return C.kata_container_checkpoint(pointer, cdirectory, flags, cerr)
+		var cerr *C.kata_error
+		result := C.kata_container_checkpoint((*C.kata_container)(pointer), cdirectory, flags, &cerr)
+		return takeStatus(result, &cerr)
 	})
 }
 
@@ -218,7 +223,7 @@ func (c *Container) Update(ctx context.Context, resources any) error {
 		return &Error{Code: CodeInvalidArgument, Message: "resources: " + err.Error()}
 	}
 	return c.do(ctx, func(pointer *C.kata_container, cerr **C.kata_error) C.int {
-		cdocument, free := cString(string(document))
+		cdocument, free := cDocument(document)
 		defer free()
 		return C.kata_container_update(pointer, cdocument, 0, cerr)
 	})

@@ -54,9 +54,12 @@ func (c *Client) AddDirectVolume(ctx context.Context, volumePath string, info Mo
 		return err
 	}
 	return tell(ctx, c.handle, func(pointer unsafe.Pointer) error {
-		cpath, free := cString(volumePath)
+		cpath, free, err := cString(volumePath)
+		if err != nil {
+			return err
+		}
 		defer free()
-		ctext, free := cString(string(text))
+		ctext, free := cDocument(text)
 		defer free()
 		var cerr *C.kata_error
 		result := C.kata_direct_volume_add((*C.kata_context)(pointer), cpath, ctext, 0, &cerr)
@@ -67,7 +70,10 @@ func (c *Client) AddDirectVolume(ctx context.Context, volumePath string, info Mo
 // RemoveDirectVolume takes back what was left for a path.
 func (c *Client) RemoveDirectVolume(ctx context.Context, volumePath string) error {
 	return tell(ctx, c.handle, func(pointer unsafe.Pointer) error {
-		cpath, free := cString(volumePath)
+		cpath, free, err := cString(volumePath)
+		if err != nil {
+			return err
+		}
 		defer free()
 		var cerr *C.kata_error
 		result := C.kata_direct_volume_remove((*C.kata_context)(pointer), cpath, 0, &cerr)
@@ -87,7 +93,10 @@ func (c *Client) DirectVolumes(ctx context.Context) ([]DirectVolume, error) {
 // ResizeDirectVolume lets the guest's file system on a volume have the bytes that its device has by now.
 func (c *Client) ResizeDirectVolume(ctx context.Context, volumePath string, bytes uint64) error {
 	return tell(ctx, c.handle, func(pointer unsafe.Pointer) error {
-		cpath, free := cString(volumePath)
+		cpath, free, err := cString(volumePath)
+		if err != nil {
+			return err
+		}
 		defer free()
 		var cerr *C.kata_error
 		result := C.kata_direct_volume_resize((*C.kata_context)(pointer), cpath, C.uint64_t(bytes), 0, &cerr)
@@ -98,7 +107,10 @@ func (c *Client) ResizeDirectVolume(ctx context.Context, volumePath string, byte
 // DirectVolumeStats is how full a volume is in the guest that has it.
 func (c *Client) DirectVolumeStats(ctx context.Context, volumePath string) (VolumeStats, error) {
 	return askJSON[VolumeStats](ctx, c.handle, func(pointer unsafe.Pointer) (string, error) {
-		cpath, free := cString(volumePath)
+		cpath, free, err := cString(volumePath)
+		if err != nil {
+			return "", err
+		}
 		defer free()
 		var cerr *C.kata_error
 		text := C.kata_direct_volume_get_stats((*C.kata_context)(pointer), cpath, 0, &cerr)

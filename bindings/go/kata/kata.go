@@ -27,7 +27,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -41,7 +43,10 @@ func Version() string { return C.GoString(C.kata_version()) }
 
 // HasFeature tells whether the library at run time knows something, such as "events"; kata_has_feature() lists the names.
 func HasFeature(name string) bool {
-	cname, free := cString(name)
+	cname, free, err := cString(name)
+	if err != nil {
+		return false
+	}
 	defer free()
 	return C.kata_has_feature(cname) != 0
 }
@@ -186,9 +191,37 @@ func milliseconds(ctx context.Context) C.uint32_t {
 	return C.uint32_t(left)
 }
 
-// cString is text for C, and how to release it.
-func cString(text string) (*C.char, func()) {
-	pointer := C.CString(text)
+// cString is text for C, and how to release it. One with a NUL character is none: C would see another text.
+func cString(text string) (*C.char, func(), error) {
+	if strings.IndexByte(text, 0) >= 0 {
+		return nil, nil, &Error{Code: CodeInvalidArgument, Message: fmt.Sprintf("%q holds a NUL character", text)}
+	}
+	pointer, free := cDocument([]byte(text))
+	return pointer, free, nil
+}
+
+// cStrings is cString for some texts at once.
+func cStrings(texts ...string) ([]*C.char, func(), error) {
+	pointers := make([]*C.char, 0, len(texts))
+	free := func() {
+		for _, pointer := range pointers {
+			C.free(unsafe.Pointer(pointer))
+		}
+	}
+	for _, text := range texts {
+		pointer, _, err := cString(text)
+		if err != nil {
+			free()
+			return nil, nil, err
+		}
+		pointers = append(pointers, pointer)
+	}
+	return pointers, free, nil
+}
+
+// cDocument is cString for JSON, which has no NUL character.
+func cDocument(document []byte) (*C.char, func()) {
+	pointer := C.CString(string(document))
 	return pointer, func() { C.free(unsafe.Pointer(pointer)) }
 }
 

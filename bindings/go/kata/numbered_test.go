@@ -112,6 +112,7 @@ func Test010Version(t *testing.T) {
 	same(t, kata.Version(), kata.HeaderVersion)
 	same(t, kata.HasFeature("events"), true)
 	same(t, kata.HasFeature("flying"), false)
+	same(t, kata.HasFeature("events\x00b"), false)
 	if !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(kata.Version()) {
 		t.Fatal(kata.Version())
 	}
@@ -240,6 +241,8 @@ func Test080UnknownIDs(t *testing.T) {
 	fails(t, err, kata.ErrInvalidArgument, "a/b")
 	_, err = client.CreateSandbox(ctx, "..", nil, 0)
 	fails(t, err, kata.ErrInvalidArgument, "..")
+	_, err = client.OpenSandbox(ctx, id()+"\x00b")
+	fails(t, err, kata.ErrInvalidArgument, "NUL")
 	client.Close()
 	_, err = client.OpenSandbox(ctx, "absent")
 	fails(t, err, kata.ErrInvalidArgument, "closed")

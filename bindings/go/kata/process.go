@@ -106,13 +106,16 @@ func (c *Container) Exec(ctx context.Context, command Command, io IO) (*Process,
 		return nil, err
 	}
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Process, error) {
-		var cid *C.char
-		if command.ID != "" {
-			var free func()
-			cid, free = cString(command.ID)
-			defer free()
+		cid, free, err := cString(command.ID)
+		if err != nil {
+			streams.given(false)
+			return nil, err
 		}
-		cdocument, free := cString(string(document))
+		defer free()
+		if command.ID == "" {
+			cid = nil // the library makes one up
+		}
+		cdocument, free := cDocument(document)
 		defer free()
 		var cerr *C.kata_error
 		made := C.kata_container_exec((*C.kata_container)(pointer), cid, cdocument, &streams.io, 0, &cerr)
@@ -124,7 +127,10 @@ func (c *Container) Exec(ctx context.Context, command Command, io IO) (*Process,
 // OpenProcess is a handle to a process that Exec registered, from any program.
 func (c *Container) OpenProcess(ctx context.Context, execID string) (*Process, error) {
 	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Process, error) {
-		cid, free := cString(execID)
+		cid, free, err := cString(execID)
+		if err != nil {
+			return nil, err
+		}
 		defer free()
 		var cerr *C.kata_error
 		opened := C.kata_process_open((*C.kata_container)(pointer), cid, 0, &cerr)

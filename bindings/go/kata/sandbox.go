@@ -73,10 +73,15 @@ func (s *Sandbox) do(ctx context.Context, call func(*C.kata_sandbox, **C.kata_er
 
 // SetNetns chooses the network namespace whose interfaces the guest is connected to; before the start.
 func (s *Sandbox) SetNetns(ctx context.Context, path string) error {
-	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
-		cpath, free := cString(path)
+	return tell(ctx, s.handle, func(pointer unsafe.Pointer) error {
+		cpath, free, err := cString(path)
+		if err != nil {
+			return err
+		}
 		defer free()
-		return C.kata_sandbox_set_netns(pointer, cpath, 0, cerr)
+		var cerr *C.kata_error
+		result := C.kata_sandbox_set_netns((*C.kata_sandbox)(pointer), cpath, 0, &cerr)
+		return takeStatus(result, &cerr)
 	})
 }
 
@@ -259,7 +264,7 @@ func (s *Sandbox) AddInterface(ctx context.Context, added Interface) error {
 		return err
 	}
 	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
-		ctext, free := cString(string(text))
+		ctext, free := cDocument(text)
 		defer free()
 		return C.kata_sandbox_add_interface(pointer, ctext, 0, cerr)
 	})
@@ -272,7 +277,7 @@ func (s *Sandbox) RemoveInterface(ctx context.Context, removed Interface) error 
 		return err
 	}
 	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
-		ctext, free := cString(string(text))
+		ctext, free := cDocument(text)
 		defer free()
 		return C.kata_sandbox_remove_interface(pointer, ctext, 0, cerr)
 	})
@@ -304,7 +309,7 @@ func (s *Sandbox) UpdateRoutes(ctx context.Context, routes []Route) ([]Route, er
 	}
 	return askJSON[[]Route](ctx, s.handle, func(pointer unsafe.Pointer) (string, error) {
 		var cerr *C.kata_error
-		clist, free := cString(string(list))
+		clist, free := cDocument(list)
 		defer free()
 		text := C.kata_sandbox_update_routes((*C.kata_sandbox)(pointer), clist, 0, &cerr)
 		return takeText(text, &cerr)
@@ -336,18 +341,18 @@ func (s *Sandbox) createContainer(ctx context.Context, id, bundle, checkpoint st
 	}
 	// In the background after the context's end, so that the streams are closed after and not during the call.
 	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (*Container, error) {
-		cid, free := cString(id)
-		defer free()
-		cbundle, free := cString(bundle)
+		texts, free, err := cStrings(id, bundle, checkpoint)
+		if err != nil {
+			streams.given(false)
+			return nil, err
+		}
 		defer free()
 		var cerr *C.kata_error
 		var made *C.kata_container
 		if checkpoint == "" {
-			made = C.kata_container_create((*C.kata_sandbox)(pointer), cid, cbundle, &streams.io, flags, &cerr)
+			made = C.kata_container_create((*C.kata_sandbox)(pointer), texts[0], texts[1], &streams.io, flags, &cerr)
 		} else {
-			cdirectory, free := cString(checkpoint)
-			defer free()
-			made = C.kata_container_restore((*C.kata_sandbox)(pointer), cid, cbundle, cdirectory, &streams.io, flags, &cerr)
+			made = C.kata_container_restore((*C.kata_sandbox)(pointer), texts[0], texts[1], texts[2], &streams.io, flags, &cerr)
 		}
 		streams.given(made != nil)
 		return newContainer(made, cerr, streams)

@@ -48,7 +48,10 @@ func (s *Settings) LoadFile(path string) error {
 		return err
 	}
 	defer end()
-	cpath, free := cString(path)
+	cpath, free, err := cString(path)
+	if err != nil {
+		return err
+	}
 	defer free()
 	var cerr *C.kata_error
 	return takeStatus(C.kata_settings_load_file(pointer, cpath, 0, &cerr), &cerr)
@@ -62,7 +65,10 @@ func (s *Settings) LoadAnnotations(bundle string) error {
 		return err
 	}
 	defer end()
-	cbundle, free := cString(bundle)
+	cbundle, free, err := cString(bundle)
+	if err != nil {
+		return err
+	}
 	defer free()
 	var cerr *C.kata_error
 	return takeStatus(C.kata_settings_load_annotations(pointer, cbundle, 0, &cerr), &cerr)
@@ -80,14 +86,13 @@ func (s *Settings) Set(section, key string, value any) error {
 		return err
 	}
 	defer end()
-	csection, free := cString(section)
-	defer free()
-	ckey, free := cString(key)
-	defer free()
-	cvalue, free := cString(string(text))
+	texts, free, err := cStrings(section, key, string(text))
+	if err != nil {
+		return err
+	}
 	defer free()
 	var cerr *C.kata_error
-	return takeStatus(C.kata_settings_set(pointer, csection, ckey, cvalue, &cerr), &cerr)
+	return takeStatus(C.kata_settings_set(pointer, texts[0], texts[1], texts[2], &cerr), &cerr)
 }
 
 // Get is one key's value, written as in kata.conf.
@@ -97,12 +102,13 @@ func (s *Settings) Get(section, key string) (string, error) {
 		return "", err
 	}
 	defer end()
-	csection, free := cString(section)
-	defer free()
-	ckey, free := cString(key)
+	texts, free, err := cStrings(section, key)
+	if err != nil {
+		return "", err
+	}
 	defer free()
 	var cerr *C.kata_error
-	text := C.kata_settings_get(pointer, csection, ckey, &cerr)
+	text := C.kata_settings_get(pointer, texts[0], texts[1], &cerr)
 	return takeText(text, &cerr)
 }
 
@@ -155,12 +161,13 @@ func (s *Settings) DomainXML(sandboxID, root string) (string, error) {
 		return "", err
 	}
 	defer end()
-	cid, free := cString(sandboxID)
-	defer free()
-	croot, free := cString(root)
+	texts, free, err := cStrings(sandboxID, root)
+	if err != nil {
+		return "", err
+	}
 	defer free()
 	var cerr *C.kata_error
-	text := C.kata_domain_xml(pointer, cid, croot, 0, &cerr)
+	text := C.kata_domain_xml(pointer, texts[0], texts[1], 0, &cerr)
 	return takeText(text, &cerr)
 }
 
@@ -171,13 +178,12 @@ func (s *Settings) DomainXMLForBundle(sandboxID, root, bundle string) (string, e
 		return "", err
 	}
 	defer end()
-	cid, free := cString(sandboxID)
-	defer free()
-	croot, free := cString(root)
-	defer free()
-	cbundle, free := cString(bundle)
+	texts, free, err := cStrings(sandboxID, root, bundle)
+	if err != nil {
+		return "", err
+	}
 	defer free()
 	var cerr *C.kata_error
-	text := C.kata_domain_xml_for_bundle(pointer, cid, croot, cbundle, 0, &cerr)
+	text := C.kata_domain_xml_for_bundle(pointer, texts[0], texts[1], texts[2], 0, &cerr)
 	return takeText(text, &cerr)
 }
