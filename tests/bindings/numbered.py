@@ -29,6 +29,7 @@ class Offline(unittest.TestCase):
         self.assertRegex(kata.version(), r"^\d+\.\d+\.\d+$")
         self.assertTrue(kata.has_feature("events"))
         self.assertFalse(kata.has_feature("flying"))
+        self.assertFalse(kata.has_feature("events\0b"))
 
     def test_020_errors(self):
         with self.assertRaises(kata.NotFound) as caught, kata.Context() as ctx:
@@ -99,6 +100,8 @@ class Offline(unittest.TestCase):
             self.assertRaises(kata.NotFound, ctx.open_container, "absent")
             self.assertRaises(kata.InvalidArgument, ctx.open_sandbox, "a/b")
             self.assertRaises(kata.InvalidArgument, ctx.create_sandbox, "..")
+            with self.assertRaisesRegex(kata.InvalidArgument, "NUL"):
+                ctx.open_sandbox(ID + "\0b")
         self.assertRaises(kata.InvalidArgument, ctx.open_sandbox, ID)  # closed
 
 

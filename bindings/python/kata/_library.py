@@ -254,7 +254,7 @@ def version() -> str:
 
 def has_feature(name: str) -> bool:
     """Whether the library at run time knows something, such as "events"; kata_has_feature() lists the names."""
-    return bool(function("kata_has_feature")(name.encode()))
+    return "\0" not in name and bool(function("kata_has_feature")(name.encode()))
 
 
 class Handle:
