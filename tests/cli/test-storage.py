@@ -328,7 +328,7 @@ class DiskSettingsTest(StorageTest):
             self.assertTrue(file.read(8).startswith("last\n"))
         for more, text in (({"block_device_logical_sector_size": "1000"}, "is 1000: it must be 0 or a power of two from 512"),
                            ({"block_device_logical_sector_size": "8192"}, "greater than block_device_physical_sector_size"),
-                           ({"block_device_aio": '"posix"'}, 'one of "threads", "native", "io_uring"'),
+                           ({"block_device_aio": '"posix"'}, "'block_device_aio' takes one of"),
                            ({"block_device_cache_direct": "true"}, "cannot both be true")):
             known = dict(self.world.settings)
             self.world.configure([("hypervisor.qemu", key, value) for key, value in more.items()])
