@@ -89,6 +89,12 @@ void domain_xml_write_share(XmlWriter *xml, const VmConfig *config) {
   xml_close(xml);
 }
 
+static void write_nic_driver(XmlWriter *xml, const VmNicOptions *options) {
+  if (options->queues <= 1 && !options->in_qemu) return;
+  g_autofree char *queues = options->queues > 1 ? g_strdup_printf("%u", options->queues) : NULL;
+  xml_leaf(xml, "driver", "name", options->in_qemu ? "qemu" : NULL, "queues", queues, NULL);
+}
+
 /* libvirt makes the tap, in the network namespace of the thread that starts the machine. */
 void domain_xml_write_nic(XmlWriter *xml, const VmNic *nic) {
   g_autofree char *mtu = g_strdup_printf("%u", nic->mtu);
@@ -96,6 +102,7 @@ void domain_xml_write_nic(XmlWriter *xml, const VmNic *nic) {
   xml_leaf(xml, "mac", "address", nic->mac, NULL);
   xml_leaf(xml, "target", "dev", nic->tap, NULL);
   xml_leaf(xml, "model", "type", MODERN, NULL);
+  write_nic_driver(xml, &nic->options);
   xml_leaf(xml, "mtu", "size", mtu, NULL);
   xml_leaf(xml, "rom", "enabled", "no", NULL); /* nobody boots from it */
   write_address_on(xml, VM_CONFIG_BRIDGE_BUS, VM_CONFIG_NIC_FIRST_SLOT + nic->number);

@@ -212,6 +212,21 @@ const SettingKey setting_keys[] = {
      .max = RATE_MAX,
      .doc = "Bits per second that each of a guest's network cards may send; 0: no limit."},
     {.section = QEMU,
+     .key = "network_queues",
+     .type = SETTING_NUMBER,
+     .preset = "1",
+     .min = 1,
+     .max = VCPUS_MAX,
+     .doc = "Queues of each of a guest's network cards, each for both directions; it uses as many as it has virtual "
+            "CPUs."},
+    {.section = QEMU,
+     .key = "disable_vhost_net",
+     .type = SETTING_BOOLEAN,
+     .preset = "false",
+     .doc =
+         "QEMU itself moves the frames of the cards; false: the host's kernel does (vhost-net), where the guest runs "
+         "on KVM and the host has /dev/vhost-net."},
+    {.section = QEMU,
      .key = "enable_debug",
      .type = SETTING_BOOLEAN,
      .preset = "false",

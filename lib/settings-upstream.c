@@ -50,8 +50,6 @@ static const UpstreamKey upstream_keys[] = {
     {QEMU, "pcie_switch_port", NULL, "devices are not passed through"},
     {QEMU, "enable_iommu", NULL, "devices are not passed through"},
     {QEMU, "enable_iommu_platform", NULL, "devices are not passed through"},
-    {QEMU, "disable_vhost_net", NULL, "libvirt chooses how cards are served"},
-    {QEMU, "network_queues", NULL, "cards have one queue"},
     {QEMU, "jailer_path", NULL, "there is no jailer"},
     {QEMU, "valid_jailer_paths", NULL, "there is no jailer"},
     {QEMU, "rootless", "false", "QEMU runs as libvirt's user"},

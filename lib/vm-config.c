@@ -97,6 +97,11 @@ char *vm_config_cmdline(const kata_settings *settings, AgentChannel channel) {
   return g_string_free(line, FALSE);
 }
 
+VmNicOptions vm_config_nic_options(const kata_settings *settings) {
+  return (VmNicOptions){.queues = (guint)settings_get_int(settings, QEMU, "network_queues"),
+                        .in_qemu = settings_get_bool(settings, QEMU, "disable_vhost_net")};
+}
+
 static guint count_vcpus(const kata_settings *settings) {
   gint64 wanted = settings_get_int(settings, QEMU, "default_vcpus");
   if (wanted < 0) return g_get_num_processors();
@@ -125,6 +130,7 @@ static void take_settings(VmConfig *config, const kata_settings *settings) {
   config->max_vcpus = MAX(config->vcpus, (guint)settings_get_int(settings, QEMU, "default_maxvcpus"));
   config->memory_mib = (guint64)settings_get_int(settings, QEMU, "default_memory");
   config->reclaim = settings_get_bool(settings, QEMU, "reclaim_guest_freed_memory");
+  config->nic_options = vm_config_nic_options(settings);
   config->ports = (guint)settings_get_int(settings, QEMU, "pcie_root_port");
 }
 
@@ -166,6 +172,7 @@ void vm_config_add_nic(VmConfig *config, guint number, const char *tap, const ch
   nic->tap = g_strdup(tap);
   nic->mac = g_strdup(mac);
   nic->mtu = mtu;
+  nic->options = config->nic_options;
   g_ptr_array_add(config->nics, nic);
 }
 

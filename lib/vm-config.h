@@ -7,12 +7,19 @@
 #include "lib/settings.h"
 #include "lib/vm-size.h"
 
+/* What all cards have alike, from the settings. */
+typedef struct {
+  guint queues;     /* 1 or more, each for both directions */
+  gboolean in_qemu; /* QEMU itself serves them, never the host's kernel (vhost-net) */
+} VmNicOptions;
+
 /* A network card: the other end of a tap device that QEMU makes. */
 typedef struct {
   guint number; /* where it sits: VM_CONFIG_NIC_FIRST_SLOT and so on */
   char *tap;
   char *mac;
   guint mtu;
+  VmNicOptions options;
 } VmNic;
 
 typedef struct {
@@ -36,10 +43,11 @@ typedef struct {
   char *console_log;     /* file the serial console is written to */
   char *virtiofs_socket; /* NULL: no shared directory */
   GPtrArray *nics;       /* VmNic */
-  gboolean reclaim;      /* the guest tells which memory it does not use, and QEMU gives it back to the host */
-  guint ports;           /* where something can be plugged in later, at most VM_CONFIG_PORTS_MAX */
-  gboolean disk_thread;  /* VM_CONFIG_IOTHREAD is there */
-  gboolean plug_late;    /* the share and the cards are plugged in once it runs: vm_config_plug_late() */
+  VmNicOptions nic_options;
+  gboolean reclaim;     /* the guest tells which memory it does not use, and QEMU gives it back to the host */
+  guint ports;          /* where something can be plugged in later, at most VM_CONFIG_PORTS_MAX */
+  gboolean disk_thread; /* VM_CONFIG_IOTHREAD is there */
+  gboolean plug_late;   /* the share and the cards are plugged in once it runs: vm_config_plug_late() */
 } VmConfig;
 
 /* libvirt's domain name. Each sandbox has a libvirt root of its own, so all are named alike; the name is
@@ -67,6 +75,7 @@ VmConfig *vm_config_new(const kata_settings *settings, const char *sandbox_id, c
 #define VM_CONFIG_NIC_FIRST_SLOT 0x10u
 void vm_config_add_nic(VmConfig *config, guint number, const char *tap, const char *mac, guint mtu);
 void vm_nic_free(VmNic *nic);
+VmNicOptions vm_config_nic_options(const kata_settings *settings);
 /* The agent protocol's form of where card number nic sits: the slots on the way to it in hexadecimal digits. */
 char *vm_config_nic_pci_path(guint nic);
 

@@ -25,8 +25,10 @@ static gboolean attach_here(gpointer data, GError **error) {
   return vm_attach(device->sandbox->vm, device->xml, device->what, error);
 }
 
-static char *card_xml(guint number, const char *tap, const char *mac, guint mtu, GError **error) {
+static char *card_xml(const Sandbox *sandbox, guint number, const char *tap, const char *mac, guint mtu,
+                      GError **error) {
   VmNic nic = {.number = number, .tap = (char *)tap, .mac = (char *)mac, .mtu = mtu};
+  nic.options = vm_config_nic_options(sandbox->settings);
   return domain_xml_build_nic(&nic, error);
 }
 
@@ -38,7 +40,7 @@ static gboolean check_machine(const Sandbox *sandbox, GError **error) {
 
 static gboolean attach_card(Sandbox *sandbox, guint number, const char *tap, const char *mac, guint mtu,
                             GError **error) {
-  g_autofree char *xml = card_xml(number, tap, mac, mtu, error);
+  g_autofree char *xml = card_xml(sandbox, number, tap, mac, mtu, error);
   g_autofree char *what = g_strdup_printf("cannot plug the card '%s' in", tap);
   Device device = {sandbox, xml, what};
   if (xml == NULL) return FALSE;
@@ -49,7 +51,7 @@ static gboolean attach_card(Sandbox *sandbox, guint number, const char *tap, con
 }
 
 static gboolean detach_card(Sandbox *sandbox, const NetLink *link, GError **error) {
-  g_autofree char *xml = card_xml(link->number, link->tap, link->mac, link->mtu, error);
+  g_autofree char *xml = card_xml(sandbox, link->number, link->tap, link->mac, link->mtu, error);
   if (xml == NULL) return FALSE;
   g_autofree char *what = g_strdup_printf("cannot take the card '%s' out", link->tap);
   g_mutex_lock(&sandbox->resizing);

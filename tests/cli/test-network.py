@@ -200,13 +200,20 @@ class Connections(NetworkTest):
 
 
 class Limits(NetworkTest):
-    """The settings that limit a guest's traffic."""
-    settings = [("hypervisor.qemu", "rx_rate_limiter_max_rate", "80000000"),
+    """The settings that limit a guest's traffic, and those of its cards' queues."""
+    settings = [("hypervisor.qemu", "default_vcpus", "2"), ("hypervisor.qemu", "network_queues", "2"),
+                ("hypervisor.qemu", "disable_vhost_net", "true"), ("hypervisor.qemu", "rx_rate_limiter_max_rate", "80000000"),
                 ("hypervisor.qemu", "tx_rate_limiter_max_rate", "40000000")]
 
     def cards(self, document):
         return [(card.find("target").get("dev"), card.find("mac").get("address"), card.find("mtu").get("size"))
                 for card in xml.etree.ElementTree.fromstring(document).iterfind("devices/interface")]
+
+    def check_queues(self, tap, n_cards):
+        self.assertIn("multi_queue numqueues 2 ", self.wires.in_pod("ip", "-d", "link", "show", tap).decode())
+        interrupts = self.guest("cat", "/proc/interrupts")
+        for queue in range(2):
+            self.assertEqual(len(re.findall(rf"virtio\d+-input\.{queue}$", interrupts, re.M)), n_cards, interrupts)
 
     def test_limits(self):
         self.wires.veth("eth0", "far0", ("10.77.0.2/24", "10.77.0.1/24"))
@@ -217,6 +224,8 @@ class Limits(NetworkTest):
         tc = self.wires.in_pod("tc", "qdisc").decode()
         self.assertRegex(tc, r"qdisc tbf \S+ dev tap0_kata root .*rate 80Mbit")
         self.assertRegex(tc, r"qdisc tbf \S+ dev eth0 root .*rate 40Mbit")
+        # A queue for each CPU, of the card and of that for 127.0.0.1.
+        self.check_queues("tap0_kata", 2)
         # Traffic passes both of them.
         self.guest("ping", "-c", "2", "-w", "30", "-s", "1400", "10.77.0.1")
         sent = self.wires.in_pod("tc", "-s", "qdisc", "show", "dev", "eth0").decode()
@@ -225,6 +234,8 @@ class Limits(NetworkTest):
         self.wires.veth("eth1", "far1", ("10.78.0.2/24", "10.78.0.1/24"))
         kata_cli.wait_for(lambda: "10.78.0.2" in self.guest("ip", "addr"), "the second interface", 60)
         self.assertRegex(self.wires.in_pod("tc", "qdisc").decode(), r"qdisc tbf \S+ dev eth1 root .*rate 40Mbit")
+        self.check_queues("tap1_kata", 3)
+        self.guest("ping", "-c", "2", "-w", "30", "10.78.0.1")
         self.ok("delete", "--force", "c1")
         self.assert_parted()
         self.assertNotIn("tbf", self.wires.in_pod("tc", "qdisc").decode())

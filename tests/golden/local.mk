@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-GOLDEN_DOMAINS = debug escapes kvm-serial-4cpu kvm-vsock-1cpu kvm-vsock-no-share nics-tcg-serial tcg-disk-thread tcg-kernel-params \
+GOLDEN_DOMAINS = debug escapes kvm-serial-4cpu kvm-vsock-1cpu kvm-vsock-no-share nics-queues nics-tcg-serial tcg-disk-thread tcg-kernel-params \
 	tcg-serial-1cpu tcg-serial-no-ports tcg-serial-no-share tcg-spare-vcpus tcg-vsock-4cpu
 EXTRA_DIST += $(GOLDEN_DOMAINS:%=tests/golden/%.conf) $(GOLDEN_DOMAINS:%=tests/golden/%.xml)
 
