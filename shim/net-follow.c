@@ -71,6 +71,24 @@ static gboolean is_excluded(const Net *net, guint index) {
   return FALSE;
 }
 
+static void set_excluded(Net *net, guint index, gboolean excluded) {
+  g_mutex_lock(&net->lock);
+  for (guint i = net->excluded->len; i-- > 0;)
+    if (g_array_index(net->excluded, guint, i) == index) g_array_remove_index_fast(net->excluded, i);
+  if (excluded) g_array_append_val(net->excluded, index);
+  g_mutex_unlock(&net->lock);
+}
+
+/* A guest that neither takes a card nor lets it go would do so again at each change, until it can have no more. */
+static void exclude_refused(Net *net, guint index) {
+  for (guint i = 0; i < net->links->len; i++) {
+    const NetLink *link = net->links->pdata[i];
+    if (!link->is_stuck || link->index != index) continue;
+    set_excluded(net, index, TRUE);
+    return;
+  }
+}
+
 static void set_told(Net *net, NetLink *link, const NetInterface *interface) {
   g_mutex_lock(&net->lock);
   g_free(link->told);
@@ -93,6 +111,7 @@ static gboolean follow_interface(Sandbox *sandbox, TtrpcClient *agent, const Net
     if (is_excluded(net, interface->index)) return FALSE;
     if (net_plug(sandbox, interface, NULL, &error)) return TRUE;
     g_warning("%s", error->message);
+    exclude_refused(net, interface->index);
     return FALSE;
   }
   g_autofree char *now = net_fingerprint_interface(interface);
@@ -302,14 +321,6 @@ static gboolean begin_change(Sandbox *sandbox, const Types__Interface *given, GE
 
 static void end_change(Sandbox *sandbox) { g_mutex_unlock(&sandbox->follow->changing); }
 
-static void set_excluded(Net *net, guint index, gboolean excluded) {
-  g_mutex_lock(&net->lock);
-  for (guint i = net->excluded->len; i-- > 0;)
-    if (g_array_index(net->excluded, guint, i) == index) g_array_remove_index_fast(net->excluded, i);
-  if (excluded) g_array_append_val(net->excluded, index);
-  g_mutex_unlock(&net->lock);
-}
-
 static gboolean add_now(Sandbox *sandbox, const NetScan *scan, const NetInterface *interface,
                         const Types__Interface *given, GError **error) {
   Net *net = sandbox->net;
@@ -317,7 +328,10 @@ static gboolean add_now(Sandbox *sandbox, const NetScan *scan, const NetInterfac
   NetLink *link = net_find_link(net, interface->index);
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
   if (agent == NULL) return FALSE;
-  if (link == NULL && !net_plug(sandbox, interface, given, error)) return FALSE;
+  if (link == NULL && !net_plug(sandbox, interface, given, error)) {
+    exclude_refused(net, interface->index);
+    return FALSE;
+  }
   if (link != NULL) {
     if (!net_tell_interface(agent, link, interface, given, error)) return FALSE;
     g_mutex_lock(&net->lock);

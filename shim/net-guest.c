@@ -13,7 +13,8 @@
 
 /* Upstream's agent knows a card some time after its machine has it, and says so in these words. */
 #define NOT_YET "Link not found"
-#define NOT_YET_TRIES 50u
+/* Our agent waits itself (agent.hotplug_timeout) before it says so, upstream's may not. */
+#define NOT_YET_LIMIT_US G_TIME_SPAN_SECOND
 #define NOT_YET_WAIT_US (20u * 1000u)
 
 static Types__IPFamily family_of(int family) { return family == AF_INET6 ? TYPES__IPFAMILY__v6 : TYPES__IPFAMILY__v4; }
@@ -25,10 +26,11 @@ static char *or_empty(char *text) { return text != NULL ? text : (char *)""; }
 static gboolean send_interface(TtrpcClient *agent, Types__Interface *interface, GError **error) {
   Grpc__UpdateInterfaceRequest request = GRPC__UPDATE_INTERFACE_REQUEST__INIT;
   request.interface = interface;
-  for (guint tries = 0;; tries++) {
+  gint64 deadline = g_get_monotonic_time() + NOT_YET_LIMIT_US;
+  while (TRUE) {
     g_autoptr(GError) why = NULL;
     if (agent_call_update_interface(agent, &request, AGENT_CALL_TIMEOUT_MS, NULL, &why)) return TRUE;
-    if (strstr(why->message, NOT_YET) == NULL || tries == NOT_YET_TRIES) {
+    if (strstr(why->message, NOT_YET) == NULL || g_get_monotonic_time() >= deadline) {
       g_propagate_prefixed_error(error, g_steal_pointer(&why),
                                  "the guest could not set up interface '%s': ", interface->name);
       return FALSE;

@@ -193,5 +193,36 @@ class HotPlug(NetworkTest):
         self.wait_guest(r"\A(?!.*eth0)", "sh", "-c", "ip -o link | tr '\\n' ' '")
 
 
+class Refusing(NetworkTest):
+    """A guest that takes no card in."""
+    settings = [("hypervisor.qemu", "kernel_params", '"acpiphp.disable=1"')]
+
+    def joined(self):
+        """The guest may keep a card until it ends; but nothing leads to it."""
+        return [one for one in self.wires.left_overs() if not re.fullmatch(r"tap\d_kata", one)]
+
+    def test_refusal(self):
+        """The interface stays the namespace's, by itself and by hand, with the reason, within the time of a call."""
+        self.start()
+        self.wires.veth("eth0", "far0", ("10.77.0.2/24", "10.77.0.1/24"))
+        kata_cli.wait_for(lambda: "cannot plug a card in for interface 'eth0': " in self.world.owner_log(), "the reason")
+        kata_cli.wait_for(lambda: not self.joined(), "what was joined to be parted")
+        # Nor is it tried again before somebody says so.
+        self.wires.pod_ip("addr add 10.77.0.3/24 dev eth0")
+        self.network_fails("cannot plug a card in for interface 'eth0': ", {"device": "eth0", "name": "eth0"})
+        self.assertEqual(len(self.guest("ip", "-o", "link").splitlines()), 1)
+        self.assertEqual(self.world.owner_log().count("does not let go of the card"), 2)
+        self.assertEqual(self.joined(), [])
+        self.wires.in_pod("busybox", "ping", "-c", "1", "-w", "30", "10.77.0.1")
+        self.ok("delete", "--force", "c1")
+        self.assert_parted()
+
+    def network_fails(self, text, document):
+        path = self.world.path("document")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        self.fails(text, "network", "add-if", "c1", path)
+
+
 if __name__ == "__main__":
     kata_cli.main(kata_cli.require_guests, require_ip)
