@@ -34,6 +34,7 @@ const ProtobufCMessage *agent_calls_translate(const ProtobufCMessage *request, v
   PLAIN(pause_container, PauseContainer, Grpc__PauseContainerRequest)                               \
   PLAIN(resume_container, ResumeContainer, Grpc__ResumeContainerRequest)                            \
   PLAIN(update_container, UpdateContainer, Grpc__UpdateContainerRequest)                            \
+  PLAIN(update_ephemeral_mounts, UpdateEphemeralMounts, Grpc__UpdateEphemeralMountsRequest)         \
   REPLY(stats_container, StatsContainer, Grpc__StatsContainerRequest, Grpc__StatsContainerResponse) \
   PLAIN(exec_process, ExecProcess, Grpc__ExecProcessRequest)                                        \
   PLAIN(signal_process, SignalProcess, Grpc__SignalProcessRequest)                                  \

@@ -430,6 +430,7 @@ static gboolean read_checkpoint(Creation *creation, const Containerd__Task__V2__
   take_saved_type(creation);
   /* The machine is as large as it was. */
   const Kata__V1__SandboxState *saved = creation->checkpoint->sandbox;
+  sandbox->shm_is_free = saved->shm_is_free;
   sandbox->base_size = (VmSize){saved->base_vcpus, saved->base_memory_mib};
   sandbox->size = (VmSize){saved->vcpus, saved->memory_mib};
   return TRUE;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/resize.h"
+#include "shim/guest-spec.h"
 
 #include <string.h>
 
@@ -143,6 +144,25 @@ static gboolean tell_guest(Sandbox *sandbox, TtrpcClient *agent, guint n_cpus, G
   return TRUE;
 }
 
+/* Half of the memory that was there when it was mounted would be less than half now. What else is in memory is as large
+ * as on the host, from the beginning. */
+static void let_shm_grow(const Sandbox *sandbox, TtrpcClient *agent) {
+  if (!sandbox->shm_is_free) return;
+  char *options[] = {"size=50%"};
+  Grpc__Storage shm = GRPC__STORAGE__INIT, *storages[] = {&shm};
+  shm.driver = "ephemeral";
+  shm.fstype = "tmpfs";
+  shm.mount_point = GUEST_SHM_DIR;
+  shm.options = options;
+  shm.n_options = G_N_ELEMENTS(options);
+  Grpc__UpdateEphemeralMountsRequest request = GRPC__UPDATE_EPHEMERAL_MOUNTS_REQUEST__INIT;
+  request.storages = storages;
+  request.n_storages = G_N_ELEMENTS(storages);
+  g_autoptr(GError) error = NULL;
+  if (!agent_call_update_ephemeral_mounts(agent, &request, AGENT_CALL_TIMEOUT_MS, &error))
+    g_warning("the guest's /dev/shm does not grow with its memory: %s", error->message);
+}
+
 /* What a guest refuses stays plugged in: it cannot be taken out again without the guest. Nothing counts on it, and the
  * next one who needs it asks the guest again. */
 static gboolean grow_with_guest(Sandbox *sandbox, const VmSize *target, GError **error) {
@@ -157,6 +177,7 @@ static gboolean grow_with_guest(Sandbox *sandbox, const VmSize *target, GError *
   sandbox->untaken.memory_mib += sandbox->size.memory_mib - before.memory_mib;
   gboolean done =
       grown && tell_guest(sandbox, agent, target->vcpus > taken.vcpus ? sandbox->size.vcpus : taken.vcpus, error);
+  if (done && target->memory_mib > taken.memory_mib) let_shm_grow(sandbox, agent);
   gboolean changed = before.vcpus != sandbox->size.vcpus || before.memory_mib != sandbox->size.memory_mib ||
                      missing.vcpus != sandbox->untaken.vcpus || missing.memory_mib != sandbox->untaken.memory_mib;
   return (!changed || store_save(sandbox, done ? error : NULL)) && done;

@@ -98,6 +98,7 @@ static void adopt(Sandbox *sandbox, const Kata__V1__SandboxState *state) {
   g_autoptr(GError) error = NULL;
   if (state->pod != NULL) sandbox->pod = oci_linux_copy(state->pod);
   if (*state->netns_mount != '\0') sandbox->netns_mount = g_strdup(state->netns_mount);
+  sandbox->shm_is_free = state->shm_is_free;
   sandbox->base_size = (VmSize){state->base_vcpus, state->base_memory_mib};
   sandbox->size = (VmSize){state->vcpus, state->memory_mib};
   sandbox->untaken = (VmSize){state->untaken_vcpus, state->untaken_memory_mib};

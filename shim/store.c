@@ -50,6 +50,7 @@ Kata__V1__SandboxState *store_describe(Sandbox *sandbox) {
   state->memory_mib = sandbox->size.memory_mib;
   state->untaken_vcpus = sandbox->untaken.vcpus;
   state->untaken_memory_mib = sandbox->untaken.memory_mib;
+  state->shm_is_free = sandbox->shm_is_free;
   state->cgroups = copy_list(sandbox->cgroups, &state->n_cgroups);
   if (sandbox->pod != NULL) state->pod = oci_linux_copy(sandbox->pod);
   if (sandbox->scope != NULL) state->scope = strdup(sandbox->scope);

@@ -7,6 +7,7 @@ import os
 import xml.etree.ElementTree
 
 import kata_cli
+import storage
 
 PRINT = "nproc; sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo"
 
@@ -46,6 +47,12 @@ class Dynamic(kata_cli.CliTest):
     def sizes(self):
         return tuple(map(int, self.ok("exec", "c1", "sh", "-c", PRINT).split()))
 
+    def assert_half_of_it(self):
+        """As the kernel counts, which keeps some for itself."""
+        half = self.sizes()[1] / 2
+        size = int(self.ok("exec", "c1", "sh", "-c", "df -k /dev/shm | awk 'NR > 1 {print $2}'"))
+        self.assertTrue(half * 0.9 < size < half * 1.2, (size, half))
+
     def saved(self):
         """What a later owner would read."""
         with open(glob.glob(os.path.join(self.world.root, "s/*/state.json"))[0], encoding="utf-8") as file:
@@ -84,7 +91,11 @@ class Dynamic(kata_cli.CliTest):
         self.assertIn("--cpu-rt-runtime is ignored: cgroup version 2, the guest's, has no such limit", told.stderr)
 
     def test_growing(self):
-        self.ok("run", "-d", "--bundle", self.world.bundle("sleep", "1000", change=show_cgroup), "c1")
+        """The host's /dev/shm, of which the guest has only the place, is half of its memory at any time."""
+        bundle = self.world.bundle("sleep", "1000", change=show_cgroup)
+        storage.add_mount(bundle, "/dev/shm", "/dev/shm")
+        self.ok("run", "-d", "--bundle", bundle, "c1")
+        self.assert_half_of_it()
         cpus, memory = self.sizes()
         self.assertEqual(cpus, 1)
         self.assertLess(memory, 256 << 10)
@@ -93,10 +104,15 @@ class Dynamic(kata_cli.CliTest):
         self.ok("update", "--memory", "200m", "--memory-swap", "200m", "c1")
         kata_cli.wait_for(lambda: self.sizes()[1] - memory > 190 << 10, "the guest to find its new memory")
         grown = self.sizes()[1] - memory
+        self.assert_half_of_it()
         self.ok("update", "--cpu-quota", "50000", "--cpu-period", "100000", "c1")
         self.assertEqual(self.sizes()[0], min(2, os.cpu_count()))
         self.update_guest_cgroup()
         self.take_over()
+        self.ok("update", "--memory", "400m", "--memory-swap", "400m", "c1")
+        self.assertGreater(self.sizes()[1] - memory, grown + (100 << 10))
+        grown = self.sizes()[1] - memory
+        self.assert_half_of_it()
         # A lower limit leaves the machine as it is.
         self.ok("update", "--memory", "64m", "--memory-swap", "64m", "c1")
         self.assertEqual(self.sizes()[1] - memory, grown)
