@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the tests of katactl share: a world of their own (root directory, settings, bundles), and the check that
 nothing of it is left."""
+import array
 import ctypes
 import glob
 import hashlib
@@ -8,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -66,6 +68,34 @@ def wait_for(condition, what, seconds=PATIENCE):
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds} s for {what}")
         time.sleep(0.02)
+
+
+class DescriptorSocket:
+    """What conmon and containerd's shims listen with for a terminal, and others for a pidfd."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(path)
+        self.listener.listen(1)
+
+    def receive(self):
+        """The one descriptor that comes, and its name, in one message and then the end."""
+        self.listener.settimeout(PATIENCE)
+        peer, _ = self.listener.accept()
+        descriptors = array.array("i")
+        text, ancillary, flags, _ = peer.recvmsg(4095, socket.CMSG_SPACE(4))
+        assert len(ancillary) == 1 and not flags & socket.MSG_CTRUNC
+        descriptors.frombytes(ancillary[0][2])
+        assert len(descriptors) == 1 and len(text) > 0
+        assert peer.recv(1) == b""
+        peer.close()
+        self.listener.close()
+        return descriptors[0], text.decode()
+
+
+def pid_of(pidfd):
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="utf-8") as file:
+        return int(re.search(r"(?m)^Pid:\s+(\d+)", file.read())[1])
 
 
 def reap():

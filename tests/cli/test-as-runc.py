@@ -23,6 +23,10 @@ IN_STATE = {
     "running": [["create"], ["run"], ["start"], ["delete"], ["resume"], ["kill", "ID", "0"], ["kill", "ID", "USR1"],
                 ["exec", "ID", "sh", "-c", "echo out; echo err >&2; exit 5"], ["exec", "--env", "A=B C", "ID", "sh", "-c", "echo $A"],
                 ["exec", "--user", "5:6", "--additional-gids", "7", "ID", "id"], ["exec", "--cwd", "/tmp", "ID", "pwd"],
+                ["exec", "--no-new-privs", "ID", "grep", "NoNewPrivs", "/proc/self/status"], ["exec", "--user", "5", "ID", "id"],
+                ["exec", "--cap", "CAP_CHOWN", "--cap", "CAP_SYS_PTRACE", "ID", "grep", "-E", "^Cap(Prm|Eff|Bnd)", "/proc/self/status"],
+                ["exec", "--process-label", "", "--apparmor", "", "ID", "echo", "unlabelled"],
+                ["exec", "--ignore-paused", "ID", "echo", "not paused"],
                 ["update", "--cpu-share", "512"], ["list", "--quiet"]],
     "paused": [["create"], ["run"], ["start"], ["delete"], ["pause"], ["exec", "ID", "true"], ["kill", "ID", "0"]],
     "stopped": [["create"], ["run"], ["start"], ["kill"], ["kill", "ID", "9"], ["kill", "--all", "ID", "9"], ["pause"],
@@ -45,7 +49,10 @@ class AsRunc(kata_cli.CliTest):
     def setUp(self):
         super().setUp()
         # One that ends at TERM is ended by it in either.
-        self.bundles = {name: self.world.bundle("sh", "-c", "trap : USR1; trap 'exit 3' TERM; while :; do sleep 0.1; done")
+        # runc's "exec --cap" needs some that it adds to.
+        capabilities = {part: ["CAP_KILL"] for part in ("bounding", "effective", "permitted")}
+        self.bundles = {name: self.world.bundle("sh", "-c", "trap : USR1; trap 'exit 3' TERM; while :; do sleep 0.1; done",
+                                                change=lambda d: d["process"].update(capabilities=capabilities))
                         for name in ("runc", "katactl")}
         self.addCleanup(self.call, "runc", "delete", "--force", "c1")
 

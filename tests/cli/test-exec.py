@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import signal
 import subprocess
 
 import kata_cli
@@ -88,6 +89,25 @@ class Exec(kata_cli.OneContainerTest):
         self.ok("exec", "c1", "rm", "/dev/fill")
         # The kernel tells of it after two seconds.
         kata_cli.wait_for(lambda: self.guest_memory() < min(filled - 80, before + 30), "the memory to go back", 60)
+
+    def test_pidfd(self):
+        """A descriptor of the process that stands for the executed one."""
+        kata_cli.become_subreaper()
+        listener = kata_cli.DescriptorSocket(self.world.path("pidfd.sock"))
+        pid_file, output = self.world.path("pid"), self.world.path("pidfd.out")
+        with open(output, "w", encoding="utf-8") as file:
+            maker = self.world.start("exec", "-d", "--pid-file", pid_file, "--pidfd-socket", self.world.path("pidfd.sock"), "c1",
+                                     "sh", "-c", "trap 'exit 11' USR2; echo up; while :; do sleep 0.1; done",
+                                     stdin=subprocess.DEVNULL, stdout=file)
+        pidfd, _ = listener.receive()
+        self.addCleanup(os.close, pidfd)
+        self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
+        kata_cli.wait_for(lambda: os.path.getsize(output) > 0, "the process to be up")
+        with open(pid_file, encoding="utf-8") as file:
+            pid = int(file.read())
+        self.assertEqual(kata_cli.pid_of(pidfd), pid)
+        signal.pidfd_send_signal(pidfd, signal.SIGUSR2)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 11)
 
     def test_detached(self):
         """Its pid is a child of the nearest subreaper, ends with its status and passes signals on."""

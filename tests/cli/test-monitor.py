@@ -3,7 +3,9 @@
 """The process that stands for a container on the host, seen as conmon and containerd's shims see it."""
 import glob
 import os
+import select
 import signal
+import socket
 import subprocess
 
 import kata_cli
@@ -41,6 +43,39 @@ class Monitor(kata_cli.CliTest):
         self.ok("start", "c1")
         self.assertEqual(self.wait(pid), 42)
         self.assertEqual(self.world.state("c1")["status"], "stopped")
+        self.ok("delete", "c1")
+
+    def test_what_callers_are_told_last(self):
+        """The pid file comes last, whole: who sees it finds the container made, its terminal and pidfd sent."""
+        terminal = kata_cli.DescriptorSocket(self.world.path("console.sock"))
+        process = kata_cli.DescriptorSocket(self.world.path("pidfd.sock"))
+        # Somebody else waits to be let in, and there is no room for two.
+        process.listener.listen(0)
+        before = socket.socket(socket.AF_UNIX)
+        before.connect(self.world.path("pidfd.sock"))
+        bundle = self.world.bundle("sh", "-c", "exit 3", terminal=True)
+        maker = self.world.start("create", "--bundle", bundle, "--pid-file", self.pid_file, "--console-socket",
+                                 self.world.path("console.sock"), "--pidfd-socket", self.world.path("pidfd.sock"), "c1",
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        master, _ = terminal.receive()
+        kata_cli.wait_for(lambda: self.world.run("state", "c1").returncode == 0, "the container")
+        self.assertEqual(self.world.state("c1")["status"], "created")
+        self.assertFalse(os.path.exists(self.pid_file))
+        self.assertIsNone(maker.poll())
+        process.listener.accept()[0].close()
+        before.close()
+        pidfd, _ = process.receive()
+        kata_cli.wait_for(lambda: os.path.exists(self.pid_file), "the pid file")
+        with open(self.pid_file, encoding="ascii") as file:
+            pid = int(file.read())
+        self.assertEqual(kata_cli.pid_of(pidfd), pid)
+        self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
+        self.assertEqual(sorted(name for name in os.listdir(self.world.base) if "pid" in name), ["pid", "pidfd.sock"])
+        self.ok("start", "c1")
+        self.assertEqual(self.wait(pid), 3)
+        self.assertTrue(select.select([pidfd], [], [], 0)[0])
+        os.close(master)
+        os.close(pidfd)
         self.ok("delete", "c1")
 
     def test_signals_are_passed_on(self):

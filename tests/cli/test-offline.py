@@ -302,8 +302,23 @@ class WithoutContainers(kata_cli.CliTest):
         self.fails("No such file or directory", "--root", missing, "list")
 
     def test_bad_roots(self):
-        for root in ("/", "//", "/a/..", "/" + "x" * 60):
-            self.fails("", "--root", root, "list")
+        for root in ("/", "//", "/a/.."):
+            self.fails("it would be the host's whole file system", "--root", root, "list")
+        self.fails("it is too long for the unix sockets below it", "--root", "/" + "x" * 60, "list")
+
+    def test_default_root_that_is_not_there(self):
+        """As on a host where no container has ever been: an empty list, and nobody is known."""
+        if os.geteuid() != 0:
+            self.skipTest("a mount over /run needs root")
+        env = {name: value for name, value in self.world.env.items() if name != "KATA_ROOT"}
+        for command, status, out, err in (("list", 0, "ID ", ""), ("list --format json", 0, "null\n", ""),
+                                          ("state c", 1, "", "container does not exist"), ("delete --force c", 0, "", "")):
+            done = subprocess.run(["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none /run && exec {kata_cli.KATACTL} {command}"],
+                                  env=env, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertTrue(done.stdout.startswith(out), done.stdout)
+            self.assertEqual(err == "", done.stderr == "", done.stderr)
+            self.assertIn(err, done.stderr)
 
     def test_features(self):
         document = json.loads(self.ok("features"))

@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Terminals: sent through a console socket, and katactl's own."""
-import array
 import fcntl
 import os
 import pty
 import re
 import select
 import signal
-import socket
 import struct
 import subprocess
 import termios
@@ -57,28 +55,6 @@ def finish(pid, master):
     return rest, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-class ConsoleSocket:
-    """What conmon and containerd's shims listen with."""
-
-    def __init__(self, path):
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
-        self.listener.listen(1)
-
-    def receive(self):
-        self.listener.settimeout(kata_cli.PATIENCE)
-        peer, _ = self.listener.accept()
-        descriptors = array.array("i")
-        text, ancillary, flags, _ = peer.recvmsg(4095, socket.CMSG_SPACE(4))
-        assert len(ancillary) == 1 and not flags & socket.MSG_CTRUNC
-        descriptors.frombytes(ancillary[0][2])
-        assert len(descriptors) == 1 and len(text) > 0
-        assert peer.recv(1) == b""
-        peer.close()
-        self.listener.close()
-        return descriptors[0]
-
-
 def press_until(master, key, done):
     """Presses a key, and again each second until that has had its effect."""
     os.write(master, key)
@@ -92,11 +68,11 @@ class Created(kata_cli.CliTest):
         bundle = self.world.bundle("sh", "-c", "stty size; until [ \"$(stty size)\" = \"22 77\" ]; do "
                                    "sleep 0.1; done; read line; echo got $line; stty size; exit 5", terminal=True)
         pid_file = self.world.path("pid")
-        console = ConsoleSocket(self.world.path("console.sock"))
+        console = kata_cli.DescriptorSocket(self.world.path("console.sock"))
         maker = self.world.start("create", "--bundle", bundle, "--pid-file", pid_file, "--console-socket",
                                  self.world.path("console.sock"), "c1", stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL)
-        master = console.receive()
+        master, _ = console.receive()
         set_size(master, 101, 33)
         self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
         with open(pid_file, encoding="utf-8") as file:
@@ -117,11 +93,11 @@ class OnOneContainer(kata_cli.OneContainerTest):
     def test_detached_exec_and_hang_up(self):
         kata_cli.become_subreaper()
         pid_file = self.world.path("pid")
-        console = ConsoleSocket(self.world.path("console.sock"))
+        console = kata_cli.DescriptorSocket(self.world.path("console.sock"))
         maker = self.world.start("exec", "-d", "-t", "--pid-file", pid_file, "--console-socket",
                                  self.world.path("console.sock"), "c1", "sh", "-c", "tty; echo ready; sleep 1000",
                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        master = console.receive()
+        master, _ = console.receive()
         self.assertEqual(maker.wait(kata_cli.PATIENCE), 0)
         self.assertRegex(read_until(master, b"ready\r\n"), rb"/dev/(pts/\d+|console)\r\n")
         with open(pid_file, encoding="utf-8") as file:
@@ -130,8 +106,15 @@ class OnOneContainer(kata_cli.OneContainerTest):
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 128 + signal.SIGHUP)
 
     def test_exec(self):
-        pid, master = start_on_terminal(self.world, "exec", "-t", "c1", "sh", "-c", "echo ready; cat; exit 4")
-        read_until(master, b"ready\r\n")
+        """Its size is katactl's terminal's from the start, and follows it."""
+        pid, master = start_on_terminal(self.world, "exec", "-t", "c1", "sh", "-c", "until [ \"$(stty size)\" = \"31 91\" ]; do "
+                                        "sleep 0.1; done; trap 'stty size' WINCH; echo sized; until [ \"$(stty size)\" = \"20 70\" ]; "
+                                        "do sleep 0.1; done; echo ready; cat; exit 4")
+        set_size(master, 91, 31)
+        read_until(master, b"sized\r\n")
+        set_size(master, 70, 20)
+        # The process is told by a signal.
+        self.assertIn(b"20 70\r\n", read_until(master, b"ready\r\n"))
         os.write(master, b"text\n\x04")
         rest, status = finish(pid, master)
         self.assertIn(b"text\r\ntext\r\n", rest)
