@@ -120,6 +120,16 @@ static json_object *build_networks(json_object *networks) {
   return to;
 }
 
+/* What version 2 of cgroups does not tell, and runc writes as zeros there. */
+static json_object *build_cpuset(void) {
+  static const char *const names[] = {"cpu_exclusive",   "mem_hardwall",       "mem_exclusive",
+                                      "memory_migrate",  "memory_spread_page", "memory_spread_slab",
+                                      "memory_pressure", "sched_load_balance", "sched_relax_domain_level"};
+  json_object *to = json_object_new_object();
+  for (gsize i = 0; i < G_N_ELEMENTS(names); i++) json_object_object_add(to, names[i], json_object_new_int(0));
+  return to;
+}
+
 json_object *stats_json_build(const char *stats, GError **error) {
   static const Rename pids[] = {{"current", "current"}, {"limit", "limit"}};
   g_autoptr(json_object) from = json_tokener_parse(stats);
@@ -130,7 +140,7 @@ json_object *stats_json_build(const char *stats, GError **error) {
   json_object *cgroup = get(from, "cgroup_stats");
   json_object *to = json_object_new_object();
   json_object_object_add(to, "cpu", build_cpu(cgroup != NULL ? get(cgroup, "cpu_stats") : NULL));
-  json_object_object_add(to, "cpuset", json_object_new_object());
+  json_object_object_add(to, "cpuset", build_cpuset());
   json_object_object_add(to, "memory", build_memory(cgroup != NULL ? get(cgroup, "memory_stats") : NULL));
   json_object_object_add(to, "pids",
                          copy_numbers(cgroup != NULL ? get(cgroup, "pids_stats") : NULL, pids, G_N_ELEMENTS(pids)));

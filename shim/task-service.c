@@ -283,7 +283,10 @@ static gboolean kill_process(Sandbox *sandbox, Process *process, guint32 signal,
   g_autoptr(GError) why = NULL;
   g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, &why);
   if (signal == SIGKILL) process_expect_end(process);
-  if (agent != NULL && signal_guest(sandbox, agent, process, signal, all && !is_exec, &why)) return TRUE;
+  /* As with runc: where the pid namespace is another container's, the kernel would spare what the first process has
+   * made. */
+  gboolean whole = !is_exec && (all || signal == SIGKILL);
+  if (agent != NULL && signal_guest(sandbox, agent, process, signal, whole, &why)) return TRUE;
   /* A guest that ends takes its processes along, even if they are not all told off yet. */
   if (sandbox_get_status(sandbox) == SANDBOX_STOPPED) return set_finished(process, error);
   g_propagate_error(error, g_steal_pointer(&why));

@@ -175,6 +175,10 @@ class Connections(NetworkTest):
             said = secrets.communicate()[0]
         self.assertEqual(said, b"")
 
+    def counters(self):
+        """Of each of the guest's interfaces, by name."""
+        return {entry["Name"]: entry for entry in json.loads(self.ok("events", "--stats", "c1"))["data"]["network_interfaces"]}
+
     def test_connections(self):
         self.make_interfaces()
         self.start()
@@ -188,9 +192,15 @@ class Connections(NetworkTest):
         self.check_pings()
         self.check_localhost()
         self.check_no_way_in()
+        before = self.counters()
+        self.assertEqual(set(before) - {"kata-lo"}, set(self.nets))
         for net in self.nets.values():
             self.send_into(f"10.{net}.0.2")
             self.send_out(f"10.{net}.0.1")
+        for name, counters in self.counters().items():
+            for way in ("RxBytes", "TxBytes") if name in self.nets else ():
+                self.assertGreater(counters[way] - before[name][way], MANY_BYTES, (name, way))
+            self.assertEqual((counters["RxErrors"], counters["TxErrors"]), (0, 0), name)
         # Another root's containers cannot join.
         self.fails("another virtual machine is connected to this network namespace", "--root", self.world.path("r2"),
                    "run", "--bundle", self.bundle("true", path=f"/run/netns/{self.wires.pod}"), "c2")

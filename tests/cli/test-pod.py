@@ -62,6 +62,17 @@ class Podman(PodTest):
         self.assertEqual(len({self.namespace(name, "net") for name in self.members()}), 1)
         self.assertEqual(self.namespace("two", "pid"), self.namespace("infra", "pid"))
         self.assertEqual(len({self.namespace(name, "pid") for name in ("infra", "one", "three")}), 3)
+        # The kill of one whose pid namespace is another's ends all of its processes, and none of the other's.
+        self.ok("exec", "-d", "two", "sleep", "22222")
+        self.ok("exec", "-d", "infra", "sleep", "33333")
+        self.assertIn("sleep 22222", self.inside("infra", "ps"))
+        self.assertIn("sleep 33333", self.inside("two", "ps"))
+        self.ok("kill", "two", "KILL")
+        self.world.wait_status("two", "stopped")
+        kata_cli.wait_for(lambda: "sleep 22222" not in self.inside("infra", "ps"), "the other processes of the container to end")
+        self.assertIn("sleep 33333", self.inside("infra", "ps"))
+        self.ok("delete", "two")
+        self.run_container("two", annotations=joins, paths={**shared, **self.namespaces_of("infra", "pid")})
         # One hears the other on the loopback device.
         self.ok("exec", "-d", "one", "nc", "-l", "-p", "5000", "-e", "hostname")
         kata_cli.wait_for(lambda: ":5000 " in self.inside("three", "netstat", "-tln"), "one to listen")

@@ -162,10 +162,24 @@ class Watch(kata_cli.OneContainerTest):
 
 
 class Ends(kata_cli.CliTest):
+    def check_processes(self, limit):
+        """More than it may have: the guest's kernel refuses them, and the container stays at hand."""
+        bomb = self.world.run("exec", "c1", "sh", "-c", "i=0; while [ $i -lt 100 ]; do sleep 11111 & i=$((i+1)); done")
+        self.assertNotEqual(bomb.returncode, 0)
+        self.assertIn("can't fork", bomb.stderr)
+        # The shell itself and what served it have gone meanwhile.
+        self.assertIn(self.ok("ps", "c1").count("sleep 11111"), range(limit - 5, limit))
+        counted = json.loads(self.ok("events", "--stats", "c1"))["data"]["pids"]
+        self.assertEqual(counted["limit"], limit)
+        self.assertIn(counted["current"], range(limit - 5, limit + 1))
+        self.ok("update", "--pids-limit", "-1", "c1")
+        self.assertEqual(self.ok("exec", "c1", "echo", "alive"), "alive\n")
+
     def test_out_of_memory(self):
         bundle = self.world.bundle("sleep", "1000", change=lambda d: d["linux"].update(
-            resources={"memory": {"limit": 48 << 20, "swap": 48 << 20}}))
+            resources={"memory": {"limit": 48 << 20, "swap": 48 << 20}, "pids": {"limit": 20}}))
         self.ok("run", "-d", "--bundle", bundle, "c1")
+        self.check_processes(20)
         watcher = self.world.start("events", "--interval", "1h", "c1", stdout=subprocess.PIPE, text=True)
 
         def is_told():

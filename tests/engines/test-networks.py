@@ -109,6 +109,8 @@ class Networks(unittest.TestCase):
         wait_for(lambda: podman.run("exec", "two", "wget", "-q", "-O", "-", "http://127.0.0.1/page").stdout == "page\n",
                  "the other container's page", 60)
         self.assertEqual(self.inside("one", "readlink /proc/self/ns/ipc"), self.inside("two", "readlink /proc/self/ns/ipc"))
+        self.inside("one", "echo shared >/dev/shm/file")
+        self.assertEqual(self.inside("two", "cat /dev/shm/file"), "shared")
         self.assertEqual(self.fetch("127.0.0.1:8081/page"), "page\n")
         self.check_pod_commands()
         podman.ok("rm", "-ft", "0", "one")
