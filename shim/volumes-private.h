@@ -59,3 +59,16 @@ Grpc__Mount *volumes_find_mount(const Volumes *volumes, guint number);
 int volumes_open_slave(const Volumes *volumes, guint number);
 /* Whether a rule of the cgroup lets the container write to the device; without one it may. */
 gboolean volumes_may_write(const OciSpec *spec, dev_t device);
+/* To the request's storages; the result is theirs. */
+Grpc__Storage *volumes_add_storage(Volumes *volumes, const char *driver, const char *source, const char *fstype,
+                                   const char *mount_point);
+void volumes_add_option(Grpc__Storage *storage, const char *option);
+
+/* Of one volume that is a disk, a direct-assigned one, or a device. */
+gboolean volumes_show_disk(Volumes *volumes, guint number, GError **error);
+gboolean volumes_show_direct(Volumes *volumes, guint number, GError **error);
+gboolean volumes_show_device(Volumes *volumes, guint number, GError **error);
+/* Those that config.json lists itself, as opposed to those it mounts. */
+gboolean volumes_plug_listed_devices(Volumes *volumes, GError **error);
+/* Once the layers are disks of the guest: what joins them. */
+void volumes_join_layers(Volumes *volumes);
