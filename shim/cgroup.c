@@ -218,6 +218,11 @@ gboolean cgroup_add(char *const *directories, pid_t pid, GError **error) {
 
 /* ---- removing ---- */
 
+gboolean cgroup_is_same(char *const *directories, char *const *others) {
+  return directories != NULL && others != NULL &&
+         g_strv_equal((const char *const *)directories, (const char *const *)others);
+}
+
 void cgroup_remove(char *const *directories) {
   gint64 deadline = g_get_monotonic_time() + REMOVE_WAIT_MS * G_TIME_SPAN_MILLISECOND;
   for (char *const *directory = directories; directory != NULL && *directory != NULL; directory++) {

@@ -24,6 +24,9 @@ char **cgroup_find(pid_t pid);
 /* Moves a process with all its threads. FALSE: into none of them. */
 gboolean cgroup_add(char *const *directories, pid_t pid, GError **error);
 
+/* FALSE too if either is NULL. */
+gboolean cgroup_is_same(char *const *directories, char *const *others);
+
 /* Removes the directories; waits a moment for processes that are just ending. What cannot be removed stays. */
 void cgroup_remove(char *const *directories);
 

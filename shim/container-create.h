@@ -9,7 +9,3 @@
  * started. On failure nothing of the container is left. */
 gboolean container_create(Sandbox *sandbox, const Containerd__Task__V2__CreateTaskRequest *request, pid_t peer,
                           GError **error);
-
-/* Removes a container that has ended, or has never run, from guest and host, and runs its poststop hooks.
- * peer: as above; 0: none. */
-gboolean container_delete(Sandbox *sandbox, Container *container, pid_t peer, GError **error);

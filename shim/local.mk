@@ -11,7 +11,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/metrics.c shim/metrics.h \
 	shim/launch.c shim/launch.h shim/timeline.c shim/timeline.h \
 	shim/block.c shim/block.h shim/checkpoint.c shim/checkpoint.h shim/disk-image.c shim/disk-image.h shim/copy-tree.c shim/copy-tree.h shim/volumes.c shim/volumes.h shim/volumes-disks.c shim/volumes-follow.c shim/volumes-plan.c shim/volumes-private.h \
-	shim/container.c shim/container.h shim/container-create.c shim/container-create.h \
+	shim/container.c shim/container.h shim/container-create.c shim/container-create.h shim/container-delete.c shim/container-delete.h \
 	shim/process.c shim/process.h shim/stream.c shim/stream.h shim/stream-binary.c shim/stream-binary.h \
 	shim/sandbox-network.c shim/sandbox-network.h shim/net-guest.c \
 	shim/net-fingerprint.c shim/net-follow.c shim/net-follow.h shim/net-plug.c shim/net-plug.h \

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/error.h"
-#include "shim/container-create.h"
+#include "shim/container-delete.h"
 #include "shim/host-watch.h"
 
 /* Who has deleted the last container shuts the sandbox down himself, unless he is killed just then. */

@@ -11,6 +11,7 @@
 #include "shim/agent-link.h"
 #include "shim/console.h"
 #include "shim/container-create.h"
+#include "shim/container-delete.h"
 #include "shim/guest-spec.h"
 #include "shim/net-follow.h"
 #include "shim/orphan.h"
