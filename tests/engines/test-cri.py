@@ -331,7 +331,8 @@ class CriTest(unittest.TestCase):
         with open(profile, "w", encoding="utf-8") as file:
             json.dump({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
                        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}, file)
-        bare = self.new(self.one, "bare", security={1: {1: ["NET_ADMIN"], 2: ["ALL"]}, 5: {1: 0}, 8: [4242], 7: True, 11: True,
+        tun = {1: "/dev/net/tun", 2: "/dev/net/tun", 3: "rw"}
+        bare = self.new(self.one, "bare", devices=[tun], security={1: {1: ["NET_ADMIN"], 2: ["ALL"]}, 5: {1: 0}, 8: [4242], 7: True, 11: True,
                                                    13: ["/proc/timer_list"], 14: ["/proc/sys"], 15: {1: 2, 2: profile}})
         status = self.sh(bare, "cat /proc/self/status")
         self.assertRegex(status, r"CapEff:\t0000000000001000\n")
@@ -341,6 +342,10 @@ class CriTest(unittest.TestCase):
         self.assertIn("Read-only file system", self.daemon.execute(bare, "/bin/touch", "/x")[2])
         self.assertIn("Operation not permitted", self.daemon.execute(bare, "/bin/mkdir", "/dev/shm/x")[2])
         self.assertEqual(self.sh(bare, "cat /proc/timer_list"), "")
+        # A network of its own, as a VPN makes it, over the guest's device.
+        self.assertRegex(self.sh(bare, "tunctl -t vpn0 >/dev/null && ip addr add 10.9.0.1/24 dev vpn0 && ip link set vpn0 up && "
+                                 "ip -o addr show vpn0; tunctl -d vpn0 >/dev/null"), r"vpn0 .*10\.9\.0\.1/24")
+        self.assertIn("can't open", self.daemon.execute(self.box, "/bin/tunctl", "-t", "vpn1")[2])
         user = self.new(self.one, "user", security={5: {1: 1000}, 12: {1: 50}, 15: {1: 0}})
         self.assertRegex(self.sh(user, "id; grep Seccomp: /proc/self/status"),
                          r"^uid=1000\(user\) gid=50\(staff\).*\nSeccomp:\t2\n")
