@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """containerd with the runtime io.containerd.kata.v2: its own shim protocol, no katactl."""
+import contextlib
 import ctypes
 import json
 import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -102,8 +104,29 @@ class ContainerdKataTest(unittest.TestCase):
         wait_for(lambda: "STOPPED" in self.ok("task", "ls"), "the container's end")
         self.remove("k", 7)
 
+    @contextlib.contextmanager
+    def layers(self):
+        """An overlay of three: busybox; one that changes a file of it and takes one away; one that adds another."""
+        names = {name: self.world.path(f"layers/{name}") for name in ("top", "changes", "written", "work", "joined")}
+        for path in names.values():
+            os.makedirs(path)
+        os.mkdir(f"{names['changes']}/etc")
+        os.mknod(f"{names['changes']}/etc/passwd", stat.S_IFCHR, os.makedev(0, 0))
+        for name, text in (("top/top", "added\n"), ("changes/etc/group", "changed\n")):
+            with open(self.world.path(f"layers/{name}"), "w", encoding="utf-8") as file:
+                file.write(text)
+        lower = ":".join([names["top"], names["changes"], self.world.path("rootfs")])
+        there = ["nsenter", f"--mount=/proc/{self.daemon.process.pid}/ns/mnt"]
+        subprocess.run([*there, "mount", "-t", "overlay", "overlay", "-o", f"index=off,lowerdir={lower},"
+                        f"upperdir={names['written']},workdir={names['work']}", names["joined"]], check=True)
+        try:
+            yield names["joined"]
+        finally:
+            subprocess.run([*there, "umount", names["joined"]], check=True)
+
     def test_what_a_container_is_made_of(self):
-        """Another snapshotter, a directory as root, files and a program that take output."""
+        """Another snapshotter, directories as root, one of layers joined by their user; files and a program that take
+        output."""
         self.assertEqual(self.ok(*self.box("--rm", "--snapshotter", "native"), "n", "/bin/cat", "/etc/group"),
                          "root:x:0:\nuser:x:1000:\nstaff:x:50:user\n")
         log = self.world.path("logs/deep/out.log")
@@ -114,6 +137,12 @@ class ContainerdKataTest(unittest.TestCase):
             self.assertEqual(file.read(), "line\n")
         self.assertTrue(os.path.exists(self.world.path("rootfs/made")))
         self.remove("f", 3)
+        with self.layers() as root:
+            self.assertEqual(self.ok("run", "--rm", "--runtime", KATA, "--rootfs", root, "l", "/bin/sh", "-c",
+                                     "cat /top /etc/group; ls /etc/passwd 2>&1 | grep -c 'No such'; echo kept >/written"),
+                             "added\nchanged\n1\n")
+        with open(self.world.path("layers/written/written"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "kept\n")
         program, caught = self.world.path("logger"), self.world.path("caught")
         with open(program, "w", encoding="utf-8") as file:
             file.write(f"#!/bin/sh\nexec 5>&-\necho \"$1=$2 $CONTAINER_ID $CONTAINER_NAMESPACE\" >{caught}\n"
