@@ -3,7 +3,7 @@
 CLI_TESTS = \
 	tests/cli/test-offline.py \
 	tests/cli/test-settings.py \
-	tests/cli/test-completion.py tests/cli/test-docs.py \
+	tests/cli/test-completion.py tests/cli/test-docs.py tests/cli/test-docs-build.py \
 	tests/cli/test-lifecycle.py \
 	tests/cli/test-exec.py \
 	tests/cli/test-hooks.py \
@@ -32,7 +32,7 @@ CLI_TESTS = \
 	tests/cli/test-crio-calls.py tests/cli/test-sandbox-calls.py
 dist_check_SCRIPTS += $(CLI_TESTS)
 TESTS += $(CLI_TESTS)
-EXTRA_DIST += tests/cli/kata_cli.py tests/cli/network.py tests/cli/storage.py
+EXTRA_DIST += tests/cli/documents.py tests/cli/kata_cli.py tests/cli/network.py tests/cli/storage.py
 
 # Seven topics in three languages, most in guests of their own; also a target of its own.
 EXAMPLES_TESTS = tests/cli/test-example.py

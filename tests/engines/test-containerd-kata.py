@@ -15,6 +15,7 @@ import time
 import unittest
 
 import engines
+import documents
 import kata_cli
 import ttrpc
 from storage import tool
@@ -73,6 +74,17 @@ class ContainerdKataTest(unittest.TestCase):
         terminal.send("line\n")
         terminal.read_until("<line>")
         self.assertEqual(terminal.wait(), 6)
+
+    def test_what_the_document_types(self):
+        os.mkdir(self.world.path("bin"))
+        program = self.world.path("bin/ctr")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nexec {shutil.which('ctr')} {' '.join(self.daemon.command()[1:])} \"$@\"\n")
+        os.chmod(program, 0o755)
+        env = dict(self.world.engine_env, PATH=f"{self.world.path('bin')}:{os.environ['PATH']}")
+        with documents.Terminals(self.world.base, env) as terminals:
+            for block in documents.of_place("containerd"):
+                terminals.type_block(block)
 
     def test_life_of_a_task(self):
         self.ok(*self.box("-d", "--memory-limit", "67108864"), "k", "/bin/sh", "-c",
