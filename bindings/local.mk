@@ -12,7 +12,7 @@ FILES_OF_GO = \
 	bindings/go/kata/agent.go bindings/go/kata/ahead.go bindings/go/kata/client.go bindings/go/kata/container.go bindings/go/kata/direct_volume.go bindings/go/kata/errors.go bindings/go/kata/events.go \
 	bindings/go/kata/kata.go bindings/go/kata/oci.go bindings/go/kata/process.go bindings/go/kata/sandbox.go bindings/go/kata/settings.go \
 	bindings/go/kata/streams.go \
-	bindings/go/kata/numbered_test.go bindings/go/kata/terminal_test.go
+	bindings/go/kata/context_test.go bindings/go/kata/numbered_test.go bindings/go/kata/terminal_test.go
 EXTRA_DIST += $(FILES_OF_GO)
 GO_ENVIRONMENT = GOCACHE='$(abs_top_builddir)/go-cache' GOPROXY=off GOFLAGS=-buildvcs=false \
 	PKG_CONFIG_PATH='$(abs_top_builddir)/pkgconfig'

@@ -19,17 +19,22 @@ func releaseAgent(pointer unsafe.Pointer) { C.kata_agent_unref((*C.kata_agent)(p
 // ConnectAgent connects to vsock://CID:PORT, unix:///PATH or hvsock:///PATH:PORT; again and again until the context's
 // deadline, if it has one.
 func ConnectAgent(ctx context.Context, address string) (*Agent, error) {
-	caddress, free, err := cString(address)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	defer free()
-	var cerr *C.kata_error
-	pointer := C.kata_agent_connect(caddress, milliseconds(ctx), 0, &cerr)
-	if pointer == nil {
-		return nil, takeError(cerr)
-	}
-	return &Agent{newHandle(unsafe.Pointer(pointer), releaseAgent)}, nil
+	return inTime(ctx, func() (*Agent, error) {
+		caddress, free, err := cString(address)
+		if err != nil {
+			return nil, err
+		}
+		defer free()
+		var cerr *C.kata_error
+		pointer := C.kata_agent_connect(caddress, milliseconds(ctx), 0, &cerr)
+		if pointer == nil {
+			return nil, takeError(cerr)
+		}
+		return &Agent{newHandle(unsafe.Pointer(pointer), releaseAgent)}, nil
+	}, closeLate[*Agent])
 }
 
 // Close ends the connection.

@@ -149,7 +149,7 @@ const SandboxBound SandboxFlags = C.KATA_SANDBOX_CREATE_BOUND
 // CreateSandbox starts a sandbox's owner; the virtual machine starts with Start or with the first container. settings
 // are set over those of the settings file; nil for none.
 func (c *Client) CreateSandbox(ctx context.Context, id string, settings *Settings, flags SandboxFlags) (*Sandbox, error) {
-	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Sandbox, error) {
+	return askHandle(ctx, c.handle, func(pointer unsafe.Pointer) (*Sandbox, error) {
 		csettings, end, err := settings.use()
 		if err != nil {
 			return nil, err
@@ -168,7 +168,7 @@ func (c *Client) CreateSandbox(ctx context.Context, id string, settings *Setting
 
 // OpenSandbox is a handle to a sandbox that exists.
 func (c *Client) OpenSandbox(ctx context.Context, id string) (*Sandbox, error) {
-	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Sandbox, error) {
+	return askHandle(ctx, c.handle, func(pointer unsafe.Pointer) (*Sandbox, error) {
 		cid, free, err := cString(id)
 		if err != nil {
 			return nil, err
@@ -205,7 +205,7 @@ func (c *Client) FindSandbox(ctx context.Context, netns string) (string, error) 
 
 // OpenContainer is a handle to a container that exists.
 func (c *Client) OpenContainer(ctx context.Context, id string) (*Container, error) {
-	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Container, error) {
+	return askHandle(ctx, c.handle, func(pointer unsafe.Pointer) (*Container, error) {
 		cid, free, err := cString(id)
 		if err != nil {
 			return nil, err

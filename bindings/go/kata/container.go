@@ -104,7 +104,7 @@ func (c *Container) KillAll(ctx context.Context, signal syscall.Signal) error {
 }
 
 // Wait waits for its end, and until its output has been copied: its exit code, 128 plus the signal's number if one killed
-// it.
+// it. An error of IO's writers comes back beside the code.
 func (c *Container) Wait(ctx context.Context) (int, error) {
 	code, err := ask(ctx, c.handle, func(pointer unsafe.Pointer) (int, error) {
 		var status C.int

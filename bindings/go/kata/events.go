@@ -28,7 +28,7 @@ func releaseEvents(pointer unsafe.Pointer) { C.kata_events_unref((*C.kata_events
 
 // Watch is events from the oldest that is remembered, or behind number after.
 func (s *Sandbox) Watch(ctx context.Context, after uint64) (*Events, error) {
-	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (*Events, error) {
+	return askHandle(ctx, s.handle, func(pointer unsafe.Pointer) (*Events, error) {
 		var cerr *C.kata_error
 		opened := C.kata_events_open((*C.kata_sandbox)(pointer), C.uint64_t(after), 0, &cerr)
 		if opened == nil {

@@ -108,29 +108,66 @@ type answer[T any] struct {
 
 // ask calls f with the handle's pointer, in a goroutine of its own where the context may end before.
 func ask[T any](ctx context.Context, h *handle, f func(unsafe.Pointer) (T, error)) (T, error) {
+	return askAndSettle(ctx, h, f, func(T, error, bool) {})
+}
+
+// askHandle is ask for a handle, which is let go of where the context has ended before.
+func askHandle[T closer](ctx context.Context, h *handle, f func(unsafe.Pointer) (T, error)) (T, error) {
+	return askAndSettle(ctx, h, f, closeLate[T])
+}
+
+// askAndSettle is ask, and tells settle once what became of it, as inTime does, also where f is not called at all.
+func askAndSettle[T any](ctx context.Context, h *handle, f func(unsafe.Pointer) (T, error),
+	settle func(value T, err error, isLate bool)) (T, error) {
 	var none T
-	if err := ctx.Err(); err != nil {
-		return none, err
+	var pointer unsafe.Pointer
+	err := ctx.Err()
+	if err == nil {
+		pointer, err = h.begin()
 	}
-	pointer, err := h.begin()
 	if err != nil {
+		settle(none, err, false)
 		return none, err
 	}
-	if ctx.Done() == nil {
+	return inTime(ctx, func() (T, error) {
 		defer h.end()
 		return f(pointer)
+	}, settle)
+}
+
+// inTime calls f, and gives up on it when the context ends. settle is told what f gave: before inTime returns the same,
+// or late, when f has come to its end behind the caller, who knows nothing of it.
+func inTime[T any](ctx context.Context, f func() (T, error), settle func(value T, err error, isLate bool)) (T, error) {
+	if ctx.Done() == nil {
+		value, err := f()
+		settle(value, err, false)
+		return value, err
 	}
 	answers := make(chan answer[T], 1)
 	go func() {
-		defer h.end()
-		value, err := f(pointer)
+		value, err := f()
 		answers <- answer[T]{value, err}
 	}()
 	select {
 	case got := <-answers:
+		settle(got.value, got.err, false)
 		return got.value, got.err
 	case <-ctx.Done():
+		go func() {
+			got := <-answers
+			settle(got.value, got.err, true)
+		}()
+		var none T
 		return none, ctx.Err()
+	}
+}
+
+type closer interface{ Close() }
+
+// closeLate settles a handle: the one that nobody waits for any more is let go of.
+func closeLate[T closer](made T, err error, isLate bool) {
+	if isLate && err == nil {
+		made.Close()
 	}
 }
 

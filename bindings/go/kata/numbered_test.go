@@ -605,6 +605,59 @@ func Test330ExecKill(t *testing.T) {
 	fails(t, err, context.DeadlineExceeded, "")
 }
 
+// A command goes when its context ends, whether it runs, or was about to be registered.
+func TestExecEndsEarly(t *testing.T) {
+	g := begin(t)
+	template, err := g.shared.ProcessTemplate(g.ctx)
+	ok(t, err)
+	brief := func(timeout time.Duration, call func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(g.ctx, timeout)
+		defer cancel()
+		return call(ctx)
+	}
+	err = brief(time.Second, func(ctx context.Context) error {
+		_, err := g.shared.Run(ctx, kata.Command{Args: []string{"sleep", "54321"}}, nil)
+		return err
+	})
+	fails(t, err, context.DeadlineExceeded, "deadline")
+	processes, err := g.shared.Processes(g.ctx)
+	ok(t, err)
+	for _, process := range processes {
+		same(t, process.ExecID, "")
+	}
+	command := kata.Command{Args: []string{"true"}, ID: newID("late"), Process: template}
+	late := 0
+	for timeout := 20 * time.Microsecond; timeout < 2*time.Millisecond; timeout += timeout / 2 {
+		err := brief(timeout, func(ctx context.Context) error {
+			process, err := g.shared.Exec(ctx, command, kata.IO{Stdin: strings.NewReader("")})
+			if err == nil {
+				_, err = process.Delete(g.ctx)
+				process.Close()
+			}
+			return err
+		})
+		if err == context.DeadlineExceeded {
+			late++
+		} else if !errors.Is(err, kata.ErrAlreadyExists) {
+			ok(t, err)
+		}
+	}
+	if late == 0 {
+		t.Fatal("no call ended early")
+	}
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		process, err := g.shared.Exec(g.ctx, command, kata.IO{})
+		if err != nil && errors.Is(err, kata.ErrAlreadyExists) && time.Now().Before(until) {
+			continue
+		}
+		ok(t, err)
+		_, err = process.Delete(g.ctx)
+		ok(t, err)
+		process.Close()
+		return
+	}
+}
+
 func Test340Terminal(t *testing.T) {
 	g := begin(t)
 	host, guest := openTerminal(t)

@@ -88,7 +88,8 @@ func mergeEnv(before any, added []string) []string {
 	return append(merged, added...)
 }
 
-// Exec registers a process in the container; its Start runs it.
+// Exec registers a process in the container; its Start runs it. One that is registered after the context's end is
+// forgotten.
 func (c *Container) Exec(ctx context.Context, command Command, io IO) (*Process, error) {
 	template := command.Process
 	if template == nil {
@@ -105,10 +106,9 @@ func (c *Container) Exec(ctx context.Context, command Command, io IO) (*Process,
 	if err != nil {
 		return nil, err
 	}
-	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Process, error) {
+	return askAndSettle(ctx, c.handle, func(pointer unsafe.Pointer) (*Process, error) {
 		cid, free, err := cString(command.ID)
 		if err != nil {
-			streams.given(false)
 			return nil, err
 		}
 		defer free()
@@ -119,14 +119,13 @@ func (c *Container) Exec(ctx context.Context, command Command, io IO) (*Process,
 		defer free()
 		var cerr *C.kata_error
 		made := C.kata_container_exec((*C.kata_container)(pointer), cid, cdocument, &streams.io, 0, &cerr)
-		streams.given(made != nil)
 		return newProcess(made, cerr, streams)
-	})
+	}, settle(streams, (*Process).discard))
 }
 
 // OpenProcess is a handle to a process that Exec registered, from any program.
 func (c *Container) OpenProcess(ctx context.Context, execID string) (*Process, error) {
-	return ask(ctx, c.handle, func(pointer unsafe.Pointer) (*Process, error) {
+	return askHandle(ctx, c.handle, func(pointer unsafe.Pointer) (*Process, error) {
 		cid, free, err := cString(execID)
 		if err != nil {
 			return nil, err
@@ -151,11 +150,12 @@ func (c *Container) Run(ctx context.Context, command Command, stdin io.Reader) (
 	if err != nil {
 		return Result{}, err
 	}
-	defer process.Close()
-	if err = process.Start(ctx); err == nil {
+	// To its end, so that discard does not come before it.
+	if err = process.Start(context.Background()); err == nil {
 		var code int
 		if code, err = process.Wait(ctx); err == nil {
 			_, err = process.Delete(ctx)
+			process.Close()
 			return Result{code, out.Bytes(), errs.Bytes()}, err
 		}
 	}
@@ -163,8 +163,9 @@ func (c *Container) Run(ctx context.Context, command Command, stdin io.Reader) (
 	return Result{}, err
 }
 
-// discard kills it and forgets it, whatever has become of the caller's context.
+// discard kills it, forgets it and lets go of the handle, whatever has become of the caller's context.
 func (p *Process) discard() {
+	defer p.Close()
 	ctx := context.Background()
 	if err := p.Kill(ctx, syscall.SIGKILL); err == nil {
 		_, _ = p.wait(ctx)
@@ -200,7 +201,8 @@ func (p *Process) Kill(ctx context.Context, signal syscall.Signal) error {
 }
 
 // Wait waits for its end, and until its output has been copied: its exit code, 128 plus the signal's number if one killed
-// it.
+// it. An error of IO's writers comes back beside the code. Processes that it left behind and that hold its output open
+// are waited for, too, as long as the context lasts; IO with files is not copied.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	code, err := p.wait(ctx)
 	if err == nil {

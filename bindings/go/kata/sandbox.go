@@ -179,13 +179,13 @@ func (s *Sandbox) Stats(ctx context.Context) (SandboxStats, error) {
 func (s *Sandbox) Console(ctx context.Context) (io.ReadCloser, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, &Error{Code: CodeIO, Message: "cannot make a pipe for the console: " + err.Error()}
 	}
-	err = tell(ctx, s.handle, func(pointer unsafe.Pointer) error {
-		defer writer.Close()
+	_, err = askAndSettle(ctx, s.handle, func(pointer unsafe.Pointer) (struct{}, error) {
 		var cerr *C.kata_error
-		return takeStatus(C.kata_sandbox_attach_console((*C.kata_sandbox)(pointer), C.int(writer.Fd()), 0, &cerr), &cerr)
-	})
+		result := C.kata_sandbox_attach_console((*C.kata_sandbox)(pointer), C.int(writer.Fd()), 0, &cerr)
+		return struct{}{}, takeStatus(result, &cerr)
+	}, func(struct{}, error, bool) { writer.Close() })
 	if err != nil {
 		reader.Close()
 		return nil, err
@@ -318,32 +318,30 @@ func (s *Sandbox) UpdateRoutes(ctx context.Context, routes []Route) ([]Route, er
 
 // CreateContainer makes a container from an OCI bundle; its Start lets its process run.
 func (s *Sandbox) CreateContainer(ctx context.Context, id, bundle string, streams IO) (*Container, error) {
-	return s.createContainer(ctx, id, bundle, "", streams, 0)
+	return s.createContainer(ctx, id, bundle, "", streams, 0, (*Container).Close)
 }
 
 // CreateBoundContainer is CreateContainer for one that is removed when the process streams.HostPid ends.
 func (s *Sandbox) CreateBoundContainer(ctx context.Context, id, bundle string, streams IO) (*Container, error) {
-	return s.createContainer(ctx, id, bundle, "", streams, C.KATA_CONTAINER_CREATE_BOUND)
+	return s.createContainer(ctx, id, bundle, "", streams, C.KATA_CONTAINER_CREATE_BOUND, (*Container).Close)
 }
 
 // RestoreContainer makes a container from what Container.Checkpoint saved in a directory, in a sandbox that has not been
 // started; otherwise as CreateContainer.
 func (s *Sandbox) RestoreContainer(ctx context.Context, id, bundle, directory string, streams IO) (*Container, error) {
-	return s.createContainer(ctx, id, bundle, directory, streams, 0)
+	return s.createContainer(ctx, id, bundle, directory, streams, 0, (*Container).Close)
 }
 
-// checkpoint: a directory, or nothing.
-func (s *Sandbox) createContainer(ctx context.Context, id, bundle, checkpoint string, want IO,
-	flags C.uint32_t) (*Container, error) {
+// checkpoint: a directory, or nothing. forget: for a container that is there after the context's end only.
+func (s *Sandbox) createContainer(ctx context.Context, id, bundle, checkpoint string, want IO, flags C.uint32_t,
+	forget func(*Container)) (*Container, error) {
 	streams, err := openStreams(want)
 	if err != nil {
 		return nil, err
 	}
-	// In the background after the context's end, so that the streams are closed after and not during the call.
-	return ask(ctx, s.handle, func(pointer unsafe.Pointer) (*Container, error) {
+	return askAndSettle(ctx, s.handle, func(pointer unsafe.Pointer) (*Container, error) {
 		texts, free, err := cStrings(id, bundle, checkpoint)
 		if err != nil {
-			streams.given(false)
 			return nil, err
 		}
 		defer free()
@@ -354,21 +352,18 @@ func (s *Sandbox) createContainer(ctx context.Context, id, bundle, checkpoint st
 		} else {
 			made = C.kata_container_restore((*C.kata_sandbox)(pointer), texts[0], texts[1], texts[2], &streams.io, flags, &cerr)
 		}
-		streams.given(made != nil)
 		return newContainer(made, cerr, streams)
-	})
+	}, settle(streams, forget))
 }
 
-// Run runs a bundle as a container of this sandbox to its end, and deletes it.
+// Run runs a bundle as a container of this sandbox to its end, and deletes it, also where the context ends before.
 func (s *Sandbox) Run(ctx context.Context, id, bundle string, streams IO) (exitCode int, err error) {
-	container, err := s.CreateContainer(ctx, id, bundle, streams)
+	container, err := s.createContainer(ctx, id, bundle, "", streams, 0, func(late *Container) { _ = late.discard() })
 	if err != nil {
 		return -1, err
 	}
-	defer container.Close()
 	defer func() {
-		// Also where the caller's context has ended.
-		if _, problem := container.Delete(context.Background(), true); err == nil && !errors.Is(problem, ErrNotFound) {
+		if problem := container.discard(); err == nil {
 			err = problem
 		}
 	}()
@@ -376,4 +371,13 @@ func (s *Sandbox) Run(ctx context.Context, id, bundle string, streams IO) (exitC
 		return -1, err
 	}
 	return container.Wait(ctx)
+}
+
+// discard deletes it, whatever has become of the caller's context, and lets go of the handle.
+func (c *Container) discard() error {
+	defer c.Close()
+	if _, err := c.Delete(context.Background(), true); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
 }
