@@ -54,8 +54,8 @@ func callAgent(method string, request any, call func(_, _ *C.char, _ **C.char, _
 	document := []byte("{}")
 	if request != nil {
 		var err error
-		if document, err = json.Marshal(request); err != nil {
-			return nil, &Error{Code: CodeInvalidArgument, Message: "request of " + method + ": " + err.Error()}
+		if document, err = marshal("request of "+method, request); err != nil {
+			return nil, err
 		}
 	}
 	cmethod, free, err := cString(method)

@@ -44,14 +44,18 @@ func askWith[T any](ctx context.Context, c *Client, settings *Settings,
 
 // CreateTemplate boots a guest and saves it; its key, and whether there was none before.
 func (c *Client) CreateTemplate(ctx context.Context, settings *Settings) (key string, isNew bool, err error) {
-	made, err := askWith(ctx, c, settings, func(pointer *C.kata_context, values *C.kata_settings) (Template, error) {
+	type template struct {
+		key   string
+		isNew bool
+	}
+	made, err := askWith(ctx, c, settings, func(pointer *C.kata_context, values *C.kata_settings) (template, error) {
 		var cerr *C.kata_error
 		var cnew C.int
 		made := C.kata_template_create(pointer, values, 0, &cnew, &cerr)
 		key, err := takeText(made, &cerr)
-		return Template{Key: key, Bytes: int64(cnew)}, err
+		return template{key, cnew != 0}, err
 	})
-	return made.Key, made.Bytes != 0, err
+	return made.key, made.isNew, err
 }
 
 // Templates are the saved guests.

@@ -218,9 +218,9 @@ func (c *Container) Resume(ctx context.Context) error {
 
 // Update changes limits: what JSON makes an OCI linux.resources object of. What it does not name stays.
 func (c *Container) Update(ctx context.Context, resources any) error {
-	document, err := json.Marshal(resources)
+	document, err := marshal("resources", resources)
 	if err != nil {
-		return &Error{Code: CodeInvalidArgument, Message: "resources: " + err.Error()}
+		return err
 	}
 	return c.do(ctx, func(pointer *C.kata_container, cerr **C.kata_error) C.int {
 		cdocument, free := cDocument(document)
@@ -238,18 +238,23 @@ func (c *Container) Stats(ctx context.Context) (json.RawMessage, error) {
 
 // ProcessInfo is a process of a container as its guest has it.
 type ProcessInfo struct {
-	Pid          int    `json:"pid"`        // the guest's number
-	ParentPid    int    `json:"parent_pid"` // the guest's number
-	ContainerPid int    `json:"container_pid"`
-	HostPid      int    `json:"host_pid"` // IO.HostPid
-	UID          uint32 `json:"uid"`
-	GID          uint32 `json:"gid"`
-	State        string `json:"state"` // one letter, as in ps(1)
-	Command      string `json:"command"`
-	ExecID       string `json:"exec_id"` // of one that Exec made
-	IsInit       bool   `json:"is_init"` // the container's first
-	Terminal     string `json:"terminal"`
-	Threads      int    `json:"threads"`
+	Pid           int      `json:"pid"`        // the guest's number
+	ParentPid     int      `json:"parent_pid"` // the guest's number
+	ContainerPid  int      `json:"container_pid"`
+	HostPid       int      `json:"host_pid"` // IO.HostPid
+	UID           uint32   `json:"uid"`
+	GID           uint32   `json:"gid"`
+	State         string   `json:"state"` // one letter, as in ps(1)
+	Command       string   `json:"command"`
+	Arguments     []string `json:"arguments"`
+	UserMS        uint64   `json:"user_ms"` // CPU time, milliseconds
+	SystemMS      uint64   `json:"system_ms"`
+	ResidentBytes uint64   `json:"resident_bytes"`
+	ExecID        string   `json:"exec_id"` // of one that Exec made
+	IsInit        bool     `json:"is_init"` // the container's first
+	Terminal      string   `json:"terminal"`
+	StartedAt     int64    `json:"started_at"` // seconds since 1970
+	Threads       int      `json:"threads"`
 }
 
 // Processes are those of the container.
@@ -276,10 +281,7 @@ func (c *Container) NextEvent(ctx context.Context, position *uint64) (Event, err
 			text, err = takeText(next, &cerr)
 			return err
 		})
-		var event Event
-		if err == nil {
-			err = json.Unmarshal([]byte(text), &event)
-		}
+		event, err := parseJSON[Event](text, err)
 		event.Number, event.ContainerID = uint64(at), c.id
 		return found{event, uint64(at)}, err
 	})

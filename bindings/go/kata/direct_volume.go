@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"context"
-	"encoding/json"
 	"unsafe"
 )
 
@@ -49,7 +48,7 @@ type VolumeStats struct {
 
 // AddDirectVolume leaves a block device for guests to mount where a container has a bind mount of a path.
 func (c *Client) AddDirectVolume(ctx context.Context, volumePath string, info MountInfo) error {
-	text, err := json.Marshal(info)
+	text, err := marshal("mount info", info)
 	if err != nil {
 		return err
 	}

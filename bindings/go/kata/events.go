@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 	"unsafe"
 )
@@ -72,9 +71,5 @@ func (e *Events) Next(ctx context.Context, wait bool) (Event, error) {
 	} else {
 		err = call(0, C.KATA_EVENTS_NEXT_DONT_WAIT)
 	}
-	var event Event
-	if err == nil {
-		err = json.Unmarshal([]byte(text), &event)
-	}
-	return event, err
+	return parseJSON[Event](text, err)
 }

@@ -28,6 +28,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"sync"
@@ -187,9 +188,20 @@ func askJSON[T any](ctx context.Context, h *handle, f func(unsafe.Pointer) (stri
 func parseJSON[T any](text string, err error) (T, error) {
 	var value T
 	if err == nil {
-		err = json.Unmarshal([]byte(text), &value)
+		if err = json.Unmarshal([]byte(text), &value); err != nil {
+			err = &Error{Code: CodeInternal, Message: "what libkata gives is not what is expected: " + err.Error()}
+		}
 	}
 	return value, err
+}
+
+// marshal is JSON of what a caller gave.
+func marshal(what string, value any) ([]byte, error) {
+	document, err := json.Marshal(value)
+	if err != nil {
+		err = &Error{Code: CodeInvalidArgument, Message: what + ": " + err.Error()}
+	}
+	return document, err
 }
 
 // await repeats a wait of the library, which takes milliseconds, until it ends or the context does.
@@ -218,14 +230,19 @@ func milliseconds(ctx context.Context) C.uint32_t {
 	if !ok {
 		return 0
 	}
-	left := time.Until(deadline) / time.Millisecond
-	if left < 1 {
-		left = 1
+	return clampMilliseconds(time.Until(deadline))
+}
+
+// clampMilliseconds is at least one, since 0 has a meaning of its own.
+func clampMilliseconds(duration time.Duration) C.uint32_t {
+	count := duration / time.Millisecond
+	if count < 1 {
+		count = 1
 	}
-	if left > 1<<31 {
-		left = 1 << 31
+	if count > math.MaxUint32 {
+		count = math.MaxUint32
 	}
-	return C.uint32_t(left)
+	return C.uint32_t(count)
 }
 
 // cString is text for C, and how to release it. One with a NUL character is none: C would see another text.

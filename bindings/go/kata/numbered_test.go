@@ -506,6 +506,13 @@ func Test270Stats(t *testing.T) {
 		if process.IsInit {
 			same(t, process.Command, "sleep")
 			same(t, process.ContainerPid, 1)
+			same(t, strings.Join(process.Arguments, " "), "sleep 100000")
+			if age := time.Since(time.Unix(process.StartedAt, 0)); age < -time.Minute || age > time.Hour {
+				t.Fatal(age)
+			}
+			if process.ResidentBytes == 0 {
+				t.Fatal("no memory")
+			}
 			return
 		}
 	}
@@ -603,6 +610,12 @@ func Test330ExecKill(t *testing.T) {
 	defer cancel()
 	_, err = g.shared.Run(short, kata.Command{Args: []string{"sleep", "1000"}}, nil)
 	fails(t, err, context.DeadlineExceeded, "")
+}
+
+func TestWrongArguments(t *testing.T) {
+	g := begin(t)
+	fails(t, g.sandbox.Stop(g.ctx, -time.Second), kata.ErrInvalidArgument, "-1s")
+	fails(t, g.shared.Update(g.ctx, make(chan int)), kata.ErrInvalidArgument, "resources")
 }
 
 // A command goes when its context ends, whether it runs, or was about to be registered.

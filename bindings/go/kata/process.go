@@ -8,7 +8,6 @@ import "C"
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"strings"
 	"syscall"
@@ -64,11 +63,7 @@ func (command *Command) document(template map[string]any, terminal bool) ([]byte
 		object["user"] = command.User
 	}
 	object["env"] = mergeEnv(object["env"], command.Env)
-	document, err := json.Marshal(object)
-	if err != nil {
-		err = &Error{Code: CodeInvalidArgument, Message: "process: " + err.Error()}
-	}
-	return document, err
+	return marshal("process", object)
 }
 
 func mergeEnv(before any, added []string) []string {

@@ -92,10 +92,17 @@ func (s *Sandbox) Start(ctx context.Context) error {
 	})
 }
 
-// Stop ends the virtual machine. grace: how long the guest may take by itself before it is killed.
+// Stop ends the virtual machine. grace: how long the guest may take by itself before it is killed; 0: it is killed at once.
 func (s *Sandbox) Stop(ctx context.Context, grace time.Duration) error {
+	if grace < 0 {
+		return &Error{Code: CodeInvalidArgument, Message: "grace " + grace.String() + " is negative"}
+	}
+	var limit C.uint32_t
+	if grace > 0 {
+		limit = clampMilliseconds(grace)
+	}
 	return s.do(ctx, func(pointer *C.kata_sandbox, cerr **C.kata_error) C.int {
-		return C.kata_sandbox_stop(pointer, C.uint32_t(grace/time.Millisecond), 0, cerr)
+		return C.kata_sandbox_stop(pointer, limit, 0, cerr)
 	})
 }
 
@@ -259,7 +266,7 @@ type Route struct {
 // AddInterface connects the guest to an interface of its network namespace, found by its Device, else Name, else HwAddr;
 // what is empty it gets as the interface has it.
 func (s *Sandbox) AddInterface(ctx context.Context, added Interface) error {
-	text, err := json.Marshal(added)
+	text, err := marshal("interface", added)
 	if err != nil {
 		return err
 	}
@@ -272,7 +279,7 @@ func (s *Sandbox) AddInterface(ctx context.Context, added Interface) error {
 
 // RemoveInterface takes an interface from the guest, until it is added again.
 func (s *Sandbox) RemoveInterface(ctx context.Context, removed Interface) error {
-	text, err := json.Marshal(removed)
+	text, err := marshal("interface", removed)
 	if err != nil {
 		return err
 	}
@@ -303,7 +310,7 @@ func (s *Sandbox) Routes(ctx context.Context) ([]Route, error) {
 
 // UpdateRoutes replaces the guest's routes, until those of its network namespace change; it returns the new ones.
 func (s *Sandbox) UpdateRoutes(ctx context.Context, routes []Route) ([]Route, error) {
-	list, err := json.Marshal(routes)
+	list, err := marshal("routes", routes)
 	if err != nil {
 		return nil, err
 	}
