@@ -174,6 +174,13 @@ static void test_030_settings(void) {
   CHECK(has(kata_settings_get(settings, "hypervisor.qemu", "default_vcpus", NULL), "3"));
   CHECK(has(kata_settings_to_text(settings), "default_vcpus = 3"));
   CHECK(has(kata_settings_describe(settings, 0, NULL), "\"source\": \"caller\""));
+  char path[] = "/tmp/kata-numbered-XXXXXX";
+  int fd = mkstemp(path);
+  CHECK(dprintf(fd, "[hypervisor.qemu]\nmsize_9p = 8192\n") > 0);
+  close(fd);
+  OK(kata_settings_load_file(settings, path, 0, &err) == 0);
+  unlink(path);
+  CHECK(has(kata_settings_describe(settings, 0, NULL), "\"msize_9p\""));
   FAILS(KATA_ERR_CONFIG, "no_such_key", kata_settings_set(settings, "hypervisor.qemu", "no_such_key", "1", &err) == 0);
   FAILS(KATA_ERR_CONFIG, "default_memory",
         kata_settings_set(settings, "hypervisor.qemu", "default_memory", "-5", &err) == 0);

@@ -6,6 +6,7 @@ import pickle
 import select
 import signal
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -52,6 +53,12 @@ class Offline(unittest.TestCase):
             vcpus = found["hypervisor.qemu", "default_vcpus"]
             self.assertEqual((vcpus["value"], vcpus["default"], vcpus["source"]), (3, 1, "caller"))
             self.assertEqual(found["runtime", "enable_debug"]["source"], "default")
+            with tempfile.NamedTemporaryFile("w") as file:
+                file.write("[hypervisor.qemu]\nmsize_9p = 8192\n")
+                file.flush()
+                settings.load_file(file.name)
+                self.assertEqual([(one["key"], one["source"]) for one in settings.ignored()],
+                                 [("msize_9p", f"{file.name}:2")])
             with self.assertRaisesRegex(kata.ConfigError, "no_such_key"):
                 settings.set("hypervisor.qemu", "no_such_key", 1)
             with self.assertRaisesRegex(kata.ConfigError, "default_memory"):

@@ -129,6 +129,7 @@ type Description struct {
 	Root       string
 	ConfigFile string `json:"config_file"`
 	Settings   []Setting
+	Ignored    []IgnoredSetting
 }
 
 // Describe tells all that a new sandbox would meet. settings: those of the sandbox; nil for what LoadSettings gives.

@@ -155,6 +155,14 @@ func Test030Settings(t *testing.T) {
 	}
 	same(t, sources["hypervisor.qemu.default_vcpus"], "caller")
 	same(t, sources["runtime.enable_debug"], "default")
+	file := filepath.Join(t.TempDir(), "kata.conf")
+	ok(t, os.WriteFile(file, []byte("[hypervisor.qemu]\nmsize_9p = 8192\n"), 0o600))
+	ok(t, settings.LoadFile(file))
+	ignored, err := settings.Ignored()
+	ok(t, err)
+	same(t, len(ignored), 1)
+	same(t, ignored[0].Section+"."+ignored[0].Key, "hypervisor.qemu.msize_9p")
+	same(t, ignored[0].Source, file+":2")
 	fails(t, settings.Set("hypervisor.qemu", "no_such_key", 1), kata.ErrConfig, "no_such_key")
 	fails(t, settings.Set("hypervisor.qemu", "default_memory", -5), kata.ErrConfig, "default_memory")
 }

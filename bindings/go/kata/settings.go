@@ -6,7 +6,6 @@ package kata
 import "C"
 
 import (
-	"encoding/json"
 	"runtime"
 	"unsafe"
 )
@@ -77,9 +76,9 @@ func (s *Settings) LoadAnnotations(bundle string) error {
 // Set sets one key, such as ("hypervisor.qemu", "default_vcpus", 4): a text, a number, a truth value or a list of texts.
 func (s *Settings) Set(section, key string, value any) error {
 	// JSON writes values as kata.conf does.
-	text, err := json.Marshal(value)
+	text, err := marshal("key '"+key+"'", value)
 	if err != nil {
-		return &Error{Code: CodeInvalidArgument, Message: "key '" + key + "': " + err.Error()}
+		return err
 	}
 	pointer, end, err := s.use()
 	if err != nil {
@@ -118,28 +117,45 @@ type Setting struct {
 	Key     string `json:"key"`
 	Value   any    `json:"value"`
 	Default any    `json:"default"`
-	Source  string `json:"source"`  // "default", "FILE:LINE", or "caller" for Set
+	Source  string `json:"source"`  // "default", "FILE:LINE", "annotation NAME", or "caller" for Set
 	Allowed string `json:"allowed"` // what the key takes, in words
 	Meaning string `json:"meaning"`
 }
 
-// Describe is every setting there is.
-func (s *Settings) Describe() ([]Setting, error) {
+// IgnoredSetting is a key of upstream's that a file names and that has no effect here.
+type IgnoredSetting struct {
+	Section string `json:"section"`
+	Key     string `json:"key"`
+	Source  string `json:"source"` // "FILE:LINE"
+	Why     string `json:"why"`
+}
+
+type settingsDocument struct {
+	Settings []Setting
+	Ignored  []IgnoredSetting
+}
+
+func (s *Settings) document() (settingsDocument, error) {
 	pointer, end, err := s.use()
 	if err != nil {
-		return nil, err
+		return settingsDocument{}, err
 	}
 	defer end()
 	var cerr *C.kata_error
-	text, err := takeText(C.kata_settings_describe(pointer, 0, &cerr), &cerr)
-	if err != nil {
-		return nil, err
-	}
-	var document struct{ Settings []Setting }
-	if err := json.Unmarshal([]byte(text), &document); err != nil {
-		return nil, err
-	}
-	return document.Settings, nil
+	text := C.kata_settings_describe(pointer, 0, &cerr)
+	return parseJSON[settingsDocument](takeText(text, &cerr))
+}
+
+// Describe is every setting there is.
+func (s *Settings) Describe() ([]Setting, error) {
+	document, err := s.document()
+	return document.Settings, err
+}
+
+// Ignored is what the files that were loaded name in vain.
+func (s *Settings) Ignored() ([]IgnoredSetting, error) {
+	document, err := s.document()
+	return document.Ignored, err
 }
 
 // Text is every key that a file or Set has named, in the form of kata.conf.

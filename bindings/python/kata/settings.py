@@ -67,9 +67,13 @@ class Settings(Handle):
     def describe(self) -> List[Dict[str, Any]]:
         """Every setting there is: dicts with section, key, value, default, source, allowed, meaning.
 
-        source: "default", "FILE:LINE", or "caller" for set().
+        source: "default", "FILE:LINE", "annotation NAME", or "caller" for set().
         """
         return json.loads(self._text("kata_settings_describe", 0))["settings"]
+
+    def ignored(self) -> List[Dict[str, Any]]:
+        """Keys of upstream's that the files that were loaded name in vain: dicts with section, key, source, why."""
+        return json.loads(self._text("kata_settings_describe", 0))["ignored"]
 
 
 def domain_xml(settings: Settings, sandbox_id: str, root: StrPath = "/run/kata",
