@@ -22,7 +22,7 @@ shim_containerd_shim_kata_v2_SOURCES = \
 	shim/launch-standby.c \
 	shim/template.c shim/template.h shim/template-action.c shim/template-build.c shim/template-record.c \
 	shim/spare-memory.c shim/spare-memory.h \
-	shim/pool.c shim/pool.h shim/pool-action.c shim/pool-fill.c shim/background.c shim/background.h \
+	shim/pool.c shim/pool.h shim/pool-action.c shim/pool-fill.c shim/warm-up.c shim/warm-up.h shim/background.c shim/background.h \
 	shim/store.c shim/store.h shim/times.c shim/times.h
 shim_containerd_shim_kata_v2_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DKATA_CACHEDIR='"$(localstatedir)/cache/kata"' -DKATA_SYSCONFDIR='"$(sysconfdir)/kata"'

@@ -15,11 +15,13 @@
 #include "lib/domain-xml.h"
 #include "lib/host.h"
 #include "lib/paths.h"
+#include "shim/agent-link.h"
 #include "shim/launch-private.h"
 #include "shim/pool.h"
 #include "shim/sandbox-dir.h"
 #include "shim/spare-memory.h"
 #include "shim/template.h"
+#include "shim/warm-up.h"
 
 /* It need not boot; on a busy machine without KVM even this takes its time. */
 #define ANSWER_TIMEOUT_MS 60000
@@ -150,11 +152,18 @@ static gboolean build_template(gpointer data, GError **error) {
   return key != NULL;
 }
 
+/* Random numbers first: what processes of it begin with is nobody else's. */
+static gboolean warm_up_guest(Sandbox *sandbox, GError **error) {
+  g_autoptr(TtrpcClient) agent = sandbox_get_agent(sandbox, error);
+  return agent != NULL && agent_renew_guest(agent, ANSWER_TIMEOUT_MS, error) &&
+         warm_up(agent, ANSWER_TIMEOUT_MS, error);
+}
+
 static gboolean restore(Sandbox *sandbox, const VmConfig *config, const char *path, GError **error) {
   sandbox->domain_xml = domain_xml_build(config, error);
   if (sandbox->domain_xml == NULL || !launch_open_libvirt(sandbox, error) ||
       !vm_restore(sandbox->vm, path, config->name, sandbox->domain_xml, error) || !vm_resume(sandbox->vm, error) ||
-      !launch_connect_agent(sandbox, TRUE, ANSWER_TIMEOUT_MS, error))
+      !launch_connect_agent(sandbox, TRUE, ANSWER_TIMEOUT_MS, error) || !warm_up_guest(sandbox, error))
     return FALSE;
   launch_undo_agent(sandbox);
   g_usleep(SETTLE_US);
