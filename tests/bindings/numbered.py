@@ -112,6 +112,17 @@ class Offline(unittest.TestCase):
         self.assertRaises(kata.InvalidArgument, ctx.open_sandbox, ID)  # closed
 
 
+    def test_values_that_c_cannot_hold(self):
+        with kata.Context() as ctx, self.assertRaisesRegex(kata.InvalidArgument, "-1 is not from 0"):
+            ctx.resize_direct_volume("/nowhere", -1)
+        with self.assertRaisesRegex(kata.InvalidArgument, "not a number"):
+            kata.Agent("unix:///nowhere", timeout=float("nan"))
+        with self.assertRaisesRegex(kata.InvalidArgument, "-1"):
+            kata.Agent("unix:///nowhere", timeout=-1)
+        with self.assertRaises(kata.Unavailable):
+            kata.Agent("unix:///nowhere", timeout=0.001)
+
+
 class InGuest(unittest.TestCase):
     def setUp(self):
         self.ctx = kata.Context()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import threading
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
@@ -13,6 +14,8 @@ from .errors import InvalidArgument, KataError, Unsupported, error_class
 
 StrPath = Union[str, "os.PathLike[str]"]
 UINT32_MAX = 0xFFFFFFFF
+# ctypes takes any number and hands on its lower bits.
+RANGES = {c_int: (-1 << 31, (1 << 31) - 1), c_uint32: (0, UINT32_MAX), c_uint64: (0, (1 << 64) - 1)}
 
 
 class ProcessIo(ctypes.Structure):
@@ -200,11 +203,19 @@ def take_error(pointer: c_void_p) -> KataError:
     return error_class(code)(message, detail, code, name)
 
 
+def _check(name: str, argument: Any, kind: Any) -> None:
+    """Refuses what ctypes would hand on as something else."""
+    if isinstance(argument, bytes) and b"\0" in argument:  # C would see a text that ends there
+        raise InvalidArgument(f"{name}(): {argument.decode(errors='replace')!r} holds a NUL character")
+    low, high = RANGES.get(kind, (None, None))
+    if isinstance(argument, int) and low is not None and not low <= argument <= high:
+        raise InvalidArgument(f"{name}(): {argument} is not from {low} to {high}")
+
+
 def call(name: str, *arguments: Any) -> Any:
     """A call whose last parameter is kata_error **: raises if it fails, else gives what it returns."""
-    for argument in arguments:
-        if isinstance(argument, bytes) and b"\0" in argument:  # C would see a text that ends there
-            raise InvalidArgument(f"{name}(): {argument.decode(errors='replace')!r} holds a NUL character")
+    for argument, kind in zip(arguments, PROTOTYPES[name][1]):
+        _check(name, argument, kind)
     error = c_void_p()
     result = function(name)(*arguments, byref(error))
     if error:
@@ -241,10 +252,19 @@ def to_bytes(text: Optional[StrPath]) -> Optional[bytes]:
 
 
 def to_ms(seconds: Optional[float]) -> int:
-    """libkata's milliseconds, where 0 is without limit."""
-    if seconds is None:
+    """libkata's milliseconds, where 0 is without limit, as infinity is."""
+    if seconds is None or seconds == math.inf:
         return 0
-    return min(max(int(seconds * 1000), 1), UINT32_MAX)
+    if math.isnan(seconds):
+        raise InvalidArgument("a time limit that is not a number")
+    return int(min(max(seconds * 1000, 1), UINT32_MAX))
+
+
+def to_patience(seconds: float) -> int:
+    """libkata's milliseconds, where 0 is no time at all."""
+    if seconds < 0:
+        raise InvalidArgument(f"{seconds} s is less than no time")
+    return to_ms(min(seconds, UINT32_MAX / 1000)) if seconds else 0
 
 
 def version() -> str:

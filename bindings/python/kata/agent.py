@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
 
-from ._library import Handle, byref, c_void_p, call, call_json, function, take_text, to_ms
+from ._library import Handle, byref, c_void_p, call, call_json, function, take_text, to_ms, to_patience
 
 __all__ = ["Agent", "AgentMethod", "agent_methods", "describe_message", "message_template"]
 
@@ -27,7 +27,7 @@ class Agent(Handle):
     _release = "kata_agent_unref"
 
     def __init__(self, address: str, timeout: float = 0) -> None:
-        super().__init__(call("kata_agent_connect", address.encode(), to_ms(timeout) if timeout else 0, 0))
+        super().__init__(call("kata_agent_connect", address.encode(), to_patience(timeout), 0))
 
     def __enter__(self) -> "Agent":
         return self

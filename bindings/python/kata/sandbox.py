@@ -8,7 +8,7 @@ import os
 import uuid
 from typing import IO, TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
-from ._library import Handle, StrPath, byref, c_void_p, take_text, to_bytes, to_ms
+from ._library import Handle, StrPath, byref, c_void_p, take_text, to_bytes, to_ms, to_patience
 from .container import Container
 from .errors import InvalidArgument, NotFound
 from .events import Events
@@ -76,8 +76,8 @@ class Sandbox(Handle):
         self._call("kata_sandbox_start", 0)
 
     def stop(self, timeout: float = 0) -> None:
-        """Ends the virtual machine. timeout: seconds the guest may take by itself before it is killed."""
-        self._call("kata_sandbox_stop", to_ms(timeout) if timeout else 0, 0)
+        """Ends the virtual machine. timeout: seconds the guest may take by itself before it is killed; 0: at once."""
+        self._call("kata_sandbox_stop", to_patience(timeout), 0)
 
     def delete(self, force: bool = False) -> None:
         """Removes all that is on the host of the sandbox. force: stop it first if it runs."""
