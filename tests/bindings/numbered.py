@@ -119,8 +119,6 @@ class Offline(unittest.TestCase):
             kata.Agent("unix:///nowhere", timeout=float("nan"))
         with self.assertRaisesRegex(kata.InvalidArgument, "-1"):
             kata.Agent("unix:///nowhere", timeout=-1)
-        with self.assertRaises(kata.Unavailable):
-            kata.Agent("unix:///nowhere", timeout=0.001)
 
 
 class InGuest(unittest.TestCase):
@@ -298,6 +296,30 @@ class InGuest(unittest.TestCase):
                     return event
 
             self.assertEqual(asyncio.run(first())[3:], (new_id("watch"), 137))
+
+    def test_closed_while_it_waits(self):
+        events = self.sandbox.watch()
+        closing = threading.Timer(0.1, events.close)
+        closing.start()
+        with self.assertRaisesRegex(kata.InvalidArgument, "closed"):
+            while True:
+                events.next()
+        closing.join()
+
+    def test_early_ends(self):
+        for rest in ("", "exec >&- 2>&-;"):
+            with self.assertRaises(kata.TimeoutExpired) as caught:
+                self.shared.run(["sh", "-c", f"echo some; {rest} exec sleep 54321"], timeout=0.7)
+            error = pickle.loads(pickle.dumps(caught.exception))
+            self.assertEqual((error.output, error.stderr), (b"some\n", b""))
+        self.assertNotIn("54321", str(self.shared.processes()))
+        self.assertEqual(self.shared.run(["true"], timeout=float("inf")).returncode, 0)
+
+    def test_the_error_of_a_block_is_told(self):
+        with self.assertRaises(ZeroDivisionError), self.create("block") as container:
+            container.delete(force=True)
+            raise ZeroDivisionError
+        self.assertTrue(container.closed)
 
     def test_300_exec(self):
         code, out, err = self.shared.run(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout=PATIENCE)

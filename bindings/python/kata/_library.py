@@ -8,7 +8,7 @@ import math
 import os
 import threading
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from .errors import InvalidArgument, KataError, Unsupported, error_class
 
@@ -325,6 +325,17 @@ class Handle:
         """A text that the handle owns."""
         with self._use() as pointer:
             return function(name)(pointer).decode()
+
+    def _leave(self, discard: Callable[[], None], failure: Tuple[Any, ...]) -> None:
+        """The end of a "with" block. Where the block itself fails, that is the error to be told."""
+        try:
+            if getattr(self, "_is_ours"):
+                discard()
+        except KataError:
+            if failure[0] is None:
+                raise
+        finally:
+            self.close()
 
     # The pointer is used inside "with handle._use() as pointer", so that another thread's close() cannot free it.
     def _use(self) -> "_Use":

@@ -12,7 +12,7 @@ from ._library import Handle, StrPath, byref, c_uint64, take_text, to_bytes, to_
 from .errors import NotFound, TimeoutExpired
 from .events import Event
 from .process import Process, discard_quietly
-from .streams import PIPE, Completed, Streamed, Streams, Target
+from .streams import PIPE, Completed, Streamed, Streams, Target, finish
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
@@ -68,11 +68,12 @@ class Container(Handle, Streamed):
     def __enter__(self) -> "Container":
         return self
 
-    def __exit__(self, *unused: Any) -> None:
-        if self._is_ours:
-            self.close_streams()
-            self.delete(force=True)
-        self.close()
+    def __exit__(self, *failure: Any) -> None:
+        self._leave(self._discard, failure)
+
+    def _discard(self) -> None:
+        self.close_streams()
+        self.delete(force=True)
 
     @property
     def id(self) -> str:
@@ -198,7 +199,7 @@ class Container(Handle, Streamed):
             text: bool = False, check: bool = False, **options: Any) -> Completed:
         """Runs a command in the container to its end, as subprocess.run() does: code, stdout, stderr.
 
-        timeout: then it is killed, and TimeoutExpired raised. text: str in place of bytes. check: a code other than 0
+        timeout: then it is killed, and TimeoutExpired raised, which has its output. text: str in place of bytes. check: a code other than 0
         raises GuestError. options: those of exec().
         """
         process = self.exec(args, stdin=PIPE if input is not None else stdin, stdout=stdout, stderr=stderr, **options)
@@ -211,9 +212,8 @@ class Container(Handle, Streamed):
 def _finish(process: Process, data: Optional[bytes], timeout: Optional[float], text: bool, check: bool) -> Completed:
     try:
         process.start()
-        out, err = process.communicate(data, timeout)
-        process.wait(timeout)
-        done = Completed(process.delete(), out, err)
+        done = finish(process, data, timeout)
+        process.delete()
     except BaseException:
         discard_quietly(process)
         raise

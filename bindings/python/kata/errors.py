@@ -2,7 +2,7 @@
 """Errors of libkata: a class for each code."""
 from __future__ import annotations
 
-from typing import Dict, Type
+from typing import Dict, Optional, Type
 
 __all__ = ["KataError", "error_class"]
 
@@ -29,7 +29,7 @@ class KataError(Exception):
         return self.message if not self.detail else f"{self.message}\n{self.detail}"
 
     def __reduce__(self) -> tuple:
-        return type(self), (self.message, self.detail, self.code, self.name)
+        return type(self), (self.message, self.detail, self.code, self.name), self.__dict__
 
 
 class InternalError(KataError):
@@ -68,8 +68,13 @@ class Unsupported(KataError):
 
 
 class TimeoutExpired(KataError, TimeoutError):
-    """It took longer than allowed."""
+    """It took longer than allowed.
+
+    output, stderr: of run() and communicate(), what had been read until then, as bytes; else None.
+    """
     code, name = 8, "timeout"
+    output: Optional[bytes] = None
+    stderr: Optional[bytes] = None
 
 
 class Unavailable(KataError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, NamedTuple, Opti
 
 from ._library import Handle, call, function, take_text, to_ms
 from .errors import NotFound, TimeoutExpired
+from .streams import countdown
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Event", "Events"]
 
 NEXT_DONT_WAIT = 1 << 0
+SLICE = 0.5  # seconds until a wait looks whether another thread has closed what it waits for
 
 
 class Event(NamedTuple):
@@ -57,8 +59,19 @@ class Events(Handle):
             return function("kata_events_get_fd")(pointer)
 
     def next(self, timeout: Optional[float] = None, wait: bool = True) -> Event:
-        """Waits for the next event. Raises TimeoutExpired, at once without wait; NotFound when the sandbox is gone."""
-        text = take_text(self._call("kata_events_next", to_ms(timeout), 0 if wait else NEXT_DONT_WAIT))
+        """Waits for the next event. Raises TimeoutExpired, at once without wait; NotFound when the sandbox is gone;
+        InvalidArgument soon after another thread has called close()."""
+        left_of = countdown(timeout if wait else 0)
+        while True:
+            left = left_of()
+            is_last = left is not None and left <= SLICE
+            try:
+                text = take_text(self._call("kata_events_next", to_ms(left if is_last else SLICE),
+                                            0 if wait else NEXT_DONT_WAIT))
+                break
+            except TimeoutExpired:
+                if is_last:
+                    raise
         event = json.loads(text)
         return Event(event["type"], event["time"], event["number"], event["container"], event.get("exit_status"))
 

@@ -47,10 +47,8 @@ class Process(Handle, Streamed):
     def __enter__(self) -> "Process":
         return self
 
-    def __exit__(self, *unused: Any) -> None:
-        if self._is_ours:
-            self.discard()
-        self.close()
+    def __exit__(self, *failure: Any) -> None:
+        self._leave(self.discard, failure)
 
     @property
     def id(self) -> str:

@@ -12,7 +12,7 @@ from ._library import Handle, StrPath, byref, c_void_p, take_text, to_bytes, to_
 from .container import Container
 from .errors import InvalidArgument, NotFound
 from .events import Events
-from .streams import PIPE, Completed, Streams, Target
+from .streams import PIPE, Completed, Streams, Target, finish
 
 if TYPE_CHECKING:
     from .context import Context
@@ -49,13 +49,14 @@ class Sandbox(Handle):
     def __enter__(self) -> "Sandbox":
         return self
 
-    def __exit__(self, *unused: Any) -> None:
-        if self._is_ours:
-            try:
-                self.delete(force=True)
-            except NotFound:
-                pass  # a start that failed has left nothing
-        self.close()
+    def __exit__(self, *failure: Any) -> None:
+        self._leave(self._discard, failure)
+
+    def _discard(self) -> None:
+        try:
+            self.delete(force=True)
+        except NotFound:
+            pass  # a start that failed has left nothing
 
     @property
     def id(self) -> str:
@@ -187,8 +188,7 @@ class Sandbox(Handle):
                                    stdin=PIPE if input is not None else stdin, stdout=stdout,
                                    stderr=stderr) as container:
             container.start()
-            out, err = container.communicate(input, timeout)
-            done = Completed(container.wait(timeout), out, err)
+            done = finish(container, input, timeout)
         done = done.decoded() if text else done
         return done.check() if check else done
 

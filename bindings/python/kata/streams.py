@@ -2,13 +2,14 @@
 """A process's streams: descriptors of the caller's, or pipes to it, as with the module subprocess."""
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import subprocess
 import time
-from typing import IO, Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
-from ._library import ProcessIo
+from ._library import ProcessIo, to_ms
 from .errors import GuestError, TimeoutExpired
 
 __all__ = ["PIPE", "Completed", "Streamed", "Target"]
@@ -17,6 +18,15 @@ PIPE = subprocess.PIPE
 # What a stream may be: None (nothing: end of file, thrown away), PIPE, a descriptor, or something that has one.
 Target = Union[None, int, IO[Any]]
 CHUNK = 65536
+
+
+def countdown(seconds: Optional[float]) -> Callable[[], Optional[float]]:
+    """Tells how much is left of so many seconds from now; None: there is no limit."""
+    to_ms(seconds)  # refuses what is no number
+    if seconds is None or seconds == math.inf:
+        return lambda: None
+    end = time.monotonic() + seconds
+    return lambda: end - time.monotonic()
 
 
 class Completed(NamedTuple):
@@ -38,6 +48,17 @@ class Completed(NamedTuple):
         texts = [data.decode(errors="replace") if isinstance(data, bytes) else data
                  for data in (self.stdout, self.stderr)]
         return Completed(self.returncode, *texts)
+
+
+def finish(streamed: Any, data: Optional[bytes], timeout: Optional[float]) -> Completed:
+    """Talks to something with streams, and waits for its end; both within one time limit."""
+    left_of = countdown(timeout)
+    out, err = streamed.communicate(data, timeout)
+    try:
+        return Completed(streamed.wait(left_of()), out, err)
+    except TimeoutExpired as error:
+        error.output, error.stderr = out, err
+        raise
 
 
 class Streams:
@@ -107,8 +128,9 @@ class Streamed:
 
     def communicate(self, input: Optional[bytes] = None,  # pylint: disable=redefined-builtin
                     timeout: Optional[float] = None) -> Tuple[Optional[bytes], Optional[bytes]]:
-        """Writes input to stdin and closes it, reads stdout and stderr to their ends. Raises TimeoutExpired."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        """Writes input to stdin and closes it, reads stdout and stderr to their ends. Raises TimeoutExpired, which has
+        what was read."""
+        left_of = countdown(timeout)
         gathered: Dict[Any, List[bytes]] = {self.stdout: [], self.stderr: []}
         unwritten = memoryview(input or b"")
         if self.stdin is not None and not unwritten:
@@ -120,9 +142,11 @@ class Streamed:
                     os.set_blocking(file.fileno(), False)
                     selector.register(file, event)
             while selector.get_map():
-                left = None if deadline is None else deadline - time.monotonic()
+                left = left_of()
                 if left is not None and left <= 0:
-                    raise TimeoutExpired(f"the process's streams did not end within {timeout} s")
+                    error = TimeoutExpired(f"the process's streams did not end within {timeout} s")
+                    error.output, error.stderr = self._joined(gathered)
+                    raise error
                 for key, _ in selector.select(left):
                     if key.fileobj is self.stdin:
                         unwritten = _write(self.stdin, unwritten)
@@ -134,6 +158,9 @@ class Streamed:
                     if is_over:
                         selector.unregister(key.fileobj)
                         key.fileobj.close()
+        return self._joined(gathered)
+
+    def _joined(self, gathered: Dict[Any, List[bytes]]) -> Tuple[Optional[bytes], Optional[bytes]]:
         return tuple(None if file is None else b"".join(gathered[file])
                      for file in (self.stdout, self.stderr))  # type: ignore[return-value]
 
