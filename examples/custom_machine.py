@@ -11,6 +11,8 @@ SIZE = {"hypervisor.qemu": {"default_vcpus": 2, "default_memory": 320}}
 
 
 def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: custom_machine.py BUNDLE")
     with kata.Context() as ctx, kata.Settings(SIZE) as settings:
         plan = kata.domain_xml(settings, "plan", ctx.root)
         print(f"planned: {len(plan)} bytes of domain XML")

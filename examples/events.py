@@ -15,6 +15,8 @@ async def watch(sandbox):
 
 
 async def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: events.py SANDBOX")
     loop = asyncio.get_running_loop()
     typed = asyncio.Event()
     loop.add_reader(sys.stdin, typed.set)

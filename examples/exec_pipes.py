@@ -14,6 +14,8 @@ def show(file, word):
 
 
 def main():
+    if len(sys.argv) < 3:
+        sys.exit("usage: exec_pipes.py CONTAINER COMMAND [ARGUMENT...]")
     with kata.Context() as ctx, ctx.open_container(sys.argv[1]) as container:
         with container.exec(sys.argv[2:], stdin=sys.stdin, stdout=kata.PIPE, stderr=kata.PIPE) as process:
             process.start()

@@ -9,6 +9,8 @@ import kata
 
 
 def main():
+    if len(sys.argv) != 3 or not sys.argv[1].isdecimal() or int(sys.argv[1]) == 0:
+        sys.exit("usage: parallel.py N BUNDLE, where N is at least 1")
     count, bundle = int(sys.argv[1]), sys.argv[2]
     good = 0
     with kata.Context() as ctx, concurrent.futures.ThreadPoolExecutor(count) as pool:

@@ -29,6 +29,8 @@ def run(process):
 
 
 def main():
+    if len(sys.argv) < 2:
+        sys.exit("usage: terminal.py CONTAINER [COMMAND [ARGUMENT...]]")
     with kata.Context() as ctx, ctx.open_container(sys.argv[1]) as container:
         with container.exec(sys.argv[2:] or ["sh"], terminal=True, stdin=0, stdout=1) as process:
             if not os.isatty(0):

@@ -46,8 +46,13 @@ def make_bundle(layout, bundle):
 
 
 def main():
+    if len(sys.argv) != 3:
+        sys.exit("usage: tiny_engine.py LAYOUT DIRECTORY")
     layout, bundle = sys.argv[1:]
-    make_bundle(layout, bundle)
+    try:
+        make_bundle(layout, bundle)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        sys.exit(f"tiny_engine.py: {layout} is no OCI image layout: {error!r}")
     return kata.run(bundle, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr).returncode
 
 
