@@ -2,7 +2,7 @@
 # Packages for Debian and for rpm. Not part of "make check": the test builds the tree anew and gets a root from Debian's
 # archive.
 PACKAGES_TESTS = tests/packages/test-packages.sh tests/packages/test-rpm.sh tests/packages/test-spec.sh \
-	tests/packages/test-python-3.9.sh
+	tests/packages/test-python-3.9.sh tests/packages/test-distcheck.sh
 dist_check_SCRIPTS += $(PACKAGES_TESTS)
 EXTRA_DIST += debian/changelog debian/clean debian/control debian/copyright debian/not-installed debian/rules debian/source/format \
 	debian/golang-libkata-dev.docs debian/golang-libkata-dev.install \
