@@ -12,6 +12,7 @@ agent_libagent_la_SOURCES = \
 	agent/config.c agent/config.h \
 	agent/container-build.c agent/container-private.h agent/container-remove.c agent/container-run.c \
 	agent/container.c agent/container.h \
+	agent/cover-mount.c agent/cover-mount.h \
 	agent/cpuset.c agent/cpuset.h \
 	agent/copy-file.c agent/copy-file.h \
 	agent/crun.c agent/crun.h \
@@ -42,7 +43,6 @@ agent_libagent_la_SOURCES = \
 	agent/oom.c agent/oom.h \
 	agent/power.c agent/power.h \
 	agent/preparation.c agent/preparation.h \
-	agent/cover-mount.c agent/cover-mount.h \
 	agent/process.c agent/process.h \
 	agent/process-list.c agent/process-list.h \
 	agent/reap.c agent/reap.h \

@@ -28,8 +28,7 @@ gboolean launch_find_standby(Sandbox *sandbox, const VmConfig *config, GError **
 
 /* A step: starts the guest from a template, if there is one that fits. None, or one that fails: the guest boots. */
 gboolean launch_from_template(Sandbox *sandbox, GError **error);
-/* A guest that did start from there turns out not to work: undoes all of it, so that one can boot. FALSE: one cannot.
- */
+/* A guest that did start from there turns out not to work: undoes all of it, so that one can boot. FALSE: it cannot. */
 gboolean launch_leave_template(Sandbox *sandbox, const GError *why, GError **error);
 /* A guest has booted that could not start from its template: then that was the template's fault. */
 void launch_blame_template(Sandbox *sandbox);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "shim/resize.h"
-#include "shim/guest-spec.h"
 
 #include <string.h>
 
 #include "common/error.h"
 #include "shim/agent-link.h"
+#include "shim/guest-spec.h"
 #include "shim/limits.h"
 #include "shim/sandbox-pod.h"
 #include "shim/store.h"

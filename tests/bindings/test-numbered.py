@@ -80,7 +80,8 @@ class Numbered(kata_cli.Assertions):
         self.numbered("go", [os.path.join(kata_cli.BUILD, "tests/bindings/numbered-go"), "-test.v"])
 
     def test_python(self):
-        self.numbered("python", [os.environ.get("KATA_TEST_PYTHON", sys.executable), "-W", "error", os.path.join(HERE, "numbered.py")])
+        python = os.environ.get("KATA_TEST_PYTHON", sys.executable)
+        self.numbered("python", [python, "-W", "error", os.path.join(HERE, "numbered.py")])
 
 
 if __name__ == "__main__":
