@@ -119,7 +119,10 @@ static void test_statistics(void **state) {
       line,
       "{\"type\":\"stats\",\"id\":\"c1\",\"data\":{"
       "\"cpu\":{\"usage\":{\"total\":5,\"kernel\":0,\"user\":3},"
-      "\"throttling\":{\"periods\":0,\"throttledPeriods\":0,\"throttledTime\":9}},\"cpuset\":{},"
+      "\"throttling\":{\"periods\":0,\"throttledPeriods\":0,\"throttledTime\":9}},\"cpuset\":{"
+      "\"cpu_exclusive\":0,\"mem_hardwall\":0,\"mem_exclusive\":0,"
+      "\"memory_migrate\":0,\"memory_spread_page\":0,\"memory_spread_slab\":0,"
+      "\"memory_pressure\":0,\"sched_load_balance\":0,\"sched_relax_domain_level\":0},"
       "\"memory\":{\"cache\":1,\"usage\":{\"limit\":18446744073709551615,\"usage\":2,\"max\":3,\"failcnt\":0},"
       "\"swap\":{\"limit\":0,\"usage\":0,\"max\":0,\"failcnt\":0},\"kernel\":{\"limit\":0,\"usage\":0,\"max\":0,"
       "\"failcnt\":0},\"kernelTCP\":{\"limit\":0,\"usage\":0,\"max\":0,\"failcnt\":0},\"raw\":{\"anon\":4}},"
